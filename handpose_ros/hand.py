@@ -1,0 +1,121 @@
+"""The vocabulary of the package: sides, the 21 keypoints, the skeleton, and a hand as a value.
+
+Joint order is `KEYPOINTS` everywhere: wrist, then thumb, index, middle, ring, little, each from
+the palm to the tip. It is the order of MediaPipe and of OpenPose's hand.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+FINGERS = ("thumb", "index", "middle", "ring", "little")
+KEYPOINTS = ("wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip") + tuple(
+    f"{finger}_{joint}" for finger in FINGERS[1:] for joint in ("mcp", "pip", "dip", "tip")
+)
+WRIST = 0
+PARENTS = (-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
+BONES = tuple((parent, child) for child, parent in enumerate(PARENTS) if parent >= 0)
+TIPS = (4, 8, 12, 16, 20)
+MCPS = (5, 9, 13, 17)  # of index .. little
+
+
+class Side(IntEnum):
+    """Whose hand: the person's own left or right, seen by a camera that does not mirror."""
+
+    UNKNOWN = 0
+    LEFT = 1
+    RIGHT = 2
+
+
+class TrackingState(IntEnum):
+    """How a hand came to be in this image's result."""
+
+    TRACKED = 1  # measured in this image
+    COASTING = 2  # predicted
+    LOST = 3  # the last word on a track; its geometry is NaN
+
+
+class DepthSource(IntEnum):
+    """Where a hand's absolute distance comes from."""
+
+    NONE = 0  # no intrinsics: joints are relative to the wrist
+    MONO = 1  # one camera and an average hand
+    MONO_SCALED = 2  # one camera and this person's hand size
+    SENSOR = 3  # a registered depth image
+    MULTIVIEW = 4  # several calibrated cameras
+
+
+def _nans(*shape: int):
+    return field(default_factory=lambda: np.full(shape, np.nan))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One hand as a network sees it in one image, before tracking and lifting."""
+
+    joints_2d: np.ndarray  # (21, 2) [px] in the image
+    joints_local: np.ndarray  # (21, 3) [m] about the hand's centre, in the camera's optical axes
+    score: float  # confidence that this is a hand, 0..1
+    right_score: float  # probability that it is a right hand, 0..1
+    joint_scores: np.ndarray = _nans(21)  # (21,) 0..1, NaN: the network says nothing about a single joint
+
+    def __post_init__(self):
+        _check_shape("joints_2d", self.joints_2d, (21, 2))
+        _check_shape("joints_local", self.joints_local, (21, 3))
+        _check_shape("joint_scores", self.joint_scores, (21,))
+
+
+@dataclass(frozen=True)
+class HandPose:
+    """One hand in one image: the result of the package. What is not known is NaN."""
+
+    side: Side
+    side_score: float  # probability of `side`, 0.5..1
+    score: float  # confidence that this is a hand, 0..1
+    joints_2d: np.ndarray  # (21, 2) [px] in the image
+    joints_3d: np.ndarray  # (21, 3) [m] optical frame; relative to the wrist where depth_source is NONE
+    joint_scores: np.ndarray = _nans(21)  # (21,) confidence, 0..1
+    depth_source: DepthSource = DepthSource.NONE
+    hand_scale: float = np.nan  # this hand's size over the average hand's
+    reprojection_error: float = np.nan  # [px] mean distance of the projected joints_3d to joints_2d
+    wrist_covariance: np.ndarray = _nans(6, 6)  # [m^2, rad^2] x y z, rotation about x y z, optical frame
+    wrist_velocity: np.ndarray = _nans(6)  # [m/s, rad/s] linear, angular, optical frame
+    track_id: int = 0
+    track_age: float = 0.0  # [s] since first seen
+    state: TrackingState = TrackingState.TRACKED
+
+    def __post_init__(self):
+        _check_shape("joints_2d", self.joints_2d, (21, 2))
+        _check_shape("joints_3d", self.joints_3d, (21, 3))
+        _check_shape("joint_scores", self.joint_scores, (21,))
+        _check_shape("wrist_covariance", self.wrist_covariance, (6, 6))
+        _check_shape("wrist_velocity", self.wrist_velocity, (6,))
+
+    @property
+    def bbox(self) -> np.ndarray:
+        """(4,) x, y of the top left corner, width, height [px] of the box around joints_2d."""
+        low, high = self.joints_2d.min(axis=0), self.joints_2d.max(axis=0)
+        return np.concatenate([low, high - low])
+
+
+@dataclass(frozen=True)
+class HandPoses:
+    """All hands of one image."""
+
+    hands: tuple[HandPose, ...]
+    size: tuple[int, int]  # (width, height) [px] of the image
+    stamp: float = np.nan  # [s] the image's time
+    frame_id: str = ""  # the optical frame of joints_3d
+    calibrated: bool = False  # the camera's intrinsics were used
+
+    def __iter__(self):
+        return iter(self.hands)
+
+    def __len__(self):
+        return len(self.hands)
+
+
+def _check_shape(name: str, value: np.ndarray, shape: tuple[int, ...]):
+    if np.shape(value) != shape:
+        raise ValueError(f"{name} has shape {np.shape(value)}, it must be {shape}")
