@@ -1,0 +1,187 @@
+"""A calibrated camera: points in its optical frame <-> pixels of its image.
+
+Axes     optical frame: x right, y down, z forward (REP 103). Points in metres.
+Pixels   (u, v), u to the right, v down; pixel centres at integers, so an image of width W covers
+         -0.5 .. W - 0.5.
+Model    a point (x, y, z) goes to (x/z, y/z), is distorted there, and K takes it to pixels:
+         none                 no distortion
+         plumb_bob            D = k1 k2 p1 p2 k3
+         rational_polynomial  D = k1 k2 p1 p2 k3 k4 k5 k6 [s1 s2 s3 s4 [tx ty]]
+         equidistant          D = k1 k2 k3 k4, on the angle from the optical axis (fisheye)
+         Names are those of sensor_msgs/CameraInfo, formulas those of OpenCV's calib3d and fisheye.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+DISTORTION_SIZES = {"none": (0,), "plumb_bob": (5,), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+_NEWTON_STEPS = 20
+_NEWTON_TOLERANCE = 1e-12  # normalised image coordinates
+_ACCEPTED_RESIDUAL = 1e-9  # beyond the fold of a distortion no ray exists, and Newton ends elsewhere
+_COMPLEX_STEP = 1e-30
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A calibrated camera: points in its optical frame <-> pixels of its image."""
+
+    K: np.ndarray  # (3, 3) intrinsics [px]
+    size: tuple[int, int]  # (width, height) [px]
+    D: np.ndarray = field(default_factory=lambda: np.zeros(0))  # distortion coefficients of `model`
+    model: str = "none"  # a key of DISTORTION_SIZES
+
+    def __post_init__(self):
+        object.__setattr__(self, "K", np.array(self.K, dtype=float))
+        object.__setattr__(self, "D", np.array(self.D, dtype=float).ravel())
+        _check_calibration(self.K, self.D, self.model, self.size)
+
+    @classmethod
+    def from_fov(cls, size: tuple[int, int], fov: float) -> "Camera":
+        """An undistorted camera of `size` (width, height) [px] that sees `fov` [rad] from left to right."""
+        if not 0 < fov < np.pi:
+            raise ValueError(f"the horizontal field of view is {fov} rad, it must lie between 0 and pi")
+        width, height = size
+        f = width / 2 / np.tan(fov / 2)
+        return cls(np.array([[f, 0, (width - 1) / 2], [0, f, (height - 1) / 2], [0, 0, 1]]), size)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2) pixels of `points` (..., 3) [m]; NaN behind the camera.
+
+        An equidistant camera sees beyond 90 degrees, the others only z > 0.
+        """
+        points = np.asarray(points, dtype=float)
+        distorted = self._fisheye(points) if self.model == "equidistant" else self._pinhole(points)
+        return distorted @ self.K[:2, :2].T + self.K[:2, 2]
+
+    def unproject(self, pixels: np.ndarray) -> np.ndarray:
+        """(..., 3) unit rays in the optical frame through `pixels` (..., 2); NaN where no ray goes there."""
+        offset = np.asarray(pixels, dtype=float) - self.K[:2, 2]
+        y = offset[..., 1] / self.K[1, 1]
+        x = (offset[..., 0] - self.K[0, 1] * y) / self.K[0, 0]
+        distorted = np.stack([x, y], axis=-1)
+        if self.model == "equidistant":
+            return _fisheye_rays(distorted, self.D)
+        xy = distorted if self.D.size == 0 or not self.D.any() else _undistort(distorted, self.D)
+        rays = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
+        return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+
+    def crop(self, x: int, y: int, width: int, height: int) -> "Camera":
+        """The camera of the image cut out at pixel (x, y) with the given size [px]."""
+        K = self.K.copy()
+        K[:2, 2] -= (x, y)
+        return replace(self, K=K, size=(width, height))
+
+    def resize(self, width: int, height: int) -> "Camera":
+        """The camera of the image scaled to the given size [px]."""
+        scale = np.array([width / self.size[0], height / self.size[1]])
+        K = self.K.copy()
+        K[:2, :2] *= scale[:, None]
+        K[:2, 2] = (K[:2, 2] + 0.5) * scale - 0.5
+        return replace(self, K=K, size=(width, height))
+
+    def _pinhole(self, points):
+        z = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
+        xy = points[..., :2] / z
+        return _distort(xy, self.D) if self.D.size else xy
+
+    def _fisheye(self, points):
+        radius = np.linalg.norm(points[..., :2], axis=-1, keepdims=True)
+        theta = np.arctan2(radius, points[..., 2:])
+        # On the axis the direction is free and the image is the principal point.
+        scale = np.divide(_theta_distorted(theta, self.D), radius, out=np.ones_like(radius), where=radius > 0)
+        return points[..., :2] * scale
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image with what is known about it."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    camera: Camera | None  # None: not calibrated
+    stamp: float = np.nan  # [s]
+    frame_id: str = ""  # the camera's optical frame
+
+    def __post_init__(self):
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(f"image is {self.image.dtype} {self.image.shape}, it must be uint8 (height, width, 3)")
+        if self.camera is not None and self.camera.size != self.size:
+            raise ValueError(f"the image is {self.size} px but its camera is calibrated for {self.camera.size} px")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) [px]."""
+        return self.image.shape[1], self.image.shape[0]
+
+
+def _check_calibration(K, D, model, size):
+    if K.shape != (3, 3) or not np.isfinite(K).all():
+        raise ValueError(f"K must be 3x3 and finite, it is {K.tolist()}")
+    if K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise ValueError(f"the camera is not calibrated: its focal lengths are {K[0, 0]} and {K[1, 1]} px")
+    if model not in DISTORTION_SIZES:
+        raise ValueError(f"unknown distortion model '{model}', known are {', '.join(DISTORTION_SIZES)}")
+    if D.size not in DISTORTION_SIZES[model] or not np.isfinite(D).all():
+        raise ValueError(f"{model} takes {DISTORTION_SIZES[model]} finite coefficients, D is {D.tolist()}")
+    if min(size) < 1:
+        raise ValueError(f"the image size is {size}, it must be positive")
+
+
+def _distort(xy, D):
+    """OpenCV's rational model on normalised coordinates (..., 2); also takes complex ones."""
+    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = np.pad(D, (0, 14 - D.size))
+    x, y = xy[..., 0], xy[..., 1]
+    r2 = x * x + y * y
+    radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    u = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x) + r2 * (s1 + r2 * s2)
+    v = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y + r2 * (s3 + r2 * s4)
+    if tx or ty:
+        u, v, w = np.einsum("ij,j...->i...", _tilt(tx, ty), np.stack([u, v, np.ones_like(u)]))
+        u, v = u / w, v / w
+    return np.stack([u, v], axis=-1)
+
+
+def _tilt(tx, ty):
+    """(3, 3) homography of a sensor tilted by tx, ty [rad] (Scheimpflug)."""
+    cx, sx, cy, sy = np.cos(tx), np.sin(tx), np.cos(ty), np.sin(ty)
+    R = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]]) @ np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
+    return np.array([[R[2, 2], 0, -R[0, 2]], [0, R[2, 2], -R[1, 2]], [0, 0, 1]]) @ R
+
+
+def _undistort(target, D):
+    """Newton's method on `_distort`; the Jacobian by complex steps is exact and needs no second formula."""
+    xy = target.copy()
+    for _ in range(_NEWTON_STEPS):
+        residual = _distort(xy, D) - target
+        if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
+            break
+        dx = _distort(xy + np.array([1j * _COMPLEX_STEP, 0]), D).imag / _COMPLEX_STEP
+        dy = _distort(xy + np.array([0, 1j * _COMPLEX_STEP]), D).imag / _COMPLEX_STEP
+        det = dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
+        step_x = (dy[..., 1] * residual[..., 0] - dy[..., 0] * residual[..., 1]) / det
+        step_y = (dx[..., 0] * residual[..., 1] - dx[..., 1] * residual[..., 0]) / det
+        xy = xy - np.stack([step_x, step_y], axis=-1)
+    found = (np.abs(_distort(xy, D) - target) < _ACCEPTED_RESIDUAL).all(axis=-1, keepdims=True)
+    return np.where(found, xy, np.nan)
+
+
+def _theta_distorted(theta, D):
+    k1, k2, k3, k4 = D
+    t2 = theta * theta
+    return theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
+
+
+def _fisheye_rays(distorted, D):
+    radius = np.linalg.norm(distorted, axis=-1, keepdims=True)
+    k1, k2, k3, k4 = D
+    theta = radius.copy()
+    for _ in range(_NEWTON_STEPS):
+        residual = _theta_distorted(theta, D) - radius
+        if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
+            break
+        t2 = theta * theta
+        theta = theta - residual / (1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4))))
+    found = (np.abs(_theta_distorted(theta, D) - radius) < _ACCEPTED_RESIDUAL) & (theta >= 0) & (theta <= np.pi)
+    theta = np.where(found, theta, np.nan)
+    direction = np.divide(distorted, radius, out=np.zeros_like(distorted), where=radius > 0)
+    return np.concatenate([direction * np.sin(theta), np.cos(theta)], axis=-1)

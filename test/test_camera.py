@@ -1,0 +1,112 @@
+import cv2
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from handpose_ros.camera import Camera, Frame
+
+K = np.array([[500.0, 0.0, 320.0], [0.0, 480.0, 240.0], [0.0, 0.0, 1.0]])
+VGA = Camera(K, (640, 480))
+CAMERAS = {
+    "none": VGA,
+    "plumb_bob": Camera(K, (640, 480), [-0.28, 0.09, 1e-3, -5e-4, -0.012], "plumb_bob"),
+    "rational 8": Camera(K, (640, 480), [0.4, 0.1, 1e-3, -2e-3, 0.02, 0.7, 0.15, 0.03], "rational_polynomial"),
+    "rational 12": Camera(
+        K, (640, 480), [0.4, 0.1, 1e-3, -2e-3, 0.02, 0.7, 0.15, 0.03, 1e-3, -2e-3, 5e-4, 1e-4], "rational_polynomial"
+    ),
+    "rational 14": Camera(
+        K,
+        (640, 480),
+        [0.4, 0.1, 1e-3, -2e-3, 0.02, 0.7, 0.15, 0.03, 1e-3, -2e-3, 5e-4, 1e-4, 0.02, -0.03],
+        "rational_polynomial",
+    ),
+    "equidistant": Camera(K, (640, 480), [0.02, -0.01, 0.003, -5e-4], "equidistant"),
+}
+POINTS = np.random.default_rng(0).uniform([-0.3, -0.3, 0.4], [0.3, 0.3, 1.0], (50, 3))
+
+
+def test_ten_centimetres_right_at_half_a_metre_is_a_hundred_pixels_right():
+    assert_allclose(VGA.project(np.array([0.1, 0.0, 0.5])), [420.0, 240.0])
+
+
+def test_ten_centimetres_down_at_half_a_metre_is_ninety_six_pixels_down():
+    assert_allclose(VGA.project(np.array([0.0, 0.1, 0.5])), [320.0, 336.0])
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_projection_agrees_with_opencv(name):
+    camera = CAMERAS[name]
+    zero = np.zeros(3)
+    if camera.model == "equidistant":
+        expected, _ = cv2.fisheye.projectPoints(POINTS[:, None], zero, zero, camera.K, camera.D)
+    else:
+        expected, _ = cv2.projectPoints(POINTS, zero, zero, camera.K, camera.D)
+    assert_allclose(camera.project(POINTS), expected[:, 0], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 25)])
+def test_unproject_is_the_inverse_of_project(name, shape):
+    camera = CAMERAS[name]
+    points = POINTS[: int(np.prod(shape))].reshape(*shape, 3)
+    rays = camera.unproject(camera.project(points))
+    assert rays.shape == points.shape
+    assert_allclose(rays * np.linalg.norm(points, axis=-1, keepdims=True), points, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in CAMERAS if name != "equidistant"])
+def test_points_behind_a_pinhole_camera_have_no_pixel(name):
+    assert np.isnan(CAMERAS[name].project(np.array([[0.1, 0.1, -0.5], [0.0, 0.0, 0.0]]))).all()
+
+
+def test_a_fisheye_sees_beyond_ninety_degrees():
+    camera = CAMERAS["equidistant"]
+    behind = np.array([0.5, 0.2, -0.05])
+    assert_allclose(camera.unproject(camera.project(behind)), behind / np.linalg.norm(behind), atol=1e-9)
+
+
+def test_a_fisheye_takes_its_axis_to_the_principal_point_and_back():
+    camera = CAMERAS["equidistant"]
+    assert_allclose(camera.project(np.array([0.0, 0.0, 1.0])), [320.0, 240.0])
+    assert_allclose(camera.unproject(np.array([320.0, 240.0])), [0.0, 0.0, 1.0])
+
+
+def test_a_pixel_beyond_the_fold_of_the_distortion_has_no_ray():
+    barrel = Camera(K, (640, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")  # r - 0.5 r^3 never exceeds 0.55
+    assert np.isnan(barrel.unproject(np.array([320.0 + 500.0, 240.0]))).all()
+
+
+def test_cropping_moves_a_pixel_by_the_corner_of_the_crop():
+    camera = CAMERAS["plumb_bob"]
+    assert_allclose(camera.crop(100, 50, 200, 200).project(POINTS), camera.project(POINTS) - [100, 50])
+
+
+def test_halving_the_image_halves_the_distance_to_its_corner_at_minus_a_half():
+    half = VGA.resize(320, 240)
+    assert half.size == (320, 240)
+    assert_allclose(half.project(POINTS) + 0.5, (VGA.project(POINTS) + 0.5) / 2)
+
+
+def test_a_field_of_view_of_ninety_degrees_puts_the_image_border_at_forty_five():
+    camera = Camera.from_fov((640, 480), np.pi / 2)
+    assert_allclose(camera.project(np.array([1.0, 0.0, 1.0])), [639.5, 239.5])
+
+
+@pytest.mark.parametrize(
+    "broken, word",
+    [
+        (dict(K=np.zeros((3, 3))), "not calibrated"),
+        (dict(K=np.full((3, 3), np.nan)), "finite"),
+        (dict(model="kannala", D=[0, 0, 0, 0]), "kannala"),
+        (dict(model="plumb_bob", D=[0.1, 0.2]), "plumb_bob takes"),
+        (dict(size=(0, 480)), "positive"),
+    ],
+)
+def test_a_wrong_calibration_gets_a_sentence_that_says_what_is_wrong(broken, word):
+    with pytest.raises(ValueError, match=word):
+        Camera(**{"K": K, "size": (640, 480), **broken})
+
+
+def test_a_frame_refuses_an_image_of_another_size_than_its_camera():
+    with pytest.raises(ValueError, match=r"\(320, 240\).*\(640, 480\)"):
+        Frame(np.zeros((240, 320, 3), np.uint8), VGA)
