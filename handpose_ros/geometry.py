@@ -1,0 +1,43 @@
+"""Rotations and alignments of hands. Points are (..., N, 3) in metres, rotations (..., 3, 3)."""
+
+import numpy as np
+
+from handpose_ros.hand import MCPS, WRIST
+
+_INDEX_MCP, _MIDDLE_MCP, _, _LITTLE_MCP = MCPS
+
+
+def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
+    """(..., 3, 3) R_camera_from_wrist of hands given by `joints` (..., 21, 3) and `right` (...) bool.
+
+    The columns are the wrist's axes: x out of the palm, z from the wrist to the middle finger's MCP,
+    y = z x x, on both hands (the operator frame of dex-retargeting). NaN where the palm has no area.
+    """
+    joints = np.asarray(joints, dtype=float)
+    wrist = joints[..., WRIST, :]
+    z = _unit(joints[..., _MIDDLE_MCP, :] - wrist)
+    normal = np.cross(joints[..., _INDEX_MCP, :] - wrist, joints[..., _LITTLE_MCP, :] - wrist)
+    normal = np.where(np.asarray(right)[..., None], normal, -normal)
+    x = _unit(normal - (normal * z).sum(axis=-1, keepdims=True) * z)
+    return np.stack([x, np.cross(z, x), z], axis=-1)
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(s (...), R (..., 3, 3), t (..., 3)) of least squares ||s R source + t - target||; never a reflection.
+
+    Source: Umeyama, Least-squares estimation of transformation parameters between two point patterns, 1991.
+    """
+    mu_source, mu_target = source.mean(axis=-2, keepdims=True), target.mean(axis=-2, keepdims=True)
+    a, b = source - mu_source, target - mu_target
+    U, S, Vt = np.linalg.svd(np.swapaxes(b, -1, -2) @ a)
+    signs = np.ones_like(S)
+    signs[..., 2] = np.sign(np.linalg.det(U @ Vt))
+    R = (U * signs[..., None, :]) @ Vt
+    s = (S * signs).sum(axis=-1) / (a * a).sum(axis=(-1, -2))
+    t = mu_target[..., 0, :] - s[..., None] * np.einsum("...ij,...j->...i", R, mu_source[..., 0, :])
+    return s, R, t
+
+
+def _unit(vectors):
+    norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(norm > 1e-9, norm, np.nan)
