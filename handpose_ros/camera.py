@@ -18,7 +18,7 @@ import numpy as np
 DISTORTION_SIZES = {"none": (0,), "plumb_bob": (5,), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 _NEWTON_STEPS = 20
 _NEWTON_TOLERANCE = 1e-12  # normalised image coordinates
-_ACCEPTED_RESIDUAL = 1e-9  # beyond the fold of a distortion no ray exists, and Newton ends elsewhere
+_ACCEPTED_RESIDUAL = 1e-9
 _COMPLEX_STEP = 1e-30
 
 
@@ -149,20 +149,30 @@ def _tilt(tx, ty):
 
 
 def _undistort(target, D):
-    """Newton's method on `_distort`; the Jacobian by complex steps is exact and needs no second formula."""
+    """Newton's method on `_distort`; NaN beyond its fold."""
     xy = target.copy()
     for _ in range(_NEWTON_STEPS):
         residual = _distort(xy, D) - target
         if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
             break
-        dx = _distort(xy + np.array([1j * _COMPLEX_STEP, 0]), D).imag / _COMPLEX_STEP
-        dy = _distort(xy + np.array([0, 1j * _COMPLEX_STEP]), D).imag / _COMPLEX_STEP
-        det = dx[..., 0] * dy[..., 1] - dx[..., 1] * dy[..., 0]
-        step_x = (dy[..., 1] * residual[..., 0] - dy[..., 0] * residual[..., 1]) / det
-        step_y = (dx[..., 0] * residual[..., 1] - dx[..., 1] * residual[..., 0]) / det
-        xy = xy - np.stack([step_x, step_y], axis=-1)
-    found = (np.abs(_distort(xy, D) - target) < _ACCEPTED_RESIDUAL).all(axis=-1, keepdims=True)
-    return np.where(found, xy, np.nan)
+        dx, dy = _distortion_jacobian(xy, D)
+        det = _cross(dx, dy)
+        xy = xy - np.stack([_cross(residual, dy) / det, _cross(dx, residual) / det], axis=-1)
+    # Beyond the fold of a distortion no ray exists; Newton then ends nowhere, or on the mirrored far branch.
+    found = (np.abs(_distort(xy, D) - target) < _ACCEPTED_RESIDUAL).all(axis=-1)
+    near = (_cross(*_distortion_jacobian(xy, D)) > 0) & ((xy * target).sum(axis=-1) > -_ACCEPTED_RESIDUAL)
+    return np.where((found & near)[..., None], xy, np.nan)
+
+
+def _distortion_jacobian(xy, D):
+    """d/dx and d/dy, (..., 2) each, by complex steps: exact, and no second formula to keep right."""
+    dx = _distort(xy + np.array([1j * _COMPLEX_STEP, 0]), D).imag / _COMPLEX_STEP
+    dy = _distort(xy + np.array([0, 1j * _COMPLEX_STEP]), D).imag / _COMPLEX_STEP
+    return dx, dy
+
+
+def _cross(a, b):
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
 def _theta_distorted(theta, D):

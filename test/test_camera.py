@@ -71,9 +71,10 @@ def test_a_fisheye_takes_its_axis_to_the_principal_point_and_back():
     assert_allclose(camera.unproject(np.array([320.0, 240.0])), [0.0, 0.0, 1.0])
 
 
-def test_a_pixel_beyond_the_fold_of_the_distortion_has_no_ray():
-    barrel = Camera(K, (640, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")  # r - 0.5 r^3 never exceeds 0.55
-    assert np.isnan(barrel.unproject(np.array([320.0 + 500.0, 240.0]))).all()
+@pytest.mark.parametrize("offset", [500.0, 1700.0])  # 1700: the far branch, r < -1.4, does reach it
+def test_a_pixel_beyond_the_fold_of_the_distortion_has_no_ray(offset):
+    barrel = Camera(K, (640, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")  # r - 0.5 r^3 has its maximum 0.54 at 0.82
+    assert np.isnan(barrel.unproject(np.array([320.0 + offset, 240.0]))).all()
 
 
 def test_cropping_moves_a_pixel_by_the_corner_of_the_crop():

@@ -1,0 +1,138 @@
+"""Frame -> HandPoses: detect or follow, observe, track, lift. The same for live, recorded and single images."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from handpose_ros.backends import Backend, make_backend
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
+from handpose_ros.lifting import lift, scale_to_template
+from handpose_ros.tracking import HandTracker, Track
+
+
+class HandPosePipeline:
+    """The hands of one image after the other. Remembers tracks: one pipeline for one camera."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        max_hands: int = 2,
+        min_score: float = 0.5,
+        coast_time: float = 0.25,
+        hand_scale: float | None = None,
+    ):
+        """Follows at most `max_hands`, coasting for `coast_time` [s]; a score above `min_score` is a hand.
+
+        `hand_scale` is the person's hand size over the average hand's; None: not known.
+        """
+        self.backend = backend
+        self._hand_scale = hand_scale
+        self._tracker = HandTracker(max_hands, min_score, coast_time)
+
+    def __call__(self, frame: Frame) -> HandPoses:
+        """The hands of the next image. A stamp earlier than the last one's starts anew."""
+        tracker = self._tracker
+        tracker.advance(frame.stamp)
+        regions = tracker.regions
+        if tracker.wants_detection:
+            regions += tracker.admit([detection.region for detection in self.backend.detect(frame.image)])
+        observations = self.backend.observe(frame.image, regions)
+        tracks = tracker.update(observations, [self.backend.track(observation) for observation in observations])
+        return HandPoses(
+            hands=self._lift(tracks, frame.camera),
+            size=frame.size,
+            stamp=frame.stamp,
+            frame_id=frame.frame_id,
+            calibrated=frame.camera is not None,
+        )
+
+    def reset(self):
+        """Forgets all hands."""
+        self._tracker.reset()
+
+    def _lift(self, tracks, camera) -> tuple[HandPose, ...]:
+        if not tracks:
+            return ()
+        joints_2d = np.stack([track.observation.joints_2d for track in tracks])
+        joints_local = np.stack([track.observation.joints_local for track in tracks])
+        hands = [_relative_to_wrist(track) for track in tracks]
+        if camera is not None:
+            lifted = lift(joints_2d, joints_local, camera, self._hand_scale)
+            hands = [
+                replace(
+                    hand,
+                    joints_3d=lifted.joints[index],
+                    depth_source=DepthSource.MONO_SCALED if self._hand_scale else DepthSource.MONO,
+                    hand_scale=self._hand_scale or np.nan,
+                    reprojection_error=float(lifted.reprojection_error[index]),
+                    wrist_covariance=_position_only(lifted.wrist_covariance[index]),
+                )
+                for index, hand in enumerate(hands)
+            ]
+        return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
+
+
+class HandPoseEstimator:
+    """The hands of single images: no memory, no tracks."""
+
+    def __init__(
+        self,
+        backend: str = "mediapipe",
+        *,
+        max_hands: int = 2,
+        min_score: float = 0.5,
+        hand_scale: float | None = None,
+        **backend_options,
+    ):
+        """`backend` is a key of backends.BACKENDS and `backend_options` go to its builder; the rest as the pipeline's."""
+        self._pipeline = HandPosePipeline(
+            make_backend(backend, max_hands=max_hands, **backend_options),
+            max_hands=max_hands,
+            min_score=min_score,
+            hand_scale=hand_scale,
+        )
+
+    def estimate(self, image: np.ndarray, camera: Camera | None = None) -> HandPoses:
+        """The hands of `image` (H, W, 3) uint8 RGB.
+
+        With its `camera` the joints are in metres in the camera's optical frame. Without one they are relative to the
+        wrist and the result says `calibrated=False`; Camera.from_fov makes one from a field of view.
+        Raises ValueError for an image of another type or of another size than the camera's.
+        """
+        self._pipeline.reset()
+        return self._pipeline(Frame(image, camera))
+
+
+def _relative_to_wrist(track: Track) -> HandPose:
+    shape = scale_to_template(track.observation.joints_local)
+    return HandPose(
+        side=track.side,
+        side_score=track.side_score,
+        score=track.observation.score,
+        joints_2d=track.observation.joints_2d,
+        joints_3d=shape - shape[WRIST],
+        joint_scores=track.observation.joint_scores,
+        track_id=track.id,
+        track_age=track.age,
+        state=track.state,
+    )
+
+
+def _position_only(covariance):
+    full = np.full((6, 6), np.nan)
+    full[:3, :3] = covariance
+    return full
+
+
+def _without_geometry(hand: HandPose) -> HandPose:
+    nan = np.nan
+    return replace(
+        hand,
+        joints_2d=hand.joints_2d * nan,
+        joints_3d=hand.joints_3d * nan,
+        joint_scores=hand.joint_scores * nan,
+        wrist_covariance=hand.wrist_covariance * nan,
+        reprojection_error=nan,
+    )

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
+
+from handpose_ros.camera import Camera
+from handpose_ros.hand import WRIST
+from handpose_ros.lifting import TEMPLATE_BONES, TEMPLATE_LENGTHS, lift, scale_to_template
+
+K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
+CAMERAS = {
+    "none": Camera(K, (640, 480)),
+    "plumb_bob": Camera(K, (640, 480), [-0.28, 0.09, 1e-3, -5e-4, -0.012], "plumb_bob"),
+    "rational_polynomial": Camera(K, (640, 480), [0.4, 0.1, 1e-3, -2e-3, 0.02, 0.7, 0.15, 0.03], "rational_polynomial"),
+    "equidistant": Camera(K, (640, 480), [0.02, -0.01, 0.003, -5e-4], "equidistant"),
+}
+RNG = np.random.default_rng(0)
+
+
+def flat_hand():
+    """(21, 3) [m] an open right hand in the image plane, fingers up, of the average hand's size."""
+    joints = np.zeros((21, 3))
+    for finger, (x, y) in enumerate(
+        [(0.03, -0.03), (0.028, -0.083), (0.005, -0.086), (-0.015, -0.08), (-0.033, -0.07)]
+    ):
+        direction = np.array([0.3 * x, y, 0.0]) / np.hypot(0.3 * x, y)
+        for joint, length in enumerate([0, 0.038, 0.063, 0.085]):
+            joints[1 + 4 * finger + joint] = np.array([x, y, 0.0]) + length * direction
+    joints[:, 2] = RNG.normal(0, 0.01, 21)
+    return scale_to_template(joints)
+
+
+HAND = flat_hand()
+
+
+def hands_in_space(shape, seed=0):
+    """(*shape, 21, 3) [m] hands turned at random, 0.3 to 0.8 m before the camera."""
+    rng = np.random.default_rng(seed)
+    turns = Rotation.random(int(np.prod(shape)), random_state=seed).as_matrix().reshape(*shape, 3, 3)
+    places = rng.uniform([-0.15, -0.1, 0.3], [0.15, 0.1, 0.8], (*shape, 3))
+    return HAND @ np.swapaxes(turns, -1, -2) + places[..., None, :]
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 3)])
+def test_exact_keypoints_and_shape_of_any_size_give_the_exact_hand_through_every_camera(name, shape):
+    hands = hands_in_space(shape)
+    shapes = 0.73 * (hands - hands.mean(axis=-2, keepdims=True))
+    lifted = lift(CAMERAS[name].project(hands), shapes, CAMERAS[name])
+    assert lifted.joints.shape == hands.shape
+    assert_allclose(lifted.joints, hands, atol=1e-5)
+    assert_allclose(lifted.reprojection_error, np.zeros(shape), atol=0.01)
+
+
+def test_a_hand_that_a_fisheye_sees_at_a_right_angle_is_lifted_too():
+    wide = Camera(np.array([[150.0, 0, 320], [0, 150.0, 240], [0, 0, 1]]), (640, 480), np.zeros(4), "equidistant")
+    hand = HAND + [0.5, 0.0, 0.0]
+    assert_allclose(lift(wide.project(hand), HAND, wide).joints, hand, atol=1e-5)
+
+
+def test_a_hand_that_is_a_tenth_larger_is_a_tenth_further_away():
+    camera, hand = CAMERAS["none"], HAND + [0.05, 0.02, 0.5]
+    lifted = lift(camera.project(hand), HAND, camera, hand_scale=1.1)
+    assert_allclose(lifted.joints, 1.1 * hand, atol=1e-5)
+
+
+def test_the_lifted_hand_projects_onto_its_keypoints_even_when_they_are_noisy():
+    camera, hands = CAMERAS["plumb_bob"], hands_in_space((4,))
+    keypoints = camera.project(hands) + np.random.default_rng(1).normal(0, 3, (4, 21, 2))
+    lifted = lift(keypoints, hands - hands.mean(axis=-2, keepdims=True), camera)
+    assert_allclose(camera.project(lifted.joints), keypoints, atol=1e-6)
+    assert ((lifted.reprojection_error > 1) & (lifted.reprojection_error < 8)).all()
+
+
+def test_three_keypoints_that_are_far_off_move_the_others_by_less_than_half_a_centimetre():
+    camera, hand = CAMERAS["none"], HAND + [0.0, 0.0, 0.5]
+    keypoints = camera.project(hand) + np.random.default_rng(2).normal(0, 0.5, (21, 2))
+    keypoints[[4, 8, 12]] += 80
+    others = [joint for joint in range(21) if joint not in (4, 8, 12)]
+    assert_allclose(lift(keypoints, HAND, camera).joints[others], hand[others], atol=5e-3)
+
+
+def test_a_keypoint_without_a_ray_takes_the_place_that_the_shape_gives_it():
+    barrel = Camera(K, (640, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")
+    hand = HAND + [0.1, 0.0, 0.5]
+    keypoints = barrel.project(hand)
+    keypoints[8] = [2000.0, 240.0]
+    assert_allclose(lift(keypoints, HAND, barrel).joints, hand, atol=1e-4)
+
+
+def test_a_hand_without_rays_is_unknown_and_does_not_disturb_its_neighbour():
+    barrel = Camera(K, (640, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")
+    hand = HAND + [0.0, 0.0, 0.5]
+    lifted = lift(np.stack([np.full((21, 2), 9000.0), barrel.project(hand)]), np.stack([HAND, HAND]), barrel)
+    assert np.isnan(lifted.joints[0]).all()
+    assert_allclose(lifted.joints[1], hand, atol=1e-5)
+
+
+def test_the_wrist_is_most_uncertain_along_its_viewing_ray():
+    camera, hand = CAMERAS["none"], HAND + [0.2, 0.0, 0.5]
+    lifted = lift(camera.project(hand), HAND, camera)
+    variances, axes = np.linalg.eigh(lifted.wrist_covariance)
+    ray = hand[WRIST] / np.linalg.norm(hand[WRIST])
+    assert abs(axes[:, 2] @ ray) > 0.999
+    assert_allclose(np.sqrt(variances[2]), 0.10 * np.linalg.norm(hand[WRIST]), rtol=0.01)
+
+
+def test_a_calibrated_hand_size_makes_the_distance_more_certain():
+    camera, hand = CAMERAS["none"], HAND + [0.0, 0.0, 0.5]
+    known, average = (lift(camera.project(hand), HAND, camera, scale).wrist_covariance[2, 2] for scale in (1.0, None))
+    assert_allclose(np.sqrt(known / average), 0.54, rtol=0.01)
+
+
+def test_scaling_to_the_template_gives_the_template_its_lengths_whatever_the_size():
+    scaled = scale_to_template(np.stack([HAND * 0.5, HAND * 2.0]))
+    lengths = np.linalg.norm(scaled[:, TEMPLATE_BONES[:, 0]] - scaled[:, TEMPLATE_BONES[:, 1]], axis=-1)
+    assert_allclose(np.median(TEMPLATE_LENGTHS / lengths, axis=-1), [1.0, 1.0])
