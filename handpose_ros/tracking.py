@@ -116,19 +116,19 @@ class HandTracker:
             else self._unmeasured(track)
             for index, track in enumerate(self._tracks)
         ]
-        tracks = self._with_newborn(tracks, [self._born(observations[i], next_regions[i]) for i in new])
+        room = self.max_hands - sum(track.state is TrackingState.TRACKED for track in tracks)
+        newborn = [self._born(observations[i], next_regions[i]) for i in new[: max(room, 0)]]
+        tracks = self._make_room(tracks, len(newborn)) + newborn
         self._tracks = tuple(track for track in tracks if track.state is not TrackingState.LOST)
         return tuple(tracks)
 
-    def _with_newborn(self, tracks, newborn):
-        """`tracks` and as many of the `newborn` as there is room for; coasting ones make room, longest unseen first."""
+    def _make_room(self, tracks, newborn):
+        """`tracks`, of which coasting ones give way to `newborn` others, the longest unseen first."""
+        living = sum(track.state is not TrackingState.LOST for track in tracks)
         coasting = [track for track in tracks if track.state is TrackingState.COASTING]
-        newborn = newborn[: self.max_hands - sum(track.state is TrackingState.TRACKED for track in tracks)]
-        living = [track for track in tracks if track.state is not TrackingState.LOST]
-        excess = max(len(living) + len(newborn) - self.max_hands, 0)
+        excess = max(living + newborn - self.max_hands, 0)
         dropped = {track.id for track in sorted(coasting, key=lambda track: track.last_seen)[:excess]}
-        kept = [replace(track, state=TrackingState.LOST) if track.id in dropped else track for track in tracks]
-        return kept + newborn
+        return [replace(track, state=TrackingState.LOST) if track.id in dropped else track for track in tracks]
 
     def _born(self, observation, region):
         side = Side.RIGHT if observation.right_score > 0.5 else Side.LEFT

@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+
+from handpose_ros.cropping import Region
+from handpose_ros.hand import Observation, Side, TrackingState
+from handpose_ros.tracking import DETECT_EVERY, HandTracker
+
+TRACKED, COASTING, LOST = TrackingState.TRACKED, TrackingState.COASTING, TrackingState.LOST
+SHAPE = np.random.default_rng(0).uniform(-50, 50, (21, 2))  # a hand of 100 px
+PERIOD = 1 / 30
+
+
+def hand(x, *, score=0.9, right=0.9):
+    """An observed hand centred at (x, 240) px."""
+    return Observation(SHAPE + [x, 240.0], np.zeros((21, 3)), score, right)
+
+
+def region(x):
+    return Region(np.array([x, 240.0]), 200.0)
+
+
+class Scene:
+    """Feeds a tracker with what the networks would report of hands at the given places."""
+
+    def __init__(self, **options):
+        self.tracker = HandTracker(**options)
+        self.stamp = 0.0
+        self.detections = 0
+
+    def show(self, *hands, period=PERIOD):
+        """One image with `hands`; a region without one observes a score of 0."""
+        self.stamp += period
+        self.tracker.advance(self.stamp)
+        regions = self.tracker.regions
+        if self.tracker.wants_detection:
+            self.detections += 1
+            regions += self.tracker.admit([region(_x(each)) for each in hands])
+        found = [self._nearest(place, hands) for place in regions]
+        return self.tracker.update(found, [region(_x(each)) for each in found])
+
+    def _nearest(self, place, hands):
+        near = [each for each in hands if abs(_x(each) - place.center[0]) < place.size / 2]
+        return min(near, key=lambda each: abs(_x(each) - place.center[0]), default=hand(place.center[0], score=0.0))
+
+
+def _x(observation):
+    return observation.joints_2d.mean(axis=0)[0] - SHAPE.mean(axis=0)[0]
+
+
+def ids(tracks, state=TRACKED):
+    return [track.id for track in tracks if track.state is state]
+
+
+def test_two_moving_hands_keep_their_ids():
+    scene = Scene()
+    for step in range(30):
+        tracks = scene.show(hand(150 + 2 * step), hand(500 - 2 * step))
+        assert ids(tracks) == [1, 2]
+    assert tracks[0].observation.joints_2d.mean() < tracks[1].observation.joints_2d.mean()
+
+
+def test_the_detector_rests_while_all_hands_are_followed():
+    scene = Scene(max_hands=2)
+    for _ in range(20):
+        scene.show(hand(150), hand(500))
+    assert scene.detections == 1
+
+
+def test_the_detector_runs_every_few_images_while_a_hand_is_missing():
+    scene = Scene(max_hands=2)
+    for _ in range(3 * DETECT_EVERY):
+        scene.show(hand(150))
+    assert scene.detections == 3
+
+
+def test_a_hand_missed_for_two_images_coasts_and_comes_back_with_its_id():
+    scene = Scene(coast_time=0.25)
+    scene.show(hand(150))
+    assert ids(scene.show(), COASTING) == [1]
+    assert ids(scene.show(), COASTING) == [1]
+    assert ids(scene.show(hand(160))) == [1]
+
+
+def test_a_coasting_hand_found_by_the_detector_beside_its_region_keeps_its_id():
+    scene = Scene(coast_time=0.25)
+    scene.show(hand(150))
+    scene.show()
+    jumped = hand(150 + 0.9 * np.ptp(SHAPE, axis=0).max())
+    scene.tracker.advance(scene.stamp + PERIOD)
+    tracks = scene.tracker.update([hand(150, score=0.0), jumped], [region(150), region(240)])
+    assert ids(tracks) == [1]
+
+
+def test_a_hand_that_appears_elsewhere_gets_a_new_id():
+    scene = Scene(coast_time=0.25)
+    scene.show(hand(150))
+    scene.show(hand(550))
+    assert ids(scene.show(hand(550))) == [2]
+
+
+def test_a_hand_is_lost_once_after_the_coasting_time_and_its_id_is_not_used_again():
+    scene = Scene(coast_time=0.1)
+    scene.show(hand(150))
+    states = [[track.state for track in scene.show()] for _ in range(6)]
+    assert states == [[COASTING], [COASTING], [COASTING], [LOST], [], []]
+    for _ in range(DETECT_EVERY):
+        tracks = scene.show(hand(150))
+    assert ids(tracks) == [2]
+
+
+def test_at_two_images_a_second_a_hand_is_still_followed():
+    scene = Scene(coast_time=0.25)
+    assert [ids(scene.show(hand(150), period=0.5)) for _ in range(4)] == [[1]] * 4
+
+
+def test_time_that_jumps_back_starts_new_tracks():
+    scene = Scene()
+    scene.show(hand(150))
+    scene.stamp = -5.0
+    assert ids(scene.show(hand(150))) == [2]
+
+
+def test_one_hand_seen_by_two_tracks_stays_with_the_older_one():
+    scene = Scene()
+    scene.show(hand(150), hand(500))
+    for _ in range(2):
+        scene.tracker.advance(scene.stamp + PERIOD)
+        tracks = scene.tracker.update([hand(300), hand(302)], [region(300), region(300)])
+    assert ids(tracks) == [1]
+
+
+def test_a_detection_on_a_followed_hand_is_not_admitted():
+    scene = Scene()
+    scene.show(hand(150))
+    assert scene.tracker.admit([region(160), region(500)])[0].center[0] == 500
+
+
+@pytest.mark.parametrize("max_hands", [1, 2, 3])
+def test_there_are_never_more_hands_than_allowed(max_hands):
+    scene = Scene(max_hands=max_hands)
+    for step in range(40):
+        present = [x for x in (100, 300, 500, 700) if (step // 5 + x // 100) % 3]
+        tracks = scene.show(*(hand(x) for x in present))
+        assert len([track for track in tracks if track.state is not LOST]) <= max_hands
+
+
+def test_a_new_hand_takes_the_room_of_one_that_only_coasts():
+    scene = Scene(max_hands=1, coast_time=1.0)
+    scene.show(hand(150))
+    scene.show(hand(500))
+    tracks = scene.show(hand(500))
+    assert ids(tracks) == [2]
+    assert ids(tracks, LOST) == [1]
+
+
+def test_a_few_wrong_votes_do_not_change_the_side():
+    scene = Scene()
+    for _ in range(10):
+        scene.show(hand(150, right=0.95))
+    tracks = [scene.show(hand(150, right=0.05)) for _ in range(3)][-1]
+    assert tracks[0].side is Side.RIGHT
+    assert 0.5 <= tracks[0].side_score < 0.95
+
+
+def test_lasting_evidence_changes_the_side():
+    scene = Scene()
+    for _ in range(10):
+        scene.show(hand(150, right=0.95))
+    tracks = [scene.show(hand(150, right=0.05)) for _ in range(60)][-1]
+    assert tracks[0].side is Side.LEFT
+    assert tracks[0].side_score > 0.9
+
+
+def test_a_score_of_exactly_the_threshold_is_no_hand():
+    assert ids(Scene(min_score=0.5).show(hand(150, score=0.5))) == []
+
+
+def test_a_track_knows_its_age():
+    scene = Scene()
+    for _ in range(4):
+        tracks = scene.show(hand(150))
+    assert tracks[0].age == pytest.approx(3 * PERIOD)
