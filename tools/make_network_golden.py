@@ -17,9 +17,9 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from handpose_ros import weights  # noqa: E402
-from handpose_ros.backends.mediapipe import Network, torch_device  # noqa: E402
-from handpose_ros.hand import BONES  # noqa: E402
+from handpose_ros import weights
+from handpose_ros.backends.mediapipe import Network, torch_device
+from handpose_ros.hand import BONES
 
 # A left hand, palm towards the camera, fingers up: joints in hand.KEYPOINTS order, [px] of a 240 x 240 picture.
 JOINTS = [
@@ -56,7 +56,7 @@ def main():
     for size, kind in ((192, "palm_detection"), (224, "hand_landmark")):
         noise = cv2.resize(rng.integers(0, 256, (8, 8, 3), np.uint8), (size, size), interpolation=cv2.INTER_NEAREST)
         batch = np.stack([cv2.resize(hand, (size, size), interpolation=cv2.INTER_AREA), noise])
-        golden[f"{kind}_input"] = batch
+        golden[f"{kind.partition('_')[0]}_input"] = batch
         for complexity in ("full", "lite"):
             name = f"{kind}_{complexity}"
             outputs = Network(weights.locate(name), torch_device("cpu"))(batch)
