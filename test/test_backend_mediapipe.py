@@ -2,6 +2,8 @@
 
 The official results (../shared) are of MediaPipe 0.10.21 on photographs and on a video. On the video each image is
 given the official solution's own previous regions, because feeding ours back would compare two chaotic paths.
+With the OpenCV that made the record (4.11) the video's joints differ by 0.03 px at most; later ones convert a video's
+colours with another rounding (half a level on average), which makes 0.15 px in the median.
 """
 
 import json
@@ -17,16 +19,16 @@ from numpy.testing import assert_allclose
 from handpose_ros.backends import make_backend
 from handpose_ros.backends.mediapipe import MediaPipe, torch_device
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
-from handpose_ros.cropping import Region, region_iou
+from handpose_ros.cropping import Region, region_iou, whole
 from handpose_ros.hand import Observation
 
 ROOT = Path(__file__).parents[1]
 OFFICIAL = ROOT / ".." / "shared" / "mediapipe" / "golden"
 
 
-def backend(complexity: str) -> MediaPipe:
+def backend(complexity: str, **options) -> MediaPipe:
     try:
-        return make_backend("mediapipe", complexity=complexity, device="cpu")
+        return make_backend("mediapipe", complexity=complexity, device="cpu", num_threads=1, **options)
     except FileNotFoundError as error:
         pytest.skip(f"the weights are not here and cannot be fetched: {error}")
 
@@ -122,10 +124,7 @@ def test_an_image_without_a_hand_has_no_detections_and_no_regions_no_observation
 
 
 def test_no_more_hands_are_detected_than_asked_for(drawing):
-    try:
-        one = make_backend("mediapipe", max_hands=1, complexity="lite", device="cpu")
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not here and cannot be fetched: {error}")
+    one = backend("lite", max_hands=1)
     assert len(one.detect(np.concatenate([drawing[0], drawing[0][:, ::-1]], axis=1))) == 1
     assert one.model == "mediapipe-lite@0.10.21"
     assert one.license == "Apache-2.0"
@@ -239,7 +238,8 @@ class Comparison:
 
     def __init__(self):
         self.mismatches = []  # what was found in other numbers
-        self.joints, self.local, self.regions, self.right = [], [], [], []
+        self.joints, self.local, self.right = [], [], []  # [px], [m], probability
+        self.palms, self.regions = [], []  # as parts of the image's, of the region's size; [rad]
 
     def add(self, label: str, backend: MediaPipe, image: np.ndarray, truth: Official, previous: list[Region]) -> None:
         palms = backend.palms(image) if len(previous) < 2 else []
@@ -248,13 +248,13 @@ class Comparison:
         if len(palms) != len(truth.palms) or len(hands) != len(truth.hands):
             self.mismatches.append(label)
             return
+        self.palms += [abs(p.keypoints - k) / whole(image).size for p, k in zip(palms, truth.palms, strict=True)]
         ours = [observed_region(palm) for palm in palms] + [backend.track(hand) for hand in hands]
-        self.regions += [
-            [*abs(a.center - b.center), abs(a.size - b.size), 100 * abs(a.angle - b.angle)]
-            for a, b in zip(ours, truth.palm_regions + truth.tracked_regions, strict=True)
-        ]
-        for palm, keypoints in zip(palms, truth.palms, strict=True):
-            self.regions.append(np.abs(palm.keypoints - keypoints).max(axis=1)[:4])
+        for region, expected in zip(ours, truth.palm_regions + truth.tracked_regions, strict=True):
+            offset = (region.center - expected.center) / expected.size
+            self.regions.append(
+                abs(np.array([*offset, region.size / expected.size - 1, region.angle - expected.angle]))
+            )
         for hand, expected in zip(hands, truth.hands, strict=True):
             self.joints.append(np.linalg.norm(hand.joints_2d - expected.joints_2d, axis=-1))
             self.local.append(np.linalg.norm(hand.joints_local - expected.joints_local, axis=-1))
@@ -266,12 +266,14 @@ class Comparison:
         assert np.median(self.joints) < 0.5
         assert np.percentile(self.joints, 95) < 2
         assert np.median(self.local) < 0.001
-        assert np.median(self.regions) < 0.5
-        assert np.max(self.regions) < 5
+        assert np.median(self.palms) < 0.001
+        assert np.max(self.palms) < 0.02
+        assert np.median(self.regions) < 0.002
+        assert np.max(self.regions) < 0.05
         assert np.max(self.right) < 0.05  # every side is the official one
 
 
-@pytest.mark.parametrize("complexity, hands", [("full", 26), ("lite", 20)])
+@pytest.mark.parametrize("complexity, hands", [("full", 25), ("lite", 21)])
 def test_photographs_give_the_official_palms_regions_landmarks_and_sides(complexity, hands):
     records = read_official("official_static.json")
     network, comparison = backend(complexity), Comparison()

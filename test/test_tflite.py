@@ -15,6 +15,8 @@ from handpose_ros import weights
 from handpose_ros.tflite import Graph, Operator, Tensor, read_graph
 from handpose_ros.tflite_torch import to_torch
 
+torch.set_num_threads(1)  # on cores that are busy, torch's threads wait for each other
+
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "test" / "data" / "networks.npz"
 RUNTIME_GOLDEN = ROOT / ".." / "shared" / "mediapipe" / "golden" / "networks.npz"
