@@ -17,7 +17,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.backends import make_backend
-from handpose_ros.backends.mediapipe import MediaPipe, torch_device
+from handpose_ros.backends.mediapipe import MediaPipe, torch_device, tracked_region
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
 from handpose_ros.cropping import Region, region_iou, whole
 from handpose_ros.hand import Observation
@@ -185,6 +185,20 @@ def test_the_observed_region_lies_beyond_the_palm_along_the_fingers():
     keypoints[2] = [10, 0]  # fingers to the right
     region = observed_region(Palm(np.array([-10.0, -15.0, 20.0, 30.0]), keypoints, 1.0))
     assert_allclose([*region.center, region.size, region.angle], [15, 0, 2.6 * 30, np.pi / 2], atol=1e-12)
+
+
+# Tracking by hand
+
+
+@pytest.mark.parametrize("angle", [0.0, np.pi / 2, -2.0])
+def test_the_tracked_region_is_twice_the_hand_without_tips_and_lies_a_tenth_towards_the_fingers(angle):
+    joints = np.zeros((21, 2))  # wrist and thumb in the origin
+    joints[[5, 6, 9, 10, 13, 14, 17, 18]] = [[-20, -80]] * 2 + [[0, -80]] * 2 + [[20, -80]] * 2 + [[20, -60]] * 2
+    joints[[4, 8, 12, 16, 20]] = 500
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    region = tracked_region(joints @ turn.T)
+    assert_allclose(region.center, turn @ [0, -40 - 8], atol=1e-9)
+    assert_allclose([region.size, region.angle], [160, angle])
 
 
 # The official solution

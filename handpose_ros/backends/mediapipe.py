@@ -80,14 +80,18 @@ class MediaPipe:
         ]
 
     def track(self, observation: Observation) -> Region:
-        joints = observation.joints_2d
-        knuckles = ((joints[5] + joints[13]) / 2 + joints[9]) / 2
-        angle = upright_angle(joints[0], knuckles)
-        upright = joints[list(STEADY)] @ rotation(angle)  # in the axes of the region
-        low, high = upright.min(axis=0), upright.max(axis=0)
-        width, height = high - low
-        center = rotation(angle) @ ((low + high) / 2 + [0, -0.1 * height])
-        return Region(center, 2.0 * max(width, height), angle)
+        return tracked_region(observation.joints_2d)
+
+
+def tracked_region(joints: np.ndarray) -> Region:
+    """The square, upright for the hand, in which the hand with these joints (21, 2) [px] will be in the next image."""
+    knuckles = ((joints[5] + joints[13]) / 2 + joints[9]) / 2
+    angle = upright_angle(joints[0], knuckles)
+    upright = joints[list(STEADY)] @ rotation(angle)  # in the axes of the region
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    width, height = high - low
+    center = rotation(angle) @ ((low + high) / 2 + [0, -0.1 * height])
+    return Region(center, 2.0 * max(width, height), angle)
 
 
 class Network:
