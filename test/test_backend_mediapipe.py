@@ -16,21 +16,28 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from handpose_ros import weights
 from handpose_ros.backends import make_backend
-from handpose_ros.backends.mediapipe import MediaPipe, torch_device, tracked_region
+from handpose_ros.backends.mediapipe import MediaPipe, Network, torch_device, tracked_region
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
 from handpose_ros.cropping import Region, region_iou, whole
 from handpose_ros.hand import Observation
 
 ROOT = Path(__file__).parents[1]
+DRAWING = ROOT / "test" / "data" / "networks.npz"
 OFFICIAL = ROOT / ".." / "shared" / "mediapipe" / "golden"
 
 
-def backend(complexity: str, **options) -> MediaPipe:
+def network_file(name: str) -> Path:
     try:
-        return make_backend("mediapipe", complexity=complexity, device="cpu", num_threads=1, **options)
+        return weights.locate(name)
     except FileNotFoundError as error:
         pytest.skip(f"the weights are not here and cannot be fetched: {error}")
+
+
+def backend(complexity: str, **options) -> MediaPipe:
+    network_file(f"hand_landmark_{complexity}")
+    return make_backend("mediapipe", complexity=complexity, device="cpu", num_threads=1, **options)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +48,7 @@ def full() -> MediaPipe:
 @pytest.fixture(scope="module")
 def drawing() -> tuple[np.ndarray, np.ndarray]:
     """(240, 240, 3) a left hand, its palm towards the camera, fingers up, and its joints (21, 2) [px]."""
-    golden = np.load(ROOT / "test" / "data" / "networks.npz")
+    golden = np.load(DRAWING)
     return golden["hand"], golden["hand_joints"].astype(float)
 
 
@@ -101,6 +108,21 @@ def test_two_hands_of_one_batch_are_those_of_two_calls(full, drawing):
         (alone,) = full.observe(image, [region])
         assert_allclose(hand.joints_2d, alone.joints_2d, atol=2e-3)
         assert_allclose(hand.joints_local, alone.joints_local, atol=2e-6)
+
+
+def test_a_network_takes_bytes_and_returns_what_was_recorded():
+    golden = np.load(DRAWING)
+    network = Network(network_file("hand_landmark_full"), torch_device("cpu"))
+    for i, (output, atol) in enumerate(zip(network(golden["hand_input"]), (2e-3, 2e-5, 2e-5, 2e-6), strict=True)):
+        assert_allclose(output, golden[f"hand_landmark_full_{i}"], rtol=0, atol=atol)
+
+
+def test_a_hand_at_the_images_edge_is_seen_as_if_the_edge_went_on(full, drawing):
+    image = np.ascontiguousarray(drawing[0][:, 60:])
+    wider = cv2.copyMakeBorder(image, 100, 100, 100, 100, cv2.BORDER_REPLICATE)
+    regions = [Region(np.array([60.0, 120.0]) + shift, 220.0) for shift in (0, 100)]
+    (cut,), (whole_hand,) = full.observe(image, regions[:1]), full.observe(wider, regions[1:])
+    assert_allclose(cut.joints_2d + 100, whole_hand.joints_2d, atol=2e-3)
 
 
 def test_the_tracked_region_holds_the_hand_and_shows_the_same_joints(full, drawing):
