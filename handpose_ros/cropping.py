@@ -1,16 +1,26 @@
-"""Where to look for a hand: square regions of an image, what a network sees there, and the way back.
+"""Where to look for a hand: squares of an image, what a network sees there, and the way back.
 
-Pixel coordinates are x right, y down. A sampled square of `size` pixels takes its pixel i from
-center - region.size / 2 + i region.size / size along the region's axes: corners correspond, not pixel
-centres, as MediaPipe's networks were trained.
+`Region` is a square of the image itself. `View` is a square that a virtual pinhole camera sees which is
+aimed at the hand through the real, calibrated one: away from the axis and through a fisheye it shows the
+hand as the networks know hands, undistorted and from its own direction. Both are crops: they sample
+pixels, and bring points and joints back. `place` makes the one or the other.
+
+Pixel coordinates are x right, y down. Pixel i of a crop of `size` pixels lies at (i / size - 0.5) of the
+square's side from its centre: corners correspond, not pixel centres, as MediaPipe's networks were trained.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from handpose_ros.camera import Camera
+
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
+_PLANE = Camera(np.eye(3), (1, 1))  # coordinates on the plane at distance 1 as if they were pixels
+_CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between; divides 32, the
+# steps in which OpenCV interpolates
 
 
 @dataclass(frozen=True)
@@ -26,35 +36,117 @@ class Region:
         if values.shape != (4,) or not np.isfinite(values).all() or self.size <= 0:
             raise ValueError(f"not a region: center {self.center}, size {self.size}, angle {self.angle}")
 
+    def sample(self, image: np.ndarray, size: int, border: str) -> np.ndarray:
+        """The region as an upright square: (size, size, 3) uint8 of `image` (H, W, 3) uint8, bilinear.
+
+        border: what lies outside of the image, "black" or "replicate".
+        """
+        step = rotation(self.angle) * (self.size / size)
+        image_from_crop = np.column_stack([step, self.center - step @ np.full(2, size / 2)])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(image, image_from_crop, (size, size), flags=flags, borderMode=BORDERS[border])
+
+    def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
+        """Pixels of the sampled square (..., 2) -> pixels of the image (..., 2)."""
+        offsets = (np.asarray(points) / size - 0.5) * self.size
+        return offsets @ rotation(self.angle).T + self.center
+
+    def to_camera(self, joints: np.ndarray) -> np.ndarray:
+        """Joints (..., 3) [m] in the axes of the sampled square -> in the axes of the camera that took the image."""
+        turned = np.array(joints, float)
+        turned[..., :2] = turned[..., :2] @ rotation(self.angle).T
+        return turned
+
+    @property
+    def box(self) -> np.ndarray:
+        """(4,) low x, low y, high x, high y [px] of the region as if it were upright."""
+        return np.concatenate([self.center - self.size / 2, self.center + self.size / 2])
+
+
+@dataclass(frozen=True)
+class View:
+    """A square that a virtual pinhole camera sees in the place of a real one."""
+
+    camera: Camera  # the real one
+    R_camera_from_view: np.ndarray  # (3, 3) the view's z axis goes through the square's centre
+    extent: float  # length of a side on the plane at distance 1: twice the tangent of half the field of view
+
+    def sample(self, image: np.ndarray, size: int, border: str) -> np.ndarray:
+        """As `Region.sample`."""
+        mode = BORDERS[border]
+        if self.camera.model == "none":
+            step = self.extent / size
+            plane_from_crop = np.array([[step, 0, -self.extent / 2], [0, step, -self.extent / 2], [0, 0, 1]])
+            image_from_crop = self.camera.K @ self.R_camera_from_view @ plane_from_crop
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            return cv2.warpPerspective(image, image_from_crop, (size, size), flags=flags, borderMode=mode)
+        nodes = np.arange(0, size + _CELL, _CELL)
+        coarse = np.nan_to_num(self.to_image(np.stack(np.meshgrid(nodes, nodes), axis=-1), size), nan=-1e4)
+        grow = np.diag([1 / _CELL, 1 / _CELL, 0])[:2]
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        pixels = cv2.warpAffine(np.float32(coarse), grow, (size, size), flags=flags)
+        return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, borderMode=mode)
+
+    def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
+        """As `Region.to_image`; NaN where the real camera does not see."""
+        plane = (np.asarray(points) / size - 0.5) * self.extent
+        rays = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
+        return self.camera.project(rays @ self.R_camera_from_view.T)
+
+    def to_camera(self, joints: np.ndarray) -> np.ndarray:
+        """As `Region.to_camera`."""
+        return np.asarray(joints) @ self.R_camera_from_view.T
+
+    @property
+    def box(self) -> np.ndarray:
+        """(4,) low x, low y, high x, high y [px] of an upright square around the view's centre, of its size there."""
+        center, right, below = self.to_image(np.array([[0.5, 0.5], [0.6, 0.5], [0.5, 0.6]]), 1)
+        half = 5 * np.sqrt(np.linalg.norm(right - center) * np.linalg.norm(below - center))
+        return np.concatenate([center - half, center + half])
+
+
+Crop = Region | View
+
+
+def place(rule: Callable[[np.ndarray], Region], points: np.ndarray, camera: Camera | None) -> Crop:
+    """The square that `rule` draws around `points` (N, 2) [px]: in the image, or in a view aimed at them.
+
+    The rule is given pixels, or coordinates on a plane that faces the points, and must not care which.
+    """
+    rays = None if camera is None else camera.unproject(points)
+    if rays is None or not np.isfinite(rays).all():
+        return aim(rule(points), camera)
+    facing = _facing(rays.mean(axis=0))
+    seen = rays @ facing
+    if (seen[:, 2] < 0.1).any():  # points all around the camera have no such plane
+        return aim(rule(points), camera)
+    view = aim(rule(seen[:, :2] / seen[:, 2:]), _PLANE)
+    return replace(view, camera=camera, R_camera_from_view=facing @ view.R_camera_from_view)
+
+
+def aim(region: Region, camera: Camera | None) -> Crop:
+    """The view of what a region of the image shows at its centre; the region itself where no camera is known."""
+    if camera is None:
+        return region
+    along = rotation(region.angle) * region.size / 4
+    ends = region.center + np.array([[0, 0], along[:, 0], -along[:, 0], along[:, 1], -along[:, 1]])
+    rays = camera.unproject(ends)
+    if not np.isfinite(rays).all():
+        return region
+    facing = _facing(rays[0])
+    _, right, left, below, above = (rays @ facing)[:, :2] / (rays @ facing)[:, 2:]
+    extent = 2 * np.sqrt(np.linalg.norm(right - left) * np.linalg.norm(below - above))
+    down_x, down_y = below - above
+    roll = np.arctan2(-down_x, down_y)
+    turn = np.eye(3)
+    turn[:2, :2] = rotation(roll)
+    return View(camera, facing @ turn, float(extent))
+
 
 def whole(image: np.ndarray) -> Region:
     """The smallest upright region that holds all of the image (H, W, ...), in its middle."""
     height, width = image.shape[:2]
     return Region(np.array([width / 2, height / 2]), max(width, height))
-
-
-def sample(image: np.ndarray, region: Region, size: int, border: str) -> np.ndarray:
-    """The region as an upright square: (size, size, 3) uint8 of `image` (H, W, 3) uint8, bilinear.
-
-    border: what lies outside of the image, "black" or "replicate".
-    """
-    step = rotation(region.angle) * (region.size / size)
-    image_from_crop = np.column_stack([step, region.center - step @ np.full(2, size / 2)])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(image, image_from_crop, (size, size), flags=flags, borderMode=BORDERS[border])
-
-
-def to_image(points: np.ndarray, region: Region, size: int) -> np.ndarray:
-    """Pixels of the sampled square (..., 2) -> pixels of the image (..., 2)."""
-    offsets = (np.asarray(points) / size - 0.5) * region.size
-    return offsets @ rotation(region.angle).T + region.center
-
-
-def to_camera(joints: np.ndarray, region: Region) -> np.ndarray:
-    """Joints (..., 3) [m] in the axes of the sampled square -> in the axes of the camera that took the image."""
-    turned = np.array(joints, float)
-    turned[..., :2] = turned[..., :2] @ rotation(region.angle).T
-    return turned
 
 
 def rotation(angle: float) -> np.ndarray:
@@ -78,10 +170,9 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return intersection / np.maximum(union, np.finfo(float).tiny)
 
 
-def region_iou(a: Region, b: Region) -> float:
-    """Intersection over union, 0..1, of two regions as if they were upright."""
-    box_a, box_b = ([*(r.center - r.size / 2), *(r.center + r.size / 2)] for r in (a, b))
-    return float(box_iou(box_a, box_b))
+def region_iou(a: Crop, b: Crop) -> float:
+    """Intersection over union, 0..1, of two squares of one image as if they were upright."""
+    return float(box_iou(a.box, b.box))
 
 
 def same_hand(joints_a: np.ndarray, joints_b: np.ndarray) -> bool:
@@ -90,3 +181,12 @@ def same_hand(joints_a: np.ndarray, joints_b: np.ndarray) -> bool:
     close = np.linalg.norm(joints_a - joints_b, axis=-1) < 0.2 * palm
     boxes = (np.concatenate([j.min(axis=0), j.max(axis=0)]) for j in (joints_a, joints_b))
     return bool(close.sum() >= 10 and box_iou(*boxes) > 0.2)
+
+
+def _facing(ray: np.ndarray) -> np.ndarray:
+    """(3, 3) the rotation by the smallest angle that turns the z axis to `ray` (3,)."""
+    x, y, z = ray / np.linalg.norm(ray)
+    if z < -0.999:  # nearly straight behind: any half turn will do
+        return np.diag([1.0, -1.0, -1.0])
+    k = 1 / (1 + z)
+    return np.array([[1 - k * x * x, -k * x * y, x], [-k * x * y, 1 - k * y * y, y], [-x, -y, z]])

@@ -35,11 +35,11 @@ class HandPosePipeline:
         """The hands of the next image. A stamp earlier than the last one's starts anew."""
         tracker = self._tracker
         tracker.advance(frame.stamp)
-        regions = tracker.regions
+        crops = tracker.crops
         if tracker.wants_detection:
-            regions += tracker.admit([detection.region for detection in self.backend.detect(frame.image)])
-        observations = self.backend.observe(frame.image, regions)
-        tracks = tracker.update(observations, [self.backend.track(observation) for observation in observations])
+            crops += tracker.admit([detection.crop for detection in self.backend.detect(frame)])
+        observations = self.backend.observe(frame, crops)
+        tracks = tracker.update(observations, [self.backend.track(frame, each) for each in observations])
         return HandPoses(
             hands=self._lift(tracks, frame.camera),
             size=frame.size,

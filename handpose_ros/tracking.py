@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handpose_ros.cropping import Region, region_iou, same_hand
+from handpose_ros.cropping import Crop, region_iou, same_hand
 from handpose_ros.hand import Observation, Side, TrackingState
 
 DETECT_EVERY = 3  # images; one run of the detector costs about as much as following one hand
 _VOTES = 15  # images over which the side is averaged
 _FLIP_MARGIN = 0.2  # the average must pass 0.5 by this much before a track changes its side
-_SAME_REGION = 0.5  # intersection over union of two regions on one hand
+_SAME_PLACE = 0.5  # intersection over union of two crops of one hand
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Track:
     id: int
     state: TrackingState
     observation: Observation  # the latest measurement
-    region: Region  # where to look in the next image
+    crop: Crop  # where to look in the next image
     side: Side
     right_average: float  # P(right), averaged
     votes: int  # observations in the average
@@ -69,9 +69,9 @@ class HandTracker:
         self._images_since_detection += 1
 
     @property
-    def regions(self) -> list[Region]:
+    def crops(self) -> list[Crop]:
         """Where the tracks are to be looked for in this image, in their order."""
-        return [track.region for track in self._tracks]
+        return [track.crop for track in self._tracks]
 
     @property
     def wants_detection(self) -> bool:
@@ -81,23 +81,23 @@ class HandTracker:
             return False
         return self._images_since_detection >= DETECT_EVERY or TrackingState.COASTING in states
 
-    def admit(self, detected: Sequence[Region]) -> list[Region]:
-        """Those of the `detected` regions, best first, that show a hand not yet followed and that there is room for."""
+    def admit(self, detected: Sequence[Crop]) -> list[Crop]:
+        """Those of the `detected` crops, best first, that show a hand not yet followed and that there is room for."""
         self._images_since_detection = 0
-        followed = [track.region for track in self._tracks if track.state is TrackingState.TRACKED]
-        admitted: list[Region] = []
-        for region in detected:
+        followed = [track.crop for track in self._tracks if track.state is TrackingState.TRACKED]
+        admitted: list[Crop] = []
+        for crop in detected:
             if len(followed) + len(admitted) >= self.max_hands:
                 break
-            if all(region_iou(region, other) <= _SAME_REGION for other in followed + admitted):
-                admitted.append(region)
+            if all(region_iou(crop, other) <= _SAME_PLACE for other in followed + admitted):
+                admitted.append(crop)
         return admitted
 
-    def update(self, observations: Sequence[Observation], next_regions: Sequence[Region]) -> tuple[Track, ...]:
+    def update(self, observations: Sequence[Observation], next_crops: Sequence[Crop]) -> tuple[Track, ...]:
         """The tracks after this image, those LOST in it included.
 
-        `observations` are those of `regions`, in their order, then those of the admitted regions;
-        `next_regions` say for each where its hand is to be looked for next.
+        `observations` are those of `crops`, in their order, then those of the admitted ones;
+        `next_crops` say for each where its hand is to be looked for next.
         """
         followed = len(self._tracks)
         seen = [index for index, found in enumerate(observations) if found.score > self.min_score]
@@ -111,13 +111,13 @@ class HandTracker:
                     new.remove(again)
                     measured[index] = again
         tracks = [
-            self._measured(track, observations[measured[index]], next_regions[measured[index]])
+            self._measured(track, observations[measured[index]], next_crops[measured[index]])
             if index in measured
             else self._unmeasured(track)
             for index, track in enumerate(self._tracks)
         ]
         room = self.max_hands - sum(track.state is TrackingState.TRACKED for track in tracks)
-        newborn = [self._born(observations[i], next_regions[i]) for i in new[: max(room, 0)]]
+        newborn = [self._born(observations[i], next_crops[i]) for i in new[: max(room, 0)]]
         tracks = self._make_room(tracks, len(newborn)) + newborn
         self._tracks = tuple(track for track in tracks if track.state is not TrackingState.LOST)
         return tuple(tracks)
@@ -130,13 +130,13 @@ class HandTracker:
         dropped = {track.id for track in sorted(coasting, key=lambda track: track.last_seen)[:excess]}
         return [replace(track, state=TrackingState.LOST) if track.id in dropped else track for track in tracks]
 
-    def _born(self, observation, region):
+    def _born(self, observation, crop):
         side = Side.RIGHT if observation.right_score > 0.5 else Side.LEFT
         track_id, self._next_id = self._next_id, self._next_id + 1
         state, stamp = TrackingState.TRACKED, self._stamp
-        return Track(track_id, state, observation, region, side, observation.right_score, 1, stamp, stamp, stamp)
+        return Track(track_id, state, observation, crop, side, observation.right_score, 1, stamp, stamp, stamp)
 
-    def _measured(self, track, observation, region):
+    def _measured(self, track, observation, crop):
         votes = min(track.votes + 1, _VOTES)
         average = track.right_average + (observation.right_score - track.right_average) / votes
         side = track.side
@@ -146,7 +146,7 @@ class HandTracker:
             track,
             state=TrackingState.TRACKED,
             observation=observation,
-            region=region,
+            crop=crop,
             side=side,
             right_average=average,
             votes=votes,

@@ -20,6 +20,7 @@ from handpose_ros import weights
 from handpose_ros.backends import make_backend
 from handpose_ros.backends.mediapipe import MediaPipe, Network, torch_device, tracked_region
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
+from handpose_ros.camera import Frame
 from handpose_ros.cropping import Region, region_iou, whole
 from handpose_ros.hand import Observation
 
@@ -52,10 +53,14 @@ def drawing() -> tuple[np.ndarray, np.ndarray]:
     return golden["hand"], golden["hand_joints"].astype(float)
 
 
+def frame(image: np.ndarray) -> Frame:
+    return Frame(np.ascontiguousarray(image), None)
+
+
 def the_hand(backend: MediaPipe, image: np.ndarray) -> Observation:
     """The only hand in an image."""
-    (detection,) = backend.detect(image)
-    (observation,) = backend.observe(image, [detection.region])
+    (detection,) = backend.detect(frame(image))
+    (observation,) = backend.observe(frame(image), [detection.crop])
     assert observation.score > 0.5
     return observation
 
@@ -100,12 +105,12 @@ def test_joints_turn_with_the_image(full, drawing):
 
 def test_two_hands_of_one_batch_are_those_of_two_calls(full, drawing):
     image = np.concatenate([drawing[0], drawing[0][:, ::-1]], axis=1)
-    regions = [detection.region for detection in full.detect(image)]
+    regions = [detection.crop for detection in full.detect(frame(image))]
     assert len(regions) == 2
-    together = full.observe(image, regions)
+    together = full.observe(frame(image), regions)
     assert sorted(hand.right_score > 0.5 for hand in together) == [False, True]
     for region, hand in zip(regions, together, strict=True):
-        (alone,) = full.observe(image, [region])
+        (alone,) = full.observe(frame(image), [region])
         assert_allclose(hand.joints_2d, alone.joints_2d, atol=2e-3)
         assert_allclose(hand.joints_local, alone.joints_local, atol=2e-6)
 
@@ -121,33 +126,33 @@ def test_a_hand_at_the_images_edge_is_seen_as_if_the_edge_went_on(full, drawing)
     image = np.ascontiguousarray(drawing[0][:, 60:])
     wider = cv2.copyMakeBorder(image, 100, 100, 100, 100, cv2.BORDER_REPLICATE)
     regions = [Region(np.array([60.0, 120.0]) + shift, 220.0) for shift in (0, 100)]
-    (cut,), (whole_hand,) = full.observe(image, regions[:1]), full.observe(wider, regions[1:])
+    (cut,), (whole_hand,) = full.observe(frame(image), regions[:1]), full.observe(frame(wider), regions[1:])
     assert_allclose(cut.joints_2d + 100, whole_hand.joints_2d, atol=2e-3)
 
 
 def test_the_tracked_region_holds_the_hand_and_shows_the_same_joints(full, drawing):
     hand = the_hand(full, drawing[0])
-    region = full.track(hand)
+    region = full.track(frame(drawing[0]), hand)
     assert (abs(hand.joints_2d - region.center) < region.size / 2).all()
-    (again,) = full.observe(drawing[0], [region])
+    (again,) = full.observe(frame(drawing[0]), [region])
     assert again.score > 0.9
     assert mean_distance(again.joints_2d, hand.joints_2d) < 5
 
 
 def test_a_region_without_a_hand_is_observed_with_a_low_score(full, drawing):
-    (nothing,) = full.observe(np.full_like(drawing[0], 80), [Region(np.array([120.0, 120.0]), 200.0)])
+    (nothing,) = full.observe(frame(np.full_like(drawing[0], 80)), [Region(np.array([120.0, 120.0]), 200.0)])
     assert nothing.score < 0.5
 
 
 def test_an_image_without_a_hand_has_no_detections_and_no_regions_no_observations(full):
     image = np.full((48, 64, 3), 80, np.uint8)
-    assert full.detect(image) == []
-    assert full.observe(image, []) == []
+    assert full.detect(frame(image)) == []
+    assert full.observe(frame(image), []) == []
 
 
 def test_no_more_hands_are_detected_than_asked_for(drawing):
     one = backend("lite", max_hands=1)
-    assert len(one.detect(np.concatenate([drawing[0], drawing[0][:, ::-1]], axis=1))) == 1
+    assert len(one.detect(frame(np.concatenate([drawing[0], drawing[0][:, ::-1]], axis=1)))) == 1
     assert one.model == "mediapipe-lite@0.10.21"
     assert one.license == "Apache-2.0"
 
@@ -280,12 +285,12 @@ class Comparison:
     def add(self, label: str, backend: MediaPipe, image: np.ndarray, truth: Official, previous: list[Region]) -> None:
         palms = backend.palms(image) if len(previous) < 2 else []
         regions = associated([observed_region(palm) for palm in palms] + previous)
-        hands = [hand for hand in backend.observe(image, regions) if hand.score > 0.5]
+        hands = [hand for hand in backend.observe(frame(image), regions) if hand.score > 0.5]
         if len(palms) != len(truth.palms) or len(hands) != len(truth.hands):
             self.mismatches.append(label)
             return
         self.palms += [abs(p.keypoints - k) / whole(image).size for p, k in zip(palms, truth.palms, strict=True)]
-        ours = [observed_region(palm) for palm in palms] + [backend.track(hand) for hand in hands]
+        ours = [observed_region(palm) for palm in palms] + [backend.track(frame(image), hand) for hand in hands]
         for region, expected in zip(ours, truth.palm_regions + truth.tracked_regions, strict=True):
             offset = (region.center - expected.center) / expected.size
             self.regions.append(

@@ -7,9 +7,6 @@ from handpose_ros.cropping import (
     box_iou,
     region_iou,
     same_hand,
-    sample,
-    to_camera,
-    to_image,
     upright_angle,
     whole,
 )
@@ -26,35 +23,35 @@ def ramps() -> np.ndarray:
 
 def test_a_region_of_the_samples_own_size_is_a_plain_cut():
     image = RNG.integers(0, 256, (100, 120, 3), np.uint8)
-    crop = sample(image, Region(np.array([60.0, 50.0]), 40.0), 40, "black")
+    crop = Region(np.array([60.0, 50.0]), 40.0).sample(image, 40, "black")
     assert (crop == image[30:70, 40:80]).all()
 
 
 def test_pixel_zero_is_the_regions_corner():
     region = Region(np.array([60.0, 50.0]), 40.0)
-    assert_allclose(to_image(np.array([[0, 0], [10, 10], [20, 5]]), region, 20), [[40, 30], [60, 50], [80, 40]])
-    assert sample(ramps(), region, 20, "black")[5, 0].tolist() == [40, 40, 255]
+    assert_allclose(region.to_image(np.array([[0, 0], [10, 10], [20, 5]]), 20), [[40, 30], [60, 50], [80, 40]])
+    assert region.sample(ramps(), 20, "black")[5, 0].tolist() == [40, 40, 255]
 
 
 def test_a_positive_angle_turns_clockwise_as_seen():
     region = Region(np.array([60.0, 50.0]), 40.0, QUARTER)
     # What lies to the right of the centre in the crop lies below it in the image.
-    assert_allclose(to_image(np.array([30.0, 20.0]), region, 40), [60, 60])
+    assert_allclose(region.to_image(np.array([30.0, 20.0]), 40), [60, 60])
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.3, QUARTER, -2.5, np.pi])
 def test_every_sampled_pixel_comes_from_where_it_is_mapped_back_to(angle):
     region = Region(np.array([62.3, 48.9]), 50.5, angle)
     y, x = np.mgrid[:32, :32]
-    expected = to_image(np.stack([x, y], axis=-1), region, 32)
-    assert_allclose(sample(ramps(), region, 32, "black")[..., :2], expected, atol=0.55)
+    expected = region.to_image(np.stack([x, y], axis=-1), 32)
+    assert_allclose(region.sample(ramps(), 32, "black")[..., :2], expected, atol=0.55)
 
 
 def test_outside_is_black_or_the_nearest_edge():
     image = np.full((10, 10, 3), 200, np.uint8)
     region = Region(np.array([0.0, 5.0]), 10.0)
-    assert (sample(image, region, 10, "black")[:, 0] == 0).all()
-    assert (sample(image, region, 10, "replicate") == 200).all()
+    assert (region.sample(image, 10, "black")[:, 0] == 0).all()
+    assert (region.sample(image, 10, "replicate") == 200).all()
 
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 640)])
@@ -68,13 +65,13 @@ def test_the_whole_image_is_letterboxed_in_the_middle(size):
 def test_joints_turn_with_the_image_and_keep_their_depth(angle):
     points = RNG.normal(size=(2, 21, 3))
     region = Region(np.zeros(2), 1.0, angle)
-    turned = to_camera(points, region)
-    assert_allclose(turned[..., :2], to_image(points[..., :2] + 0.5, region, 1))
+    turned = region.to_camera(points)
+    assert_allclose(turned[..., :2], region.to_image(points[..., :2] + 0.5, 1))
     assert_allclose(turned[..., 2], points[..., 2])
 
 
 def test_a_point_below_in_the_crop_is_to_the_left_after_a_quarter_turn():
-    assert_allclose(to_camera(np.array([0.0, 0.1, 0.2]), Region(np.zeros(2), 1.0, QUARTER)), [-0.1, 0, 0.2], atol=1e-12)
+    assert_allclose(Region(np.zeros(2), 1.0, QUARTER).to_camera(np.array([0.0, 0.1, 0.2])), [-0.1, 0, 0.2], atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -28,14 +28,14 @@ class Scene:
         self.detections = 0
 
     def show(self, *hands, period=PERIOD):
-        """One image with `hands`; a region without one observes a score of 0."""
+        """One image with `hands`; a crop without one observes a score of 0."""
         self.stamp += period
         self.tracker.advance(self.stamp)
-        regions = self.tracker.regions
+        crops = self.tracker.crops
         if self.tracker.wants_detection:
             self.detections += 1
-            regions += self.tracker.admit([region(_x(each)) for each in hands])
-        found = [self._nearest(place, hands) for place in regions]
+            crops += self.tracker.admit([region(_x(each)) for each in hands])
+        found = [self._nearest(place, hands) for place in crops]
         return self.tracker.update(found, [region(_x(each)) for each in found])
 
     def _nearest(self, place, hands):
@@ -81,7 +81,7 @@ def test_a_hand_missed_for_two_images_coasts_and_comes_back_with_its_id():
     assert ids(scene.show(hand(160))) == [1]
 
 
-def test_a_coasting_hand_found_by_the_detector_beside_its_region_keeps_its_id():
+def test_a_coasting_hand_found_by_the_detector_beside_its_crop_keeps_its_id():
     scene = Scene(coast_time=0.25)
     scene.show(hand(150))
     scene.show()

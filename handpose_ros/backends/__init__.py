@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from handpose_ros.cropping import Region
+from handpose_ros.camera import Frame
+from handpose_ros.cropping import Crop
 from handpose_ros.hand import Observation
 
 
@@ -17,25 +16,25 @@ from handpose_ros.hand import Observation
 class Detection:
     """A place in the image where a hand may be."""
 
-    region: Region  # where to observe it
+    crop: Crop  # where to observe it
     score: float  # 0..1
 
 
 class Backend(Protocol):
-    """Finds hands and observes them. Images are (H, W, 3) uint8 RGB."""
+    """Finds hands and observes them."""
 
     name: str  # its key in BACKENDS
     model: str  # what runs, for example mediapipe-full@0.10.21
     license: str  # of the weights
 
-    def detect(self, image: np.ndarray) -> list[Detection]:
+    def detect(self, frame: Frame) -> list[Detection]:
         """Hands in the whole image, the best first."""
 
-    def observe(self, image: np.ndarray, regions: Sequence[Region]) -> list[Observation]:
-        """What the network sees in each region, in their order, those without a hand (a low score) too."""
+    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
+        """What the network sees in each crop, in their order, those without a hand (a low score) too."""
 
-    def track(self, observation: Observation) -> Region:
-        """Where to look for this hand in the next image."""
+    def track(self, frame: Frame, observation: Observation) -> Crop:
+        """Where to look in the next image for the hand observed in this one."""
 
 
 def _mediapipe(**options) -> Backend:

@@ -13,7 +13,8 @@ import torch
 
 from handpose_ros import weights
 from handpose_ros.backends import Detection, palm
-from handpose_ros.cropping import Region, rotation, sample, to_camera, to_image, upright_angle, whole
+from handpose_ros.camera import Frame
+from handpose_ros.cropping import Crop, Region, aim, place, rotation, upright_angle, whole
 from handpose_ros.hand import Observation
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
@@ -55,36 +56,38 @@ class MediaPipe:
         self._max_hands = max_hands
         self._detection_threshold = detection_threshold
 
-    def detect(self, image: np.ndarray) -> list[Detection]:
-        return [Detection(palm.observed_region(found), found.score) for found in self.palms(image)]
+    def detect(self, frame: Frame) -> list[Detection]:
+        return [
+            Detection(aim(palm.observed_region(found), frame.camera), found.score) for found in self.palms(frame.image)
+        ]
 
     def palms(self, image: np.ndarray) -> list[palm.Palm]:
-        """The palms behind the detections, the best first."""
+        """The palms behind the detections in `image` (H, W, 3) uint8 RGB, the best first."""
         region = whole(image)
-        raw, logits = self._palms(sample(image, region, palm.SIZE, "black")[None])
+        raw, logits = self._palms(region.sample(image, palm.SIZE, "black")[None])
         return palm.decode(raw[0], logits[0, :, 0], region, self._detection_threshold, self._max_hands)
 
-    def observe(self, image: np.ndarray, regions: Sequence[Region]) -> list[Observation]:
-        if not regions:
+    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
+        if not crops:
             return []
-        crops = np.stack([sample(image, region, SIZE, "replicate") for region in regions])
-        landmarks, presence, right, world = self._hands(crops)
+        batch = np.stack([crop.sample(frame.image, SIZE, "replicate") for crop in crops])
+        landmarks, presence, right, world = self._hands(batch)
         return [
             Observation(
-                joints_2d=to_image(landmarks[i].reshape(21, 3)[:, :2], region, SIZE),
-                joints_local=to_camera(world[i].reshape(21, 3), region),
+                joints_2d=crop.to_image(landmarks[i].reshape(21, 3)[:, :2], SIZE),
+                joints_local=crop.to_camera(world[i].reshape(21, 3)),
                 score=float(presence[i, 0]),
                 right_score=float(right[i, 0]),
             )
-            for i, region in enumerate(regions)
+            for i, crop in enumerate(crops)
         ]
 
-    def track(self, observation: Observation) -> Region:
-        return tracked_region(observation.joints_2d)
+    def track(self, frame: Frame, observation: Observation) -> Crop:
+        return place(tracked_region, observation.joints_2d, frame.camera)
 
 
 def tracked_region(joints: np.ndarray) -> Region:
-    """The square, upright for the hand, in which the hand with these joints (21, 2) [px] will be in the next image."""
+    """The square, upright for the hand, in which the hand with these joints (21, 2) will be in the next image."""
     knuckles = ((joints[5] + joints[13]) / 2 + joints[9]) / 2
     angle = upright_angle(joints[0], knuckles)
     upright = joints[list(STEADY)] @ rotation(angle)  # in the axes of the region

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handpose_ros.cropping import Region, box_iou, rotation, to_image, upright_angle
+from handpose_ros.cropping import Region, box_iou, rotation, upright_angle
 
 SIZE = 192  # [px] side of the network's input
 WRIST, MIDDLE_MCP = 0, 2  # of the seven keypoints
@@ -65,6 +65,6 @@ def _merge(points: np.ndarray, scores: np.ndarray, count: int):
 
 
 def _palm(points: np.ndarray, score: float, region: Region) -> Palm:
-    low = to_image(points[0] - points[1] / 2, region, SIZE)
+    low = region.to_image(points[0] - points[1] / 2, SIZE)
     size = points[1] * (region.size / SIZE)
-    return Palm(np.concatenate([low, size]), to_image(points[2:], region, SIZE), score)
+    return Palm(np.concatenate([low, size]), region.to_image(points[2:], SIZE), score)

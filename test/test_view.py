@@ -1,0 +1,107 @@
+"""Crops through a virtual camera aimed at the hand."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from handpose_ros.backends.mediapipe import tracked_region
+from handpose_ros.camera import Camera
+from handpose_ros.cropping import Region, View, aim, place, region_iou
+
+K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
+CAMERAS = {
+    "none": Camera(K, (640, 480)),
+    "plumb_bob": Camera(K, (640, 480), [-0.28, 0.09, 1e-3, -5e-4, -0.012], "plumb_bob"),
+    "rational_polynomial": Camera(K, (640, 480), [0.4, 0.1, 1e-3, -2e-3, 0.02, 0.7, 0.15, 0.03], "rational_polynomial"),
+    "equidistant": Camera(K, (640, 480), [0.02, -0.01, 0.003, -5e-4], "equidistant"),
+}
+WIDE = Camera(np.array([[200.0, 0, 320], [0, 200.0, 240], [0, 0, 1]]), (640, 480), np.zeros(4), "equidistant")
+RNG = np.random.default_rng(0)
+
+
+def ramps():
+    """(480, 640, 3) float32: red is x, green is y, so that a sampled pixel tells where it came from."""
+    y, x = np.mgrid[:480, :640]
+    return np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.float32)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, -2.5])
+def test_through_a_long_lens_the_view_is_the_region_to_the_grey_level(angle):
+    image = RNG.integers(0, 256, (480, 640, 3), np.uint8)
+    lens = Camera(np.array([[1e7, 0, 320], [0, 1e7, 240], [0, 0, 1]]), (640, 480))
+    region = Region(np.array([250.0, 200.0]), 224.0, angle)
+    view = aim(region, lens)
+    assert_allclose(view.to_image(np.array([[0, 0], [224, 112]]), 224), region.to_image([[0, 0], [224, 112]], 224))
+    difference = np.abs(view.sample(image, 224, "replicate").astype(int) - region.sample(image, 224, "replicate"))
+    # Positions are rounded to 1/32 px in both warps, not always to the same side: noise of 256 levels shows it.
+    assert np.mean(difference) < 1.0
+    assert np.mean(difference > 16) < 1e-3
+    assert_allclose(view.to_camera(np.eye(3)), region.to_camera(np.eye(3)), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_every_sampled_pixel_comes_from_where_it_is_mapped_back_to(name):
+    view = aim(Region(np.array([450.0, 150.0]), 160.0, 0.3), CAMERAS[name])
+    y, x = np.mgrid[:224, :224]
+    expected = view.to_image(np.stack([x, y], axis=-1), 224)
+    # OpenCV rounds positions to 1/32 px; between its nodes the view's grid is linear.
+    assert_allclose(view.sample(ramps(), 224, "replicate")[..., :2], expected, atol=0.06)
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_a_point_on_the_views_plane_is_where_the_real_camera_sees_it(name):
+    camera = CAMERAS[name]
+    view = aim(Region(np.array([450.0, 150.0]), 160.0, 0.3), camera)
+    crop_px = np.array([56.0, 168.0])  # a quarter of the square left of its centre and a quarter below
+    local = np.array([-0.25 * view.extent, 0.25 * view.extent, 1.0])
+    assert_allclose(view.to_image(crop_px, 224), camera.project(view.to_camera(local)))
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+@pytest.mark.parametrize("angle", [0.0, 0.7, -3.0])
+def test_a_view_has_its_regions_centre_size_and_roll(name, angle):
+    region = Region(np.array([420.0, 180.0]), 100.0, angle)
+    view = aim(region, CAMERAS[name])
+    assert_allclose(view.to_image(np.array([0.5, 0.5]), 1), region.center, atol=1e-6)
+    assert_allclose(view.to_image(np.array([0.5, 0.75]), 1), region.to_image(np.array([0.5, 0.75]), 1), atol=4)
+    assert region_iou(view, region) > 0.9
+    assert_allclose(np.linalg.det(view.R_camera_from_view), 1.0)
+
+
+def test_a_ball_at_fifty_degrees_fills_the_view_as_one_on_the_axis_does():
+    camera = Camera(np.array([[300.0, 0, 320], [0, 300.0, 240], [0, 0, 1]]), (1200, 480))
+    ring = 0.1 * np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 40)), np.sin(a), np.zeros(40)], axis=-1)
+
+    def bounds(points):
+        return Region((points.min(axis=0) + points.max(axis=0)) / 2, np.ptp(points, axis=0).max())
+
+    turn = np.radians(50)
+    R = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    views = [place(bounds, camera.project((ring + [0, 0, 0.6]) @ R.T), camera) for R in (np.eye(3), R)]
+    assert_allclose(views[1].extent, views[0].extent, rtol=0.01)
+    assert_allclose(views[1].R_camera_from_view[:, 2], R[:, 2], atol=1e-3)
+
+
+def test_a_hand_at_seventy_degrees_of_a_fisheye_looks_as_it_does_on_the_axis():
+    hand = np.concatenate([[[0, 0.08]], RNG.uniform(-0.06, 0.06, (20, 2))])
+    hand = np.column_stack([hand, RNG.normal(0, 0.01, 21)]) + [0, 0, 0.5]
+    turn = np.radians(70)
+    R = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    seen = []
+    for joints in (hand, hand @ R.T):
+        view = place(tracked_region, WIDE.project(joints), WIDE)
+        local = joints @ view.R_camera_from_view
+        seen.append(local[:, :2] / local[:, 2:] / view.extent)
+    assert_allclose(seen[1], seen[0], atol=0.01)
+
+
+def test_without_a_camera_the_square_is_one_of_the_image():
+    points = RNG.uniform(100, 200, (21, 2))
+    assert_allclose(place(tracked_region, points, None).box, tracked_region(points).box)
+
+
+def test_where_the_camera_has_no_rays_the_square_is_one_of_the_image():
+    barrel = Camera(K, (2000, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")
+    points = RNG.uniform(0, 100, (21, 2)) + [1500, 200]
+    assert isinstance(place(tracked_region, points, barrel), Region)
+    assert isinstance(place(tracked_region, points - [1250, 0], barrel), View)
