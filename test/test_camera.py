@@ -96,11 +96,11 @@ def test_a_field_of_view_of_ninety_degrees_puts_the_image_border_at_forty_five()
 @pytest.mark.parametrize(
     "broken, word",
     [
-        (dict(K=np.zeros((3, 3))), "not calibrated"),
-        (dict(K=np.full((3, 3), np.nan)), "finite"),
-        (dict(model="kannala", D=[0, 0, 0, 0]), "kannala"),
-        (dict(model="plumb_bob", D=[0.1, 0.2]), "plumb_bob takes"),
-        (dict(size=(0, 480)), "positive"),
+        ({"K": np.zeros((3, 3))}, "not calibrated"),
+        ({"K": np.full((3, 3), np.nan)}, "finite"),
+        ({"model": "kannala", "D": [0, 0, 0, 0]}, "kannala"),
+        ({"model": "plumb_bob", "D": [0.1, 0.2]}, "plumb_bob takes"),
+        ({"size": (0, 480)}, "positive"),
     ],
 )
 def test_a_wrong_calibration_gets_a_sentence_that_says_what_is_wrong(broken, word):
