@@ -54,13 +54,10 @@ class Observation:
     joints_local: np.ndarray  # (21, 3) [m] about the hand's centre, in the camera's optical axes
     score: float  # confidence that this is a hand, 0..1
     right_score: float  # probability that it is a right hand, 0..1
-    # (21,) 0..1, NaN: the network says nothing about a single joint
-    joint_scores: np.ndarray = field(default_factory=lambda: np.full(21, np.nan))
 
     def __post_init__(self):
         _check_shape("joints_2d", self.joints_2d, (21, 2))
         _check_shape("joints_local", self.joints_local, (21, 3))
-        _check_shape("joint_scores", self.joint_scores, (21,))
 
 
 @dataclass(frozen=True)
@@ -72,11 +69,11 @@ class HandPose:
     score: float  # confidence that this is a hand, 0..1
     joints_2d: np.ndarray  # (21, 2) [px] in the image
     joints_3d: np.ndarray  # (21, 3) [m] optical frame; relative to the wrist where depth_source is NONE
-    # (21,) confidence, 0..1
+    # (21,) heuristic confidence, 0..1
     joint_scores: np.ndarray = field(default_factory=lambda: np.full(21, np.nan))
     depth_source: DepthSource = DepthSource.NONE
     hand_scale: float = np.nan  # this hand's size over the average hand's
-    reprojection_error: float = np.nan  # [px] mean distance of the projected joints_3d to joints_2d
+    reprojection_error: float = np.nan  # [px] mean distance of the fitted hand, projected, to joints_2d
     # [m^2, rad^2] x y z, rotation about x y z, optical frame
     wrist_covariance: np.ndarray = field(default_factory=lambda: np.full((6, 6), np.nan))
     # [m/s, rad/s] linear, angular, optical frame

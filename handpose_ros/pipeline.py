@@ -6,6 +6,7 @@ import numpy as np
 
 from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
+from handpose_ros.confidence import joint_confidence
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
 from handpose_ros.lifting import lift, scale_to_template
 from handpose_ros.tracking import HandTracker, Track
@@ -41,7 +42,7 @@ class HandPosePipeline:
         observations = self.backend.observe(frame, crops)
         tracks = tracker.update(observations, [self.backend.track(frame, each) for each in observations])
         return HandPoses(
-            hands=self._lift(tracks, frame.camera),
+            hands=self._lift(tracks, frame),
             size=frame.size,
             stamp=frame.stamp,
             frame_id=frame.frame_id,
@@ -52,14 +53,14 @@ class HandPosePipeline:
         """Forgets all hands."""
         self._tracker.reset()
 
-    def _lift(self, tracks, camera) -> tuple[HandPose, ...]:
+    def _lift(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
         if not tracks:
             return ()
         joints_2d = np.stack([track.observation.joints_2d for track in tracks])
         joints_local = np.stack([track.observation.joints_local for track in tracks])
-        hands = [_relative_to_wrist(track) for track in tracks]
-        if camera is not None:
-            lifted = lift(joints_2d, joints_local, camera, self._hand_scale)
+        hands = [_relative_to_wrist(track, frame.size) for track in tracks]
+        if frame.camera is not None:
+            lifted = lift(joints_2d, joints_local, frame.camera, self._hand_scale)
             hands = [
                 replace(
                     hand,
@@ -105,7 +106,7 @@ class HandPoseEstimator:
         return self._pipeline(Frame(image, camera))
 
 
-def _relative_to_wrist(track: Track) -> HandPose:
+def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
     shape = scale_to_template(track.observation.joints_local)
     return HandPose(
         side=track.side,
@@ -113,7 +114,7 @@ def _relative_to_wrist(track: Track) -> HandPose:
         score=track.observation.score,
         joints_2d=track.observation.joints_2d,
         joints_3d=shape - shape[WRIST],
-        joint_scores=track.observation.joint_scores,
+        joint_scores=joint_confidence(track.observation, size),
         track_id=track.id,
         track_age=track.age,
         state=track.state,

@@ -1,0 +1,38 @@
+import numpy as np
+from numpy.testing import assert_allclose
+
+from handpose_ros.confidence import HALVING_DISAGREEMENT, disagreement, joint_confidence
+from handpose_ros.hand import Observation
+
+LOCAL = np.random.default_rng(0).uniform(-0.08, 0.08, (21, 3))
+PIXELS_PER_METRE = 1000.0
+VGA = (640, 480)
+
+
+def observation(offset=(0.0, 0.0), joint=8, score=0.8, center=(320, 240)):
+    """A hand whose image agrees with its shape, but for one joint that is `offset` [m] off."""
+    joints_2d = PIXELS_PER_METRE * LOCAL[:, :2] + center
+    joints_2d[joint] += PIXELS_PER_METRE * np.array(offset)
+    return Observation(joints_2d, LOCAL, score, 0.9)
+
+
+def test_where_image_and_shape_agree_each_joint_has_the_hands_score():
+    assert_allclose(joint_confidence(observation(score=0.8), VGA), np.full(21, 0.8))
+
+
+def test_disagreement_is_measured_in_metres():
+    assert_allclose(disagreement(observation((0.03, -0.04)))[8], 0.05, atol=0.006)
+
+
+def test_a_joint_that_disagrees_is_believed_half_as_much_and_the_others_nearly_as_before():
+    confidence = joint_confidence(observation((HALVING_DISAGREEMENT, 0), score=1.0), VGA)
+    assert_allclose(confidence[8], 0.5, atol=0.06)
+    assert (np.delete(confidence, 8) > 0.95).all()
+
+
+def test_joints_outside_of_the_image_are_not_believed():
+    confidence = joint_confidence(observation(center=(640, 240)), VGA)
+    outside = PIXELS_PER_METRE * LOCAL[:, 0] + 640 >= 639.5
+    assert 0 < outside.sum() < 21
+    assert (confidence[outside] == 0).all()
+    assert (confidence[~outside] > 0).all()
