@@ -48,7 +48,7 @@ clean:
 setup: $(VENV)/installed
 
 $(VENV)/installed: $(VENV)/dependencies $(INSTALLED)
-	echo "building the messages (half a minute) ..."
+	echo "building the messages (about a minute) ..."
 	HANDPOSE_MESSAGES=1 $(VENV)/bin/pip install --no-build-isolation --no-deps --editable . >$(LOG) 2>&1 || $(pip_failed)
 	touch $@
 
