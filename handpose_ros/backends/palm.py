@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handpose_ros.cropping import Region, box_iou, rotation, to_image
+from handpose_ros.cropping import Region, box_iou, rotation, to_image, upright_angle
 
 SIZE = 192  # [px] side of the network's input
 WRIST, MIDDLE_MCP = 0, 2  # of the seven keypoints
@@ -36,8 +36,7 @@ def decode(raw: np.ndarray, logits: np.ndarray, region: Region, threshold: float
 
 def observed_region(palm: Palm) -> Region:
     """The square, upright for the hand, in which the landmark network expects the whole hand."""
-    across, up = palm.keypoints[MIDDLE_MCP] - palm.keypoints[WRIST]
-    angle = np.arctan2(across, -up)  # what turns the fingers' direction upright
+    angle = upright_angle(palm.keypoints[WRIST], palm.keypoints[MIDDLE_MCP])
     width, height = palm.box[2:]
     towards_fingers = rotation(angle) @ np.array([0, -0.5 * height])
     return Region(palm.box[:2] + palm.box[2:] / 2 + towards_fingers, 2.6 * max(width, height), angle)

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from handpose_ros.cropping import (
+    Region,
+    box_iou,
+    region_iou,
+    same_hand,
+    sample,
+    to_camera,
+    to_image,
+    upright_angle,
+    whole,
+)
+
+RNG = np.random.default_rng(2)
+QUARTER = np.pi / 2
+
+
+def ramps() -> np.ndarray:
+    """(100, 120, 3): red is x, green is y, so that a sampled pixel tells where it came from."""
+    y, x = np.mgrid[:100, :120]
+    return np.stack([x, y, np.full_like(x, 255)], axis=-1).astype(np.uint8)
+
+
+def test_a_region_of_the_samples_own_size_is_a_plain_cut():
+    image = RNG.integers(0, 256, (100, 120, 3), np.uint8)
+    crop = sample(image, Region(np.array([60.0, 50.0]), 40.0), 40, "black")
+    assert (crop == image[30:70, 40:80]).all()
+
+
+def test_pixel_zero_is_the_regions_corner():
+    region = Region(np.array([60.0, 50.0]), 40.0)
+    assert_allclose(to_image(np.array([[0, 0], [10, 10], [20, 5]]), region, 20), [[40, 30], [60, 50], [80, 40]])
+    assert sample(ramps(), region, 20, "black")[5, 0].tolist() == [40, 40, 255]
+
+
+def test_a_positive_angle_turns_clockwise_as_seen():
+    region = Region(np.array([60.0, 50.0]), 40.0, QUARTER)
+    # What lies to the right of the centre in the crop lies below it in the image.
+    assert_allclose(to_image(np.array([30.0, 20.0]), region, 40), [60, 60])
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, QUARTER, -2.5, np.pi])
+def test_every_sampled_pixel_comes_from_where_it_is_mapped_back_to(angle):
+    region = Region(np.array([62.3, 48.9]), 50.5, angle)
+    y, x = np.mgrid[:32, :32]
+    expected = to_image(np.stack([x, y], axis=-1), region, 32)
+    assert_allclose(sample(ramps(), region, 32, "black")[..., :2], expected, atol=0.55)
+
+
+def test_outside_is_black_or_the_nearest_edge():
+    image = np.full((10, 10, 3), 200, np.uint8)
+    region = Region(np.array([0.0, 5.0]), 10.0)
+    assert (sample(image, region, 10, "black")[:, 0] == 0).all()
+    assert (sample(image, region, 10, "replicate") == 200).all()
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640)])
+def test_the_whole_image_is_letterboxed_in_the_middle(size):
+    region = whole(np.zeros((size[1], size[0], 3), np.uint8))
+    assert_allclose(region.center, np.array(size) / 2)
+    assert region.size == 640
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, QUARTER, 3.0])
+def test_joints_turn_with_the_image_and_keep_their_depth(angle):
+    points = RNG.normal(size=(2, 21, 3))
+    region = Region(np.zeros(2), 1.0, angle)
+    turned = to_camera(points, region)
+    assert_allclose(turned[..., :2], to_image(points[..., :2] + 0.5, region, 1))
+    assert_allclose(turned[..., 2], points[..., 2])
+
+
+def test_a_point_below_in_the_crop_is_to_the_left_after_a_quarter_turn():
+    assert_allclose(to_camera(np.array([0.0, 0.1, 0.2]), Region(np.zeros(2), 1.0, QUARTER)), [-0.1, 0, 0.2], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "offset, angle", [((0, -1), 0), ((1, 0), QUARTER), ((-1, 0), -QUARTER), ((1, -1), QUARTER / 2)]
+)
+def test_the_upright_angle_brings_the_top_straight_above_the_bottom(offset, angle):
+    assert upright_angle(np.zeros(2), np.array(offset)) == pytest.approx(angle)
+
+
+@pytest.mark.parametrize(
+    "center, size, angle", [((0, 0), 0, 0), ((0, np.nan), 1, 0), ((0, 0, 0), 1, 0), ((0, 0), 1, np.inf)]
+)
+def test_a_region_that_is_none_is_refused(center, size, angle):
+    with pytest.raises(ValueError, match="not a region"):
+        Region(np.array(center), size, angle)
+
+
+def test_two_squares_that_share_half_of_each_overlap_by_a_third():
+    a, b = Region(np.array([0.0, 0.0]), 2.0), Region(np.array([1.0, 0.0]), 2.0, 0.7)
+    assert region_iou(a, b) == pytest.approx(1 / 3)
+    assert region_iou(a, a) == 1
+    assert region_iou(a, Region(np.array([3.0, 3.0]), 2.0)) == 0
+
+
+def test_boxes_are_compared_over_any_leading_dimensions():
+    boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 6, 6], [4, 4, 4, 4]], float)
+    assert_allclose(box_iou(boxes[0], boxes), [1, 1 / 7, 0, 0])
+    assert box_iou(boxes[:, None], boxes[None]).shape == (4, 4)
+    assert box_iou(boxes[:0], boxes[0]).shape == (0,)
+
+
+def joints() -> np.ndarray:
+    """(21, 2) [px] a palm of 100 px."""
+    points = RNG.uniform(0, 100, (21, 2))
+    points[[0, 5, 17]] = [[50, 100], [50, 0], [80, 20]]
+    return points
+
+
+def test_a_hand_moved_by_less_than_a_fifth_of_its_palm_is_the_same_and_by_more_another():
+    hand = joints()
+    assert same_hand(hand, hand + [19, 0])
+    assert not same_hand(hand, hand + [21, 0])
+
+
+def test_ten_close_joints_make_the_same_hand_and_nine_do_not():
+    hand = joints()
+    for close, expected in ((10, True), (9, False)):
+        other = hand + [0, 50.0]
+        other[:close] = hand[:close]
+        assert same_hand(hand, other) == expected
+        assert same_hand(other, hand) == expected
