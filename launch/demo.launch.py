@@ -19,7 +19,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument(
-                "source", default_value="", description="video file, image folder or camera; empty: the demo clip"
+                "source", default_value="demo", description="demo, a video file, a folder of images or a webcam (0)"
             ),
             DeclareLaunchArgument(
                 "rviz",
@@ -35,7 +35,6 @@ def generate_launch_description() -> LaunchDescription:
                 package="handpose_ros",
                 executable="camera",
                 name="camera",
-                namespace="camera",
                 output="screen",
                 parameters=[{"source": LaunchConfiguration("source")}],
             ),

@@ -11,11 +11,10 @@ from launch_ros.actions import Node, PushRosNamespace, SetParameter, SetParamete
 from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("handpose_ros"), "config"])
-IMAGE = LaunchConfiguration("image")
 OVERRIDES = {
     "backend": "networks that find the hands",
     "device": "where they run",
-    "compressed": "true: image is the base topic of a CompressedImage",
+    "compressed": "true: subscribe to <image>/compressed",
 }
 
 
@@ -61,8 +60,7 @@ def generate_launch_description() -> LaunchDescription:
                         name="hand_pose",
                         output="screen",
                         remappings=[
-                            ("image", IMAGE),
-                            ("image/compressed", [IMAGE, "/compressed"]),
+                            ("image", LaunchConfiguration("image")),
                             ("camera_info", LaunchConfiguration("camera_info")),
                         ],
                     ),

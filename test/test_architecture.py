@@ -13,7 +13,7 @@ FLOORS = {
     "algorithms": "cropping lifting tracking filtering features grasp metrics",
     "inference": "weights tflite tflite_torch runtimes backends backends.palm backends.mediapipe pipeline",
     "edges": "share decoding calibration sources drawing recordings bags answers summary processes report",
-    "ROS": "ros ros.params ros.running ros.conversions ros.markers ros.recorder_node "
+    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.recorder_node "
     "ros.camera_node ros.hand_pose_node ros.grasp_node",
     "commands": "demo cli",
 }
