@@ -87,7 +87,7 @@ class HandPoseEstimator:
         hand_scale: float | None = None,
         **backend_options,
     ):
-        """`backend` is a key of backends.BACKENDS and `backend_options` go to its builder; the rest as the pipeline's."""
+        """`backend` is a key of backends.BACKENDS, `backend_options` go to its builder; the rest as the pipeline's."""
         self._pipeline = HandPosePipeline(
             make_backend(backend, max_hands=max_hands, **backend_options),
             max_hands=max_hands,

@@ -1,25 +1,22 @@
-#!/usr/bin/env python3
 """Makes test/data/networks.npz: what our own networks say about a drawn hand and about noise.
 
 Run it only when the converter is known to agree with the TensorFlow Lite runtime (test_tflite.py checks that
 against recorded outputs of the runtime where they are at hand). The test then holds every machine to these
 numbers. Palm outputs are thinned to every 16th anchor and the best eight.
 
-    python tools/make_network_golden.py
+    python -m tools.make_network_golden
 """
 
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
 from handpose_ros import weights
 from handpose_ros.backends.mediapipe import Network, torch_device
 from handpose_ros.hand import BONES
+
+ROOT = Path(__file__).parents[1]
 
 # A left hand, palm towards the camera, fingers up: joints in hand.KEYPOINTS order, [px] of a 240 x 240 picture.
 JOINTS = [

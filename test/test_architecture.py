@@ -1,0 +1,108 @@
+"""The floors of the package: a module imports only what stands before it in this table, and ROS only under ros/."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
+
+# From the ground up; within a floor, in order too: a module may import those to its left.
+FLOORS = {
+    "vocabulary": "hand camera geometry",
+    "algorithms": "cropping lifting tracking filtering features grasp metrics",
+    "inference": "weights tflite tflite_torch runtimes backends backends.palm backends.mediapipe pipeline",
+    "edges": "share decoding calibration sources drawing recordings bags answers summary processes report",
+    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.recorder_node "
+    "ros.camera_node ros.hand_pose_node ros.grasp_node",
+    "commands": "demo cli",
+}
+ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
+PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them
+ROS_FLOOR = FLOORS["ROS"].split()
+ROS_PACKAGES = ("rclpy", "std_srvs", "rosidl", "ament_index_python", "launch", "tf2_ros", "message_filters")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(source: str, module: str, is_package: bool) -> set[str]:
+    """Absolute names of what `source` imports, also inside functions; for `from a import b` both a and a.b."""
+    package = ["handpose_ros", *filter(None, module.split("."))]
+    if not is_package:
+        package = package[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *filter(None, [node.module])])
+            found |= {origin} | {f"{origin}.{alias.name}" for alias in node.names}
+    return found
+
+
+def imports_of(module: str) -> set[str]:
+    path = MODULES[module]
+    return imports(path.read_text(), module, path.name == "__init__.py")
+
+
+def own_modules(names: set[str]) -> set[str]:
+    """Those of `names` that are modules of this package, by their names inside it."""
+    inside = {name.removeprefix("handpose_ros.") for name in names if name.startswith("handpose_ros.")}
+    return inside & (set(MODULES) | set(ORDER))
+
+
+def is_ros(name: str) -> bool:
+    top, *rest = name.split(".")
+    message = top == "handpose_ros" and rest[:1] == ["msg"]
+    return message or top.endswith(("_msgs", "_interfaces")) or top.startswith(ROS_PACKAGES)
+
+
+def test_every_module_has_a_place_in_the_table():
+    homeless = sorted(set(MODULES) - set(ORDER))
+    assert not homeless, f"put {', '.join(homeless)} on a floor in FLOORS: a module without one is held by no rule"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name in ORDER])
+def test_a_module_imports_only_what_stands_before_it(module):
+    above = {name for name in own_modules(imports_of(module)) if ORDER.index(name) > ORDER.index(module)}
+    if module == PLUGINS:
+        above = {name for name in above if not name.startswith(f"{PLUGINS}.")}
+    assert not above, f"{module} imports {', '.join(sorted(above))}, which the table puts above it"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ROS_FLOOR])
+def test_only_the_ros_floor_imports_ros(module):
+    ros = sorted(filter(is_ros, imports_of(module)))
+    assert not ros, f"{module} imports {', '.join(ros)}: only handpose_ros/ros may"
+
+
+def test_the_package_itself_imports_nothing_of_its_own():
+    assert not own_modules(imports_of("")), "handpose_ros.msg imports handpose_ros/__init__.py: keep it light"
+
+
+@pytest.mark.parametrize(
+    "line, name",
+    [
+        ("from handpose_ros.ros.params import x", "ros.params"),
+        ("from handpose_ros import pipeline", "pipeline"),
+        ("import handpose_ros.pipeline as p", "pipeline"),
+        ("def f():\n    from . import pipeline", "pipeline"),
+        ("from .backends.palm import anchors", "backends.palm"),
+    ],
+)
+def test_an_import_is_seen_however_it_is_written(line, name):
+    assert name in own_modules(imports(line, "camera", is_package=False))
+
+
+@pytest.mark.parametrize(
+    "line", ["import rclpy.node", "from sensor_msgs.msg import Image", "from handpose_ros.msg import Grasp"]
+)
+def test_ros_is_recognised(line):
+    assert any(map(is_ros, imports(line, "camera", is_package=False)))

@@ -1,0 +1,165 @@
+"""The places that must say the same: CMake, pip, ROS, the launch files and the lock."""
+
+import ast
+import importlib.resources
+import re
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import handpose_ros
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGE_XML = ElementTree.parse(ROOT / "package.xml").getroot()
+CMAKE = (ROOT / "CMakeLists.txt").read_text()
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+MESSAGES = sorted((ROOT / "msg").glob("*.msg"))
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+
+def cmake_executables() -> dict[str, str]:
+    """Name in lib/handpose_ros -> module of the package whose main() it runs."""
+    block = re.search(r"set\(_executables\s+(.*?)\)", CMAKE, re.DOTALL).group(1)
+    return dict(pair.split("=") for pair in block.split())
+
+
+def launched_executables(path: Path) -> list[str]:
+    """The `executable` of every Node of this package in a launch file."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    nodes = [
+        {keyword.arg: keyword.value for keyword in call.keywords}
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "Node"
+    ]
+    return [node["executable"].value for node in nodes if node["package"].value == "handpose_ros"]
+
+
+def requirements_for(lines: list[str], python: str) -> dict[str, Requirement]:
+    """Those that apply to a Python on x86_64 Linux, by canonical name."""
+    machine = {"python_version": python, "sys_platform": "linux", "platform_machine": "x86_64"}
+    requirements = map(Requirement, lines)
+    return {canonicalize_name(r.name): r for r in requirements if r.marker is None or r.marker.evaluate(machine)}
+
+
+def lock_lines() -> list[str]:
+    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.lock").read_text().splitlines()]
+    return [line for line in lines if line]
+
+
+def wanted_lines() -> list[str]:
+    project = PYPROJECT["project"]
+    return [*project["dependencies"], *PYPROJECT["build-system"]["requires"], *project["optional-dependencies"]["test"]]
+
+
+def test_pip_and_colcon_start_the_same_functions():
+    scripts = PYPROJECT["project"]["scripts"]
+    names = {name: name if name == "handpose" else f"handpose-{name.replace('_', '-')}" for name in cmake_executables()}
+    assert scripts == {names[name]: f"handpose_ros.{module}:main" for name, module in cmake_executables().items()}
+
+
+def test_every_node_module_is_an_executable_and_every_executable_has_its_module():
+    package = ROOT / "handpose_ros"
+    nodes = {f"ros.{path.stem}" for path in (package / "ros").glob("*.py") if "\ndef main(" in path.read_text()}
+    assert nodes | {"cli"} == set(cmake_executables().values())
+    assert "\ndef main(" in (package / "cli.py").read_text()
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_a_launch_file_starts_only_what_is_installed(path):
+    launched = launched_executables(path)
+    assert launched
+    assert set(launched) <= set(cmake_executables())
+
+
+def test_the_launch_files_start_every_node():
+    launched = {name for path in LAUNCH_FILES for name in launched_executables(path)}
+    assert launched == set(cmake_executables()) - {"handpose"}
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_a_launch_file_makes_room_for_images_unless_the_user_chose_a_transport(path):
+    text = path.read_text()
+    assert re.search(r'EnvironmentVariable\("FASTDDS_BUILTIN_TRANSPORTS", default_value="LARGE_DATA"\)', text)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_parameters_reach_a_node_in_any_namespace(path):
+    assert re.search(r"^/\*\*:", path.read_text(), re.MULTILINE), f"{path.name} must use the wildcard /**:"
+
+
+def test_the_version_is_the_same_everywhere():
+    assert PACKAGE_XML.findtext("version") == PYPROJECT["project"]["version"] == handpose_ros.__version__
+
+
+def test_the_messages_depend_on_the_same_packages_for_cmake_ros_and_pip():
+    cmake = set(re.search(r"DEPENDENCIES ([a-z_ ]+)\)", CMAKE).group(1).split())
+    used = {match for path in MESSAGES for match in re.findall(r"^([a-z_]+)/\w+", path.read_text(), re.MULTILINE)}
+    assert cmake == used == {element.text for element in PACKAGE_XML.findall("depend")}
+    wheels = {f"ros-kilted-{name.replace('_', '-')}" for name in cmake}
+    assert wheels <= set(requirements_for(PYPROJECT["build-system"]["requires"], "3.12"))
+
+
+def test_ros_packages_of_the_nodes_are_installed_by_pip_too():
+    """All but launch, which has no wheel."""
+    needed = {e.text for e in PACKAGE_XML if e.tag in ("depend", "exec_depend") and not e.text.startswith("python3-")}
+    needed -= {"launch", "launch_ros", "ros2launch", "rosidl_default_runtime"}
+    wheels = requirements_for(PYPROJECT["project"]["dependencies"], "3.12")
+    assert {f"ros-kilted-{name.replace('_', '-')}" for name in needed} <= set(wheels)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_pins_every_requirement_within_its_bounds(python):
+    lock = requirements_for(lock_lines(), python)
+    for name, wanted in requirements_for(wanted_lines(), python).items():
+        assert name in lock, f"{name} is not in requirements.lock for Python {python}"
+        (pin,) = lock[name].specifier
+        assert pin.operator == "==" and wanted.specifier.contains(pin.version), f"{lock[name]} is not {wanted}"
+
+
+def test_without_ros_wheels_only_the_core_is_asked_for():
+    mac = {"python_version": "3.12", "sys_platform": "darwin", "platform_machine": "arm64"}
+    wanted = [r for r in map(Requirement, wanted_lines()) if r.marker is None or r.marker.evaluate(mac)]
+    assert not [r.name for r in wanted if r.name.startswith("ros-")]
+
+
+def test_the_core_asks_for_no_opencv_that_its_code_does_not_know():
+    opencv = requirements_for(PYPROJECT["project"]["dependencies"], "3.12")["opencv-python-headless"].specifier
+    assert opencv.contains("4.8.0.76") and not opencv.contains("5.0.0.93")
+
+
+@pytest.mark.parametrize("path", MESSAGES, ids=lambda path: path.name)
+def test_every_field_of_a_message_says_what_it_means(path):
+    """Constants may speak for themselves; a field needs a comment of its own."""
+    for line in path.read_text().splitlines():
+        declaration, _, comment = line.partition("#")
+        if declaration.strip() and "=" not in declaration:
+            assert comment.strip(), f"{path.name}: `{declaration.strip()}` has no comment"
+
+
+@pytest.mark.parametrize("path", MESSAGES, ids=lambda path: path.name)
+def test_every_float_of_a_message_has_a_unit_or_a_range(path):
+    for line in path.read_text().splitlines():
+        declaration, _, comment = line.partition("#")
+        if re.match(r"float\d\d", declaration) and "=" not in declaration:
+            assert re.search(r"\[[^\]]+\]|0\.?5?\.\.\s?1|\b0 .*\.\. 1", comment), f"{path.name}: {line}"
+
+
+def test_the_demo_clip_is_found_with_the_package_and_goes_into_every_install():
+    data = importlib.resources.files("handpose_ros") / "data"
+    missing = [name for name in ("two_hands.mp4", "two_hands.npz", "two_hands.yaml") if not (data / name).is_file()]
+    assert not missing
+
+
+def test_every_directory_with_modules_is_a_package_and_so_gets_into_the_wheel():
+    directories = {path.parent for path in (ROOT / "handpose_ros").rglob("*.py")}
+    assert not [str(directory) for directory in directories if not (directory / "__init__.py").exists()]
