@@ -6,9 +6,9 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation
 
-from hand_mesh import HandMesh
 from handpose_ros.hand import Side
-from render_hands import PosedHand
+from tools.hand_mesh import HandMesh
+from tools.render_hands import PosedHand
 
 DURATION = 10  # [s]; at its end everything is where it began
 ELBOW = np.array([0.24, 0.42, 0.36])  # [m] of the right arm in the camera's frame, out of its sight
@@ -16,7 +16,7 @@ ELBOW = np.array([0.24, 0.42, 0.36])  # [m] of the right arm in the camera's fra
 # Degrees: spread, twist, three flexions; rows thumb, index, middle, ring, little (see hand_mesh).
 POSES = {
     "open": [[15, 0, -5, 0, 0], [8, 0, -3, 3, 2], [0, 0, -3, 3, 2], [6, 0, -3, 3, 2], [12, 0, 0, 3, 2]],
-    "reach": [[24, 4, 4, 6, 8], [6, 0, 10, 14, 8], [0, 0, 10, 14, 8], [5, 0, 12, 15, 9], [9, 0, 14, 16, 10]],
+    "reach": [[20, 2, 8, 8, 10], [5, 0, 18, 22, 13], [0, 0, 20, 24, 15], [3, 0, 22, 26, 16], [6, 0, 24, 28, 17]],
     "pinch": [[33, 9, 40, 3, -8], [3, 0, 60, 39, 24], [0, 0, 25, 30, 18], [3, 0, 18, 25, 15], [6, 0, 12, 20, 12]],
     "point": [[20, -11, 14, 50, 75], [2, 0, 4, 6, 4], [0, 0, 70, 88, 50], [0, 0, 74, 90, 52], [0, 0, 76, 86, 50]],
     "grasp": [[58, 15, 42, -2, -8], [4, 0, 42, 45, 28], [0, 0, 44, 48, 30], [2, 0, 46, 50, 32], [4, 0, 48, 52, 34]],

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hand_mesh import HandMesh
+from tools.hand_mesh import HandMesh
 
 SIDES = 48  # vertices around the arm
 CUFF = 0.075  # [m] of bare arm between the wrist and the sleeve

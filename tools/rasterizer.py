@@ -37,7 +37,9 @@ def rasterize(points: np.ndarray, triangles: np.ndarray, size: tuple[int, int]) 
     row, column = np.divmod(within, spans[index, 0])
     pixel = low[index] + np.stack([column, row], axis=1)
     a, b, c = a[index], b[index], c[index]
-    weights = np.stack([_cross(b - pixel, c - pixel), _cross(c - pixel, a - pixel), _cross(a - pixel, b - pixel)], axis=1)
+    weights = np.stack(
+        [_cross(b - pixel, c - pixel), _cross(c - pixel, a - pixel), _cross(a - pixel, b - pixel)], axis=1
+    )
     inside = (weights >= 0).all(axis=1)
     index, pixel = index[inside], pixel[inside]
     # 1 / depth is linear on the image.

@@ -1,6 +1,6 @@
 """Renders the demo clip of the package and its ground truth: two hands over a table, opening, pinching, pointing, grasping.
 
-    python tools/render_demo_clip.py --mesh DIR
+    python -m tools.render_demo_clip --mesh DIR
 
 DIR holds left.glb and right.glb of the WebXR generic hand (MIT), 94 KB each, which are not part of this repository:
 
@@ -25,20 +25,18 @@ from pathlib import Path
 
 import numpy as np
 
+from handpose_ros.camera import Camera
+from handpose_ros.hand import Side
+from tools.demo_motion import DURATION, hands_at
+from tools.hand_mesh import HandMesh
+from tools.render_hands import Studio
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from demo_motion import DURATION, hands_at  # noqa: E402
-from hand_mesh import HandMesh  # noqa: E402
-from handpose_ros.camera import Camera  # noqa: E402
-from handpose_ros.hand import Side  # noqa: E402
-from render_hands import Studio  # noqa: E402
-
 FPS = 30
 CAMERA = Camera(np.array([[525.0, 0, 319.5], [0, 525.0, 239.5], [0, 0, 1]]), (640, 480))
 SIDES = (Side.LEFT, Side.RIGHT)
 QUANTUM = 2.0**-15  # [m], 30 um: rounded to it, the ground truth compresses to half its size
-QUALITY = 20  # x264's constant rate factor
+QUALITY = 23  # x264's constant rate factor
 
 
 def main():
@@ -81,8 +79,33 @@ def _render(meshes, time):
 def _encode(frames, count, path):
     width, height = CAMERA.size
     command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
-    command += ["-r", str(FPS), "-i", "-", "-c:v", "libx264", "-preset", "veryslow", "-crf", str(QUALITY), "-threads", "1"]
-    command += ["-pix_fmt", "yuv420p", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart", str(path)]
+    command += [
+        "-r",
+        str(FPS),
+        "-i",
+        "-",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryslow",
+        "-crf",
+        str(QUALITY),
+        "-g",
+        "600",
+        "-threads",
+        "1",
+    ]
+    command += [
+        "-pix_fmt",
+        "yuv420p",
+        "-fflags",
+        "+bitexact",
+        "-flags:v",
+        "+bitexact",
+        "-movflags",
+        "+faststart",
+        str(path),
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
         for number, frame in enumerate(frames, start=1):
             encoder.stdin.write(frame.tobytes())

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from forearm import SIDES, skin_tube, sleeve_tube, vertex_normals
-from hand_mesh import TIP_JOINTS, HandMesh
 from handpose_ros.camera import Camera
-from rasterizer import Fragments, rasterize
-from shading import Shadows, noise, shade, table_light, tone
-from tabletop import tabletop
+from tools.forearm import SIDES, skin_tube, sleeve_tube, vertex_normals
+from tools.hand_mesh import TIP_JOINTS, HandMesh
+from tools.rasterizer import Fragments, rasterize
+from tools.shading import Shadows, noise, shade, table_light, tone
+from tools.tabletop import tabletop
 
 OVERSAMPLING = 2  # per axis
-SKIN = np.array([0.56, 0.315, 0.215])  # linear RGB
-FLUSH = np.array([0.60, 0.24, 0.17])  # fingertips and knuckles
+SKIN = np.array([0.53, 0.295, 0.20])  # linear RGB
+FLUSH = np.array([0.56, 0.215, 0.15])  # fingertips and knuckles
 NAIL = np.array([0.66, 0.39, 0.31])
 CLOTH = np.array([0.05, 0.075, 0.13])
 
@@ -69,7 +69,9 @@ class Studio:
         image = self._table * table_light(shadows.on_table(self._table_points))
         depth = self._table_points[..., 2].copy()
         depth[seen.rows, seen.columns] = seen.depths
-        image[seen.rows, seen.columns] = _shade(surface, seen, shadows) * _occlusion(depth)[seen.rows, seen.columns, None]
+        image[seen.rows, seen.columns] = (
+            _shade(surface, seen, shadows) * _occlusion(depth)[seen.rows, seen.columns, None]
+        )
         return cv2.resize(tone(image), self.camera.size, interpolation=cv2.INTER_AREA)
 
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from rasterizer import rasterize
+from tools.rasterizer import rasterize
 
-KEY = np.array([1.0, 0.95, 0.88]) * 1.9  # the lamp, from the upper left behind the camera
+KEY = np.array([1.0, 0.95, 0.88]) * 1.62  # the lamp, from the upper left behind the camera
 SKY = np.array([0.80, 0.90, 1.0]) * 0.42  # from above the table
 BOUNCE = np.array([0.75, 0.72, 0.70]) * 0.26  # from the table
 TO_KEY = np.array([-0.48, -0.62, -0.62]) / np.linalg.norm([-0.48, -0.62, -0.62])
@@ -48,7 +48,9 @@ class Shadows:
         """(N,) 0 in the light .. 1 in the shadow at surface `points` (N, 3) [m]."""
         spot = _lamp_view(points + 0.002 * normals)
         hidden = np.zeros(len(points), np.float32)
-        taps = [(0, 0)] + [(r * np.cos(t), r * np.sin(t)) for r, n in ((2.5, 6), (5.5, 10)) for t in 2 * np.pi * np.arange(n) / n]
+        taps = [(0, 0)] + [
+            (r * np.cos(t), r * np.sin(t)) for r, n in ((2.5, 6), (5.5, 10)) for t in 2 * np.pi * np.arange(n) / n
+        ]
         for du, dv in taps:
             u, v = (spot[:, 0] + du).astype(np.float32), (spot[:, 1] + dv).astype(np.float32)
             u, v = (np.clip(np.rint(x), 0, _SHADOW_SIZE - 1).astype(int) for x in (u, v))
@@ -83,7 +85,7 @@ def table_light(shadow: np.ndarray) -> np.ndarray:
 
 def tone(colors: np.ndarray) -> np.ndarray:
     """uint8 sRGB of linear `colors`: Narkowicz's fit of the ACES film curve."""
-    x = np.maximum(colors, 0) * 0.62
+    x = np.maximum(colors, 0) * 0.64
     mapped = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
     return (255 * np.clip(mapped, 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)
 

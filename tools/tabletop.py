@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from handpose_ros.camera import Camera
-from shading import noise
+from tools.shading import noise
 
 UP = np.array([0.0, -0.574, -0.819])  # of the table, in the camera's frame: it looks down by 55 degrees
 DISTANCE = 0.66  # [m] from the camera to the table
@@ -42,6 +42,6 @@ def _wood(flat):
     plank = np.floor(flat[..., 1] / 0.12)
     stretched = flat * [0.06, 1, 1] + plank[..., None] * [0.37, 0.11, 0.53]
     rings = 0.5 + 0.5 * np.sin(noise(stretched, 0.05) * 3 + 90 * stretched[..., 1] * 2)
-    grain = np.clip(0.45 * rings + 0.12 * noise(stretched, 0.002) + 0.12 * noise(stretched, 0.012) + 0.1, 0, 1)
-    gap = np.exp(-(((flat[..., 1] / 0.12) % 1 - 0.5) ** 2 - 0.25) ** 2 / 1e-5)
+    grain = np.clip(0.32 * rings + 0.14 * noise(stretched, 0.002) + 0.12 * noise(stretched, 0.012) + 0.2, 0, 1)
+    gap = np.exp(-((((flat[..., 1] / 0.12) % 1 - 0.5) ** 2 - 0.25) ** 2) / 1e-5)
     return (WOOD[0] + grain[..., None] * (WOOD[1] - WOOD[0])) * (1 - 0.5 * gap[..., None])
