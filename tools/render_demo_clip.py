@@ -36,7 +36,7 @@ FPS = 30
 CAMERA = Camera(np.array([[525.0, 0, 319.5], [0, 525.0, 239.5], [0, 0, 1]]), (640, 480))
 SIDES = (Side.LEFT, Side.RIGHT)
 QUANTUM = 2.0**-15  # [m], 30 um: rounded to it, the ground truth compresses to half its size
-QUALITY = 23  # x264's constant rate factor
+QUALITY = 22  # x264's constant rate factor
 
 
 def main():
