@@ -52,6 +52,7 @@ def decode_image(msg) -> np.ndarray:
 
     Raises BadMessage, a ValueError.
     """
+    _refuse_empty(msg)
     if msg.encoding not in _COLOURS:
         hint = "it is a depth image" if msg.encoding in _DEPTHS else "known are " + ", ".join(_COLOURS)
         raise BadMessage("encoding", f"cannot make colours of an image with encoding '{msg.encoding}': {hint}")
@@ -90,6 +91,7 @@ def decode_compressed(msg) -> np.ndarray:
 
 def decode_depth(msg) -> np.ndarray:
     """(H, W) float32 [m] of a depth sensor_msgs/Image, NaN where nothing was measured. Raises BadMessage."""
+    _refuse_empty(msg)
     if msg.encoding not in _DEPTHS:
         raise BadMessage("encoding", f"'{msg.encoding}' is no encoding of depth, known are {', '.join(_DEPTHS)}")
     kind, unit = _DEPTHS[msg.encoding]
@@ -128,12 +130,16 @@ def _hand(msg) -> HandPose:
     )
 
 
+def _refuse_empty(msg):
+    if len(msg.data) == 0 or msg.width == 0 or msg.height == 0:
+        size = f"{msg.width}x{msg.height} px, {len(msg.data)} bytes"
+        raise BadMessage("empty", f"the image is empty: {size}; check the camera and its driver")
+
+
 def _pixels(msg, kind: str, channels: int, rows: int) -> np.ndarray:
     """(rows, W) or (rows, W, channels) values of the machine's byte order; a view where possible."""
     dtype = np.dtype(kind).newbyteorder(">" if msg.is_bigendian else "<")
     width, used, have = msg.width, msg.width * channels * dtype.itemsize, len(msg.data)
-    if have == 0 or msg.width == 0 or msg.height == 0:
-        raise BadMessage("empty", f"the image is empty: {msg.width}x{msg.height} px, {have} bytes; check the camera")
     if msg.step < used:
         raise BadMessage("step", f"step is {msg.step}, but a row of {width} {msg.encoding} pixels has {used} bytes")
     if have != msg.step * rows:

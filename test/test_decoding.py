@@ -121,6 +121,7 @@ def test_red_on_the_left_survives_compression(extension, tolerance):
 
 BROKEN = {
     "no data": (image("rgb8", np.uint8([]), 2, 2, step=6), "empty", "2x2 px, 0 bytes"),
+    "nothing set": (image("", np.uint8([]), 0, 0, step=0), "empty", "0x0 px, 0 bytes"),
     "no size": (image("rgb8", RGB, 0, 2), "empty", "0x2 px"),
     "unknown encoding": (image("hsv8", RGB, 2, 2), "encoding", "'hsv8'"),
     "depth as colour": (image("16UC1", np.zeros((2, 2), "u2"), 2, 2), "encoding", "depth image"),
