@@ -1,3 +1,4 @@
+import itertools
 import signal
 
 import cv2
@@ -60,7 +61,7 @@ def test_stamps_are_as_far_apart_as_the_rate_says_and_the_folder_loops(camera, p
     stamps = np.array([stamp_seconds(msg.header.stamp) for msg in images])
     assert np.median(np.diff(stamps)) == pytest.approx(0.1, rel=0.3)
     shown = [brightness(msg) for msg in images]
-    assert all((after - before) % 250 == 50 for before, after in zip(shown, shown[1:], strict=False))
+    assert all((after - before) % 250 == 50 for before, after in itertools.pairwise(shown))
 
 
 def test_a_source_without_calibration_says_so_with_a_zero_k(camera, peer, folder):
