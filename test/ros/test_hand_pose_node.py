@@ -1,0 +1,267 @@
+import itertools
+import signal
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from handpose_ros.camera import Camera
+from handpose_ros.decoding import decode_image, hands_from_msg
+from handpose_ros.hand import WRIST, DepthSource, Side
+from handpose_ros.msg import HandModel, HandPoseArray
+from handpose_ros.ros.conversions import camera_to_info, image_to_msg
+
+BRIGHT = str(Path(__file__).with_name("bright_hand_pose_node.py"))
+CAMERA = Camera([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]], (640, 480))
+DARK, WHITE, RED = (np.full((480, 640, 3), colour, np.uint8) for colour in (0, 255, [255, 0, 0]))
+_seconds = itertools.count(1)
+
+
+class Wire:
+    """Talks to one hand_pose node: publishes images and camera_info, collects what comes back."""
+
+    def __init__(self, peer, namespace, image_type=Image, image_topic="image"):
+        self.peer, node = peer, peer.node
+        self.images = node.create_publisher(image_type, f"{namespace}/{image_topic}", 5)
+        self.infos = node.create_publisher(CameraInfo, f"{namespace}/camera_info", 5)
+        self.hands = peer.collect(HandPoseArray, f"{namespace}/hand_pose/hands")
+        self.markers = peer.collect(MarkerArray, f"{namespace}/hand_pose/markers")
+        self.diagnostics = peer.collect(DiagnosticArray, "/diagnostics")
+        self.name = f"{namespace}/hand_pose"
+        ends = [self.images.get_subscription_count, self.infos.get_subscription_count]
+        peer.until(lambda: all(end() for end in ends) and node.count_publishers(f"{self.name}/hands"), timeout=30)
+        peer.until(lambda: self.status() is not None)  # by then the connections stand in both directions
+
+    def header(self, frame_id):
+        return Header(stamp=Time(sec=next(_seconds)), frame_id=frame_id)
+
+    def calibrate(self, frame_id, info=None, **changes):
+        """Sends a camera_info, and waits until the node uses or refuses it."""
+        info = info or camera_to_info(CAMERA, Header())
+        info.header.frame_id = frame_id
+        for name, value in changes.items():
+            setattr(info, name, value)
+        self.infos.publish(info)
+        return info
+
+    def answer(self, msg) -> HandPoseArray:
+        """The array that answers the image, which is sent again should it get lost."""
+        self.images.publish(msg)
+        return self.peer.until(
+            lambda: next((array for array in self.hands if array.header.stamp == msg.header.stamp), None),
+            again=lambda: self.images.publish(msg),
+        )
+
+    def markers_of(self, stamp: Time, track: int, action: int) -> list[Marker]:
+        """The markers with the action that came for one image and track."""
+
+        def found():
+            markers = [marker for array in self.markers for marker in array.markers if marker.header.stamp == stamp]
+            return [marker for marker in markers if (marker.id, marker.action) == (track, action)]
+
+        return self.peer.until(found)
+
+    def status(self) -> DiagnosticStatus | None:
+        statuses = [status for array in self.diagnostics for status in array.status if status.name == self.name]
+        return statuses[-1] if statuses else None
+
+    def value(self, key: str) -> str:
+        return {pair.key: pair.value for pair in self.status().values}.get(key, "0")
+
+
+@pytest.fixture(scope="module")
+def node(start):
+    return start(BRIGHT, "--ros-args", "-r", "__ns:=/plain", "-p", "coast_time:=0.0")
+
+
+@pytest.fixture(scope="module")
+def wire(node, peer):
+    return Wire(peer, "/plain")
+
+
+def test_an_image_without_hands_is_answered_under_its_own_header(wire):
+    header = wire.header("eye")
+    array = wire.answer(image_to_msg(DARK, header))
+    assert array.header == header and len(array.hands) == 0
+    assert (array.image_width, array.image_height, array.model) == (640, 480, "bright@1")
+
+
+def show_hand(wire, frame_id):
+    """The hands of the first answer with a hand to a white, calibrated image."""
+    wire.calibrate(frame_id)
+    for _ in range(10):
+        array = wire.answer(image_to_msg(WHITE, wire.header(frame_id)))
+        if array.hands and array.calibrated:
+            return array
+    raise AssertionError("ten white images and no calibrated hand")
+
+
+def test_a_hand_is_metric_in_front_of_the_camera_and_on_its_side(wire):
+    hands = hands_from_msg(show_hand(wire, "metric"))
+    assert (hands.calibrated, hands.frame_id) == (True, "metric")
+    (hand,) = hands
+    assert (hand.side, hand.depth_source) == (Side.RIGHT, DepthSource.MONO)
+    # 1000 px per metre of hand seen with 500 px: the hand as the network sees it is half a metre away,
+    # the average hand a little nearer or farther.
+    assert 0.3 < hand.joints_3d[WRIST, 2] < 0.8
+    assert abs(hand.joints_3d[:, 0]).max() < 0.1
+
+
+def test_markers_come_with_the_hand_and_are_deleted_when_it_leaves(wire):
+    array = show_hand(wire, "marked")
+    track = array.hands[0].track_id
+    shown = wire.markers_of(array.header.stamp, track, Marker.ADD)
+    assert {marker.ns for marker in shown} == {"right_joints", "right_bones"}
+    assert shown[0].header.frame_id == "marked" and 0.3 < shown[0].points[0].z < 0.8
+    dark = wire.answer(image_to_msg(DARK, wire.header("marked")))
+    gone = wire.markers_of(dark.header.stamp, track, Marker.DELETE)
+    assert {marker.ns for marker in gone} == {"right_joints", "right_bones"}
+
+
+def broken_image(**changes):
+    msg = image_to_msg(DARK, Header(stamp=Time(sec=next(_seconds)), frame_id="eye"))
+    for name, value in changes.items():
+        setattr(msg, name, value)
+    return msg
+
+
+BROKEN = {
+    "empty": (Image(), "0x0 px, 0 bytes"),
+    "truncated": (broken_image(data=b"\x00" * 1000), "1000 bytes, but 480 rows"),
+    "encoding": (broken_image(encoding="hsv8"), "'hsv8'"),
+    "step": (broken_image(step=100), "step is 100"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_image_is_logged_once_and_counted_and_the_node_goes_on(wire, node, kind):
+    msg, words = BROKEN[kind]
+    wire.peer.until(lambda: int(wire.value(f"bad {kind}")) >= 3, again=lambda: wire.images.publish(msg))
+    assert node.log.count(words) == 1  # in less than the 5 s between two lines of a kind
+    assert wire.answer(image_to_msg(DARK, wire.header("eye"))).header.frame_id == "eye"
+
+
+NAN = float("nan")
+BAD_INFOS = {
+    "not_calibrated": ({"k": np.zeros(9), "p": np.zeros(12)}, "K is 0"),
+    "camera_size": ({"width": 640, "height": 360}, "calibrated for 640x360 px but the image has 640x480"),
+    "camera_info": ({"k": np.full(9, NAN)}, "not finite"),
+    "camera_model": ({"distortion_model": "kannala"}, "'kannala'"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_INFOS)
+def test_a_bad_camera_info_is_logged_once_and_counted_and_its_hands_are_relative(wire, node, kind):
+    changes, words = BAD_INFOS[kind]
+    wire.calibrate(kind, **changes)
+    before = int(wire.value(f"bad {kind}"))
+
+    def send():
+        return wire.answer(image_to_msg(WHITE, wire.header(kind)))
+
+    wire.peer.until(lambda: int(wire.value(f"bad {kind}")) >= before + 2, again=send)
+    array = send()
+    assert not array.calibrated
+    assert all(hand.depth_source == hand.DEPTH_NONE and hand.joints[0].z == 0 for hand in array.hands)
+    assert node.log.count(words) == 1
+    assert wire.status().level == DiagnosticStatus.WARN
+
+
+def test_a_frame_without_camera_info_is_told_where_one_is_missing(wire, node):
+    assert not wire.answer(image_to_msg(DARK, wire.header("elsewhere"))).calibrated
+    assert node.log.count("no camera_info on /plain/camera_info for the frame 'elsewhere'") == 1
+
+
+def test_half_the_calibrated_size_is_as_far_away(wire):
+    whole = show_hand(wire, "scaled").hands[0].joints[WRIST].z
+    half = wire.answer(image_to_msg(np.ascontiguousarray(WHITE[::2, ::2]), wire.header("scaled")))
+    assert half.calibrated and half.image_width == 320
+    # This backend draws its hand with as many pixels in any image: half the focal length, half the distance.
+    assert half.hands[0].joints[WRIST].z == pytest.approx(whole / 2, rel=0.05)
+
+
+def test_the_hand_model_is_there_for_who_comes_late(wire, peer):
+    models = peer.collect(
+        HandModel, "/plain/hand_pose/hand_model", QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    )
+    peer.until(lambda: models)
+    assert (models[0].model, models[0].license) == ("bright@1", "Apache-2.0")
+
+
+def test_the_debug_image_shows_the_hand_to_who_subscribes(wire, peer):
+    pictures = peer.collect(Image, "/plain/hand_pose/debug_image")
+
+    def show():
+        return show_hand(wire, "debug")
+
+    picture = peer.until(lambda: pictures and pictures[-1], again=show)
+    assert picture.header.frame_id == "debug"
+    assert (decode_image(picture) != WHITE).any()
+
+
+def test_diagnostics_are_ok_while_images_come_and_warn_when_they_stop(wire):
+
+    def send():
+        return wire.answer(image_to_msg(DARK, wire.header("fine")))
+
+    wire.calibrate("fine")
+    wire.peer.until(lambda: wire.status().level == DiagnosticStatus.OK, again=send)
+    assert float(wire.value("rate [Hz]")) > 0 and wire.value("model") == "bright@1"
+    wire.peer.until(lambda: wire.status().message == "no images")
+    assert wire.status().level == DiagnosticStatus.WARN
+
+
+def test_ctrl_c_ends_the_node_in_time_with_code_0_and_without_traceback(node, wire):
+    begin = time.monotonic()
+    assert node.end(signal.SIGINT) == 0
+    assert time.monotonic() - begin < 3
+    assert "Traceback" not in node.log
+
+
+def test_compressed_images_are_taken_and_a_truncated_jpeg_is_counted(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/packed", "-p", "compressed:=true")
+    wire = Wire(peer, "/packed", CompressedImage, "image/compressed")
+    jpeg = cv2.imencode(".jpg", DARK)[1].tobytes()
+    cut = CompressedImage(header=wire.header("eye"), format="jpeg", data=jpeg[: len(jpeg) // 2])
+    wire.images.publish(cut)
+    peer.until(lambda: int(wire.value("bad truncated")) > 0, again=lambda: wire.images.publish(cut))
+    assert node.log.count("has no end") == 1
+    array = wire.answer(CompressedImage(header=wire.header("eye"), format="jpeg", data=jpeg))
+    assert (array.image_width, array.image_height) == (640, 480)
+
+
+def test_a_field_of_view_makes_an_uncalibrated_camera_metric_and_says_so(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/guessed", "-p", "fov:=60")
+    wire = Wire(peer, "/guessed")
+    for _ in range(10):
+        array = wire.answer(image_to_msg(WHITE, wire.header("eye")))
+        if array.hands:
+            break
+    assert array.calibrated and array.hands[0].joints[WRIST].z > 0.1
+    assert node.log.count("guessed from fov = 60.0 deg") == 1
+
+
+def test_a_bug_in_the_backend_ends_the_node_with_a_traceback(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/doomed")
+    wire = Wire(peer, "/doomed")
+    peer.until(lambda: not node.running, again=lambda: wire.images.publish(image_to_msg(RED, wire.header("eye"))))
+    assert node.wait() != 0
+    assert "Traceback" in node.log and "a bug in the backend" in node.log
+
+
+@pytest.mark.parametrize(
+    "override, words",
+    [("max_hands:=99", "parameter 'max_hands' is 99"), ("backend:=oracle", "parameter 'backend' is 'oracle'")],
+)
+def test_a_wrong_parameter_stops_the_start_by_its_name(start, override, words):
+    node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-p", override)
+    assert node.wait() == 1
+    assert words in node.log and "Traceback" not in node.log
