@@ -1,0 +1,88 @@
+"""Parameters of a node: one frozen dataclass says name, default, range and description.
+
+@dataclass(frozen=True)
+class CameraParams:
+    rate: float = parameter(0.0, "images per second; 0: the source's own", minimum=0.0, maximum=1000.0)
+
+params = declare(node, CameraParams)
+"""
+
+import math
+from dataclasses import Field, field, fields
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+_INTEGER_LIMITS = (-(2**63), 2**63 - 1)
+_FLOAT_LIMITS = (float("-inf"), float("inf"))
+_TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+
+
+class ParameterError(ValueError):
+    """A parameter with a value that is not allowed; the text names it, the value and what is allowed."""
+
+
+def parameter(default, description: str, *, minimum=None, maximum=None, choices: tuple[str, ...] | None = None):
+    """A field of a parameter dataclass; its type is that of `default`: bool, int, float or str."""
+    rule = {"description": description, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return field(default=default, metadata=rule)
+
+
+def declare(node, Params: type):
+    """An instance of the dataclass `Params` with the values that `node` was started with.
+
+    Every field becomes a read-only ROS parameter with its description and range. An integer is
+    taken for a number or a string, so that `fov:=60` and `source:=0` do what they say.
+    Raises ParameterError.
+    """
+    return Params(**{rule.name: _declare(node, rule) for rule in fields(Params)})
+
+
+def _declare(node, rule: Field):
+    # Declared twice: only rclpy knows the value asked for, and it gives it away only by declaring.
+    asked = node.declare_parameter(rule.name, rule.default, ParameterDescriptor(dynamic_typing=True)).value
+    node.undeclare_parameter(rule.name)
+    value = _checked(rule, asked)
+    node.declare_parameter(rule.name, value, _descriptor(rule), ignore_override=True)
+    return value
+
+
+def _checked(rule: Field, asked):
+    wanted = type(rule.default)
+    value = wanted(asked) if type(asked) is int and wanted in (float, str) else asked
+    if type(value) is not wanted or not _inside(value, rule.metadata):
+        raise ParameterError(f"parameter '{rule.name}' is {asked!r}, it must be {_allowed(rule)}")
+    return value
+
+
+def _inside(value, metadata) -> bool:
+    low, high, choices = metadata["minimum"], metadata["maximum"], metadata["choices"]
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    above, below = low is None or value >= low, high is None or value <= high
+    return above and below and (choices is None or value in choices)
+
+
+def _allowed(rule: Field) -> str:
+    low, high, choices = (rule.metadata[key] for key in ("minimum", "maximum", "choices"))
+    if choices is not None:
+        return f"one of {', '.join(choices)}"
+    limits = [f"at least {low}"] if low is not None else []
+    limits += [f"at most {high}"] if high is not None else []
+    return " ".join([_TYPE_NAMES[type(rule.default)], " and ".join(limits)]).strip()
+
+
+def _descriptor(rule: Field) -> ParameterDescriptor:
+    low, high, choices = (rule.metadata[key] for key in ("minimum", "maximum", "choices"))
+    descriptor = ParameterDescriptor(description=rule.metadata["description"], read_only=True)
+    if choices is not None:
+        descriptor.additional_constraints = f"one of {', '.join(choices)}"
+    if low is None and high is None:
+        return descriptor
+    Range, limits, name = (
+        (IntegerRange, _INTEGER_LIMITS, "integer_range")
+        if type(rule.default) is int
+        else (FloatingPointRange, _FLOAT_LIMITS, "floating_point_range")
+    )
+    low, high = limits[0] if low is None else low, limits[1] if high is None else high
+    setattr(descriptor, name, [Range(from_value=low, to_value=high)])
+    return descriptor

@@ -1,0 +1,36 @@
+"""The life of a node's process: start, spin, and an orderly end."""
+
+import signal
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.logging import get_logger
+from rclpy.node import Node
+
+
+def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+    """Exit code of a process that spins the node which `make_node` returns.
+
+    0 after Ctrl-C, SIGTERM or rclpy.shutdown(). 1, with one line in the log, for a ValueError or
+    OSError of `make_node`: a wrong parameter, a missing file. What a callback raises is a bug and
+    goes up.
+    """
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = make_node()
+        rclpy.spin(node)
+        return 0
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except (ValueError, OSError) as error:
+        if node is not None:
+            raise
+        get_logger("handpose_ros").fatal(str(error))
+        return 1
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # `ros2 launch` sends a second one
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
