@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from handpose_ros.sources import DEMO_CLIP, open_source
+
+RED, GREEN, BLUE = (250, 5, 5), (5, 250, 5), (5, 5, 250)
+
+
+def plain(colour, width=64, height=48):
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def nearest_colour(image):
+    """Index into (red, green, blue) of the image's mean colour."""
+    return int(image.reshape(-1, 3).mean(axis=0).argmax())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, colour in [("shot10.png", BLUE), ("shot2.png", GREEN), ("shot1.png", RED)]:
+        cv2.imwrite(str(tmp_path / name), plain(colour)[..., ::-1])
+    (tmp_path / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (64, 48))
+    for colour in (RED, GREEN, BLUE):
+        writer.write(plain(colour)[..., ::-1])
+    writer.release()
+    return path
+
+
+def test_a_folder_is_played_in_the_order_of_its_numbers_and_as_rgb(folder):
+    source = open_source(str(folder))
+    assert (source.size, source.count, source.camera) == ((64, 48), 3, None)
+    assert [nearest_colour(image) for image in source] == [0, 1, 2]
+
+
+def test_a_video_is_played_with_its_rate_size_and_count_and_as_rgb(video):
+    with open_source(str(video)) as source:
+        assert (source.size, source.fps, source.count) == ((64, 48), 25.0, 3)
+        assert [nearest_colour(image) for image in source] == [0, 1, 2]
+
+
+def test_a_second_pass_starts_at_the_first_frame(video):
+    source = open_source(str(video))
+    next(iter(source))
+    assert [nearest_colour(image) for image in source] == [0, 1, 2]
+
+
+def test_images_of_different_sizes_are_refused_by_name(folder):
+    cv2.imwrite(str(folder / "shot3.png"), plain(RED, width=32))
+    with pytest.raises(ValueError, match="shot3.png has 32x48 px"):
+        list(open_source(str(folder)))
+
+
+def test_a_broken_image_is_refused_by_name(folder):
+    (folder / "shot2.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="shot2.png"):
+        list(open_source(str(folder)))
+
+
+def test_a_source_that_is_not_there_is_refused_by_name():
+    with pytest.raises(FileNotFoundError, match="no source 'no/such.mp4'"):
+        open_source("no/such.mp4")
+
+
+def test_a_file_that_is_no_video_is_refused_by_name(tmp_path):
+    path = tmp_path / "letter.mp4"
+    path.write_text("dear reader")
+    with pytest.raises(ValueError, match="letter.mp4"):
+        open_source(str(path))
+
+
+@pytest.mark.skipif(Path("/dev/video99").exists(), reason="this machine has a webcam 99")
+@pytest.mark.parametrize("name", ["99", "/dev/video99"])
+def test_a_webcam_that_is_not_there_is_refused_with_its_number(name):
+    with pytest.raises(OSError, match="webcam 99"):
+        open_source(name)
+
+
+@pytest.mark.skipif(not DEMO_CLIP.exists(), reason="the demo clip is not in this checkout")
+def test_the_demo_clip_knows_its_camera():
+    with open_source("demo") as source:
+        assert source.camera.size == source.size == next(iter(source)).shape[1::-1]
