@@ -9,12 +9,16 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 
 
+class NodeError(Exception):
+    """A running node cannot go on for a reason that its user can remove: one line, no traceback."""
+
+
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """Exit code of a process that spins the node which `make_node` returns.
 
     0 after Ctrl-C, SIGTERM or rclpy.shutdown(). 1, with one line in the log, for a ValueError or
-    OSError of `make_node`: a wrong parameter, a missing file. What a callback raises is a bug and
-    goes up.
+    OSError of `make_node` (a wrong parameter, a missing file) and for a NodeError. What else a
+    callback raises is a bug and goes up.
     """
     rclpy.init(args=args)
     node = None
@@ -24,8 +28,8 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
         return 0
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except (ValueError, OSError) as error:
-        if node is not None:
+    except (NodeError, ValueError, OSError) as error:
+        if node is not None and not isinstance(error, NodeError):
             raise
         get_logger("handpose_ros").fatal(str(error))
         return 1

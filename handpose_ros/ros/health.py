@@ -1,0 +1,68 @@
+"""How a node fares: counts of good and bad input, for the log and for /diagnostics."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+_LOG_PERIOD = 5.0  # [s] at least, between two lines of one kind
+
+
+class Health:
+    """Counts images and problems; may be used from several threads. `log` writes a line of warning."""
+
+    def __init__(self, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        self._log, self._clock = log, clock
+        self._lock = threading.Lock()
+        self._problems: Counter[str] = Counter()  # since the start, by kind
+        self._logged: dict[str, float] = {}
+        self._processed = 0
+        self._since = clock()
+        self._latencies: list[float] = []  # [s] of the images since the last status
+        self._recent: Counter[str] = Counter()  # problems since the last status
+
+    def processed(self, latency: float):
+        """Counts an image that was answered `latency` [s] after its stamp; NaN: not known."""
+        with self._lock:
+            self._processed += 1
+            self._latencies.append(latency)
+
+    def problem(self, kind: str, text: str, once: bool = False):
+        """Counts a problem and logs `text`, at most every few seconds for one kind, or `once` for one text."""
+        now, key = self._clock(), text if once else kind
+        with self._lock:
+            self._problems[kind] += 1
+            self._recent[kind] += 1
+            last = self._logged.get(key)
+            silent = last is not None and (once or now - last < _LOG_PERIOD)
+            if not silent:
+                self._logged[key] = now
+        if not silent:
+            self._log(text)
+
+    def status(self, name: str, facts: Mapping[str, object]) -> DiagnosticStatus:
+        """What happened since the last call, with `facts` added; WARN for problems and for no images."""
+        with self._lock:
+            now = self._clock()
+            latencies, recent, period = np.array(self._latencies), self._recent, now - self._since
+            self._latencies, self._recent, self._since = [], Counter(), now
+            processed, problems = self._processed, dict(self._problems)
+        known = latencies[np.isfinite(latencies)]
+        if recent:
+            level, message = DiagnosticStatus.WARN, "bad input: " + ", ".join(sorted(recent))
+        elif not latencies.size:
+            level, message = DiagnosticStatus.WARN, "no images"
+        else:
+            level, message = DiagnosticStatus.OK, "ok"
+        values = {
+            "rate [Hz]": f"{latencies.size / period:.1f}" if period > 0 else "nan",
+            "latency p95 [ms]": f"{np.percentile(known, 95) * 1e3:.1f}" if known.size else "nan",
+            "frames processed": processed,
+            **facts,
+            **{f"bad {kind}": count for kind, count in sorted(problems.items())},
+        }
+        pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        return DiagnosticStatus(level=level, name=name, message=message, values=pairs)
