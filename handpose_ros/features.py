@@ -133,8 +133,12 @@ def aperture(joints: np.ndarray, fingers: tuple[int, ...] = (1,)) -> np.ndarray:
     The distance between the thumb tip and the mean of the other tips, less the thickness of two pads; not below 0.
     Thumb and index alone are the grip aperture of the literature on reaching (Jeannerod 1984).
     """
-    distance = _length(pads_center(joints, fingers) - pads_center(joints, (0,)))
-    return np.maximum(distance - 2 * PAD_THICKNESS, 0.0)
+    return free_space(pads_center(joints, (0,)), pads_center(joints, fingers), 2 * PAD_THICKNESS)
+
+
+def free_space(first: np.ndarray, second: np.ndarray, flesh: float) -> np.ndarray:
+    """(...) [m] between two points (..., 3) inside the hand, less the `flesh` [m] over both; not below 0."""
+    return np.maximum(_length(second - first) - flesh, 0.0)
 
 
 def _as_right_hands(joints, right):
