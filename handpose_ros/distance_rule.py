@@ -7,7 +7,7 @@ margin, and the first type in the list whose margin is positive is the answer:
     lateral    thumb tip at the side of the curled index, nearer to it than to the middle finger
     power      the four fingertips near the palm: a fist, or around something thin
     pinch      thumb tip and index tip nearly touch; the name counts the other tips that do
-    enclosing  the four fingertips within one palm width of the thumb tip: around something larger
+    enclosing  the four fingertips within about a palm width of the thumb tip: around something larger
     point      middle, ring and little tips near the palm, the index not
     open       none of them
 
@@ -40,7 +40,7 @@ from handpose_ros.taxonomy import (
 NEAR_PALM = 1.0  # tips of curled fingers measure 0.35-0.9 on photographs of gestures, of straight ones 1.15-2.1
 TOUCH = 0.45  # 28 mm between joint centres, 16 mm of them pads: something of up to 12 mm, up to 21 mm when held
 AT_SIDE = 0.35  # 22 mm: pad of the thumb 8 mm, half an index 9 mm, and 5 mm of error
-ENCLOSING = 0.95  # 59 mm between joint centres: something of up to 43 mm between the pads
+ENCLOSING = 1.1  # 68 mm to the farthest tip; the tips lie side by side, so that their mean is at about 50 mm
 HYSTERESIS = 0.15  # 9 mm: more than the noise of a distance below
 NOISE = 0.11  # standard deviation of a distance whose ends have errors of 5 mm: sqrt(2) 5 mm / 62 mm
 

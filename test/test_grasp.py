@@ -16,8 +16,18 @@ MIRROR = np.array([1.0, -1.0, 1.0])
 THUMB_TIP, INDEX_PIP, INDEX_DIP, INDEX_TIP, MIDDLE_TIP, RING_TIP, LITTLE_TIP = 4, 6, 7, 8, 12, 16, 20
 FRAME = 1 / 30  # [s]
 
-FLAT = posed_hand(np.radians([40, 10, 0, 0] + [0, 5, 5, 5] * 4))
-FIST = posed_hand(np.radians([20, 30, 40, 50] + [0, 85, 105, 60] * 4))
+
+def posed(thumb, finger, flexed=None, fingers=0):
+    """A hand from angles [deg]: the thumb's four; MCP, PIP, DIP flexion of the first `fingers`, and of the others."""
+    parallel = [-17, 0, 11, 23]
+    flexions = [flexed if number < fingers else finger for number in range(4)]
+    return posed_hand(
+        np.radians([thumb, *([side, *flexion] for side, flexion in zip(parallel, flexions, strict=True))])
+    )
+
+
+FLAT = posed([40, 10, 0, 0], [5, 5, 5])
+FIST = posed([20, 30, 40, 50], [85, 105, 60])
 
 
 def with_thumb_tip(joints, position):
@@ -27,11 +37,10 @@ def with_thumb_tip(joints, position):
 
 
 def _pinching(fingers, gap=0.016):
-    """A half closed hand with the thumb tip `gap` [m] below the index tip and the tips of `fingers` beside that."""
-    joints = posed_hand(np.radians([30, 40, 10, 10] + [0, 40, 40, 20] * 4))
-    beside = [0.0, -0.006, -0.012, -0.018]  # [m]
+    """The thumb tip `gap` [m] palmwards of the index tip, the tips of `fingers` beside that, the rest stretched out."""
+    joints = posed([30, 40, 10, 10], [10, 15, 10], flexed=[55, 40, 20], fingers=fingers)
     for finger in range(fingers):
-        joints[INDEX_TIP + 4 * finger] = joints[INDEX_TIP] + [0.0, beside[finger], 0.0]
+        joints[INDEX_TIP + 4 * finger] = joints[INDEX_TIP] + [0.0, -0.006 * finger, 0.0]
     return with_thumb_tip(joints, joints[INDEX_TIP] + [gap, 0.0, 0.0])
 
 
@@ -41,15 +50,18 @@ def _pointing():
     return joints
 
 
-def _enclosing(diameter=0.035):
-    joints = posed_hand(np.radians([30, 50, 0, 0] + [0, 45, 45, 25] * 4))
+def _enclosing(diameter=0.03):
+    joints = posed([30, 50, 0, 0], [45, 45, 25])
     center = joints[[INDEX_TIP, MIDDLE_TIP, RING_TIP, LITTLE_TIP]].mean(axis=0)
     return with_thumb_tip(joints, center + [diameter + 0.016, 0.0, 0.0])
 
 
 def _lateral():
-    joints = posed_hand(np.radians([20, 20, 20, 20] + [0, 60, 60, 20] * 4))
-    return with_thumb_tip(joints, (joints[INDEX_PIP] + joints[INDEX_DIP]) / 2 + [0.0, 0.017, 0.0])
+    joints = posed([20, 20, 20, 20], [80, 80, 30])
+    phalanx = joints[INDEX_DIP] - joints[INDEX_PIP]
+    radial = np.cross(phalanx, [-1.0, 0.0, 1.0])  # across the bone, to the thumb's side
+    contact = (joints[INDEX_PIP] + joints[INDEX_DIP]) / 2
+    return with_thumb_tip(joints, contact + 0.017 * radial / np.linalg.norm(radial))
 
 
 SHAPES = {
@@ -203,8 +215,8 @@ def test_the_grasp_frame_closes_along_y_from_thumb_to_finger_and_looks_away_from
 
 def test_a_fist_closes_towards_its_palm():
     T = grasp_frame(FIST, distance_rule.POWER, DepthSource.MONO)
-    assert T[:3, 1] @ [1, 0, 0] > 0.9  # from the palm outwards to the fingers
-    assert T[:3, 2] @ [0, 0, 1] > 0.9
+    assert T[:3, 1] @ [1, 0, 0] > 0.8  # from the palm outwards to the fingers
+    assert T[:3, 2] @ [0, 0, 1] > 0.8
 
 
 def test_without_absolute_depth_a_grasp_has_a_direction_but_no_place():
@@ -220,12 +232,12 @@ def test_an_open_close_open_goes_through_every_phase_in_order():
     assert changes == [Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE, Phase.OPEN]
 
 
-def test_a_phase_begins_within_an_eighth_of_a_second_of_the_motion():
+def test_closing_is_seen_within_a_tenth_of_a_second_and_holding_within_a_quarter():
     pinch = _pinching(1)
     grasps = follow([FLAT] * 30 + morph(FLAT, pinch, 0.5) + [pinch] * 30)
-    began = {grasp.phase: grasp.since for grasp in grasps}
-    assert 0 < began[Phase.PRESHAPE] - 30 * FRAME <= 0.15
-    assert -0.05 <= began[Phase.HOLD] - 45 * FRAME <= 0.3
+    phases = [grasp.phase for grasp in grasps]
+    assert 30 <= phases.index(Phase.PRESHAPE) <= 33
+    assert 44 <= phases.index(Phase.HOLD) <= 52
 
 
 def test_phases_do_not_skip_however_slowly_a_hand_closes_and_opens():
