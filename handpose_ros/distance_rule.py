@@ -132,7 +132,7 @@ def _which_pinch(touch):
 
 
 def _first(candidates):
-    """The first type whose margin is positive, as sure as its own margins and those that ruled out what is before it."""
+    """The first type whose margin is positive: as sure as its margins and those that ruled out what is before it."""
     tightest = np.inf
     for type, margin, further in candidates:
         if margin > 0:

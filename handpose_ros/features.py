@@ -92,7 +92,7 @@ def palm_normal(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
 
 
 def palm_width(joints: np.ndarray) -> np.ndarray:
-    """(...) [m] index MCP to little MCP, between joint centres. NaN where they coincide: it is what ratios divide by."""
+    """(...) [m] index MCP to little MCP, between joint centres; NaN where they coincide, for ratios divide by it."""
     joints = np.asarray(joints, dtype=float)
     width = _length(joints[..., MCPS[0], :] - joints[..., MCPS[-1], :])
     return np.where(width > 0, width, np.nan)

@@ -138,7 +138,7 @@ class GraspTracker:
 
 
 def aperture(joints: np.ndarray, type: GraspType) -> float:
-    """Free space [m] between the virtual fingers of `type` in a hand `joints` (21, 3); thumb and index if it has none."""
+    """Free space [m] between the virtual fingers of `type` in a hand `joints` (21, 3); by default thumb and index."""
     return float(free_space(*_contacts(joints, type)))
 
 

@@ -11,7 +11,7 @@ class GripperFollower:
     """Makes a gripper as wide as a hand, never faster than it may move, and still while no hand is sure."""
 
     def __init__(self, max_width: float, max_velocity: float, side: Side = Side.UNKNOWN):
-        """A gripper that opens to `max_width` [m] at up to `max_velocity` [m/s], led by hands of `side` (UNKNOWN: any)."""
+        """A gripper that opens to `max_width` [m] at up to `max_velocity` [m/s], led by the hand of `side` or any."""
         self.max_width, self.max_velocity, self.side = max_width, max_velocity, side
         self._width: float | None = None
         self._stamp = np.nan
