@@ -1,0 +1,225 @@
+"""What a hand does, as numbers: joint angles, curl, openness, pinch, grab, aperture.
+
+Joints are (..., 21, 3) in metres, in any frame; results are (...) or (..., n). A NaN joint makes NaN
+of what is computed from it. Nothing depends on where the hand is or how it is turned; a mirrored hand
+with the other side has the same features; angles and 0..1 figures do not depend on the hand's size.
+"""
+
+import numpy as np
+
+from handpose_ros.geometry import wrist_rotation
+from handpose_ros.hand import FINGERS, MCPS, TIPS, WRIST
+
+ANGLE_NAMES = ("thumb_cmc_abduction", "thumb_cmc_flexion", "thumb_mcp_flexion", "thumb_ip_flexion") + tuple(
+    f"{finger}_{angle}"
+    for finger in FINGERS[1:]
+    for angle in ("mcp_abduction", "mcp_flexion", "pip_flexion", "dip_flexion")
+)
+PALM_WIDTH = 0.062  # [m] index MCP to little MCP of an average adult; only turns the ratios below into metres
+PAD_THICKNESS = 0.008  # [m] from a fingertip's joint centre to the skin of its pad: half of an average fingertip
+PALM_THICKNESS = 0.014  # [m] from the plane of the metacarpals to the skin of the palm: half of an average palm
+
+# Sum of the angles between a digit's bones when it is straight (splay and noise) and when it is fully curled.
+# The American Society for Surgery of the Hand calls 260 degrees a finger's normal total active motion (MCP 85,
+# PIP 110, DIP 65); a thumb's MCP and IP reach 55 and 80 (American Academy of Orthopaedic Surgeons).
+_STRAIGHT = np.radians(20.0)
+_CURLED = np.radians([135.0, 260.0, 260.0, 260.0, 260.0])
+_PINCH_TOUCH = 2 * PAD_THICKNESS / PALM_WIDTH  # [palm widths] thumb tip to index tip, the pads in contact
+_PINCH_OPEN = 1.0  # [palm widths] as far apart as in a hand at rest
+
+
+def joint_angles(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
+    """(..., 20) [rad] in the order of ANGLE_NAMES; `right` (...) says which hands are right ones.
+
+    + is flexion and radial abduction (away from the little finger) on both hands. A finger's MCP turns against
+    its metacarpal, the line from the wrist: flexion in the plane of metacarpal and palm normal, then abduction
+    out of it. PIP and DIP are hinges about the axis so obtained. The thumb's CMC turns against the palm:
+    abduction is in the palm's plane, zero along the middle metacarpal, and flexion lifts the thumb out of it
+    to the palmar side (clinically: palmar abduction). MCP and IP of the thumb are hinges that close towards the
+    little finger's MCP, where an opposing thumb ends (Kapandji, Clinical test of apposition, 1986).
+    """
+    joints = _as_right_hands(joints, right)
+    return np.concatenate([_thumb_angles(joints)] + [_finger_angles(joints, mcp) for mcp in MCPS], axis=-1)
+
+
+def finger_curl(joints: np.ndarray) -> np.ndarray:
+    """(..., 5) 0 straight .. 1 fully curled, of thumb to little finger.
+
+    The angles between successive bones of the digit are summed and scaled from straight to the range of
+    motion of a healthy hand. The angles are unsigned: the side is not needed, and a palm whose normal is badly
+    estimated does no harm. The thumb counts MCP and IP, a finger MCP, PIP and DIP.
+    """
+    joints = np.asarray(joints, dtype=float)
+    bends = [_bends(joints[..., (1, 2, 3, 4), :])]
+    bends += [_bends(joints[..., (WRIST, mcp, mcp + 1, mcp + 2, mcp + 3), :]) for mcp in MCPS]
+    return np.clip((np.stack(bends, axis=-1) - _STRAIGHT) / (_CURLED - _STRAIGHT), 0.0, 1.0)
+
+
+def finger_openness(joints: np.ndarray) -> np.ndarray:
+    """(..., 5) 0 fully curled .. 1 straight: the complement of `finger_curl`."""
+    return 1.0 - finger_curl(joints)
+
+
+def openness(joints: np.ndarray) -> np.ndarray:
+    """(...) 0 fist .. 1 flat: mean openness of index to little finger (thumbs lie differently in fists)."""
+    return finger_openness(joints)[..., 1:].mean(axis=-1)
+
+
+def grab_strength(joints: np.ndarray) -> np.ndarray:
+    """(...) 0 open .. 1 fist: curl of the straightest of index to little finger, so that a pointing hand is no fist."""
+    return finger_curl(joints)[..., 1:].min(axis=-1)
+
+
+def pinch_distance(joints: np.ndarray) -> np.ndarray:
+    """(...) [m] thumb tip to index tip, between joint centres: about 16 mm when the pads touch."""
+    return tip_distances(joints)[..., 0]
+
+
+def pinch_strength(joints: np.ndarray) -> np.ndarray:
+    """(...) 0 open .. 1 touching: `pinch_distance` over `palm_width`, linear from one palm width to contact."""
+    ratio = pinch_distance(joints) / palm_width(joints)
+    return np.clip((_PINCH_OPEN - ratio) / (_PINCH_OPEN - _PINCH_TOUCH), 0.0, 1.0)
+
+
+def palm_center(joints: np.ndarray) -> np.ndarray:
+    """(..., 3) [m] mean of the wrist and the four MCPs: near the crease where the fingertips of a fist land."""
+    return np.asarray(joints, dtype=float)[..., (WRIST, *MCPS), :].mean(axis=-2)
+
+
+def palm_normal(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
+    """(..., 3) unit vector out of the palm: the x axis of `geometry.wrist_rotation`."""
+    return wrist_rotation(joints, right)[..., 0]
+
+
+def palm_width(joints: np.ndarray) -> np.ndarray:
+    """(...) [m] index MCP to little MCP, between joint centres; NaN where they coincide, for ratios divide by it."""
+    joints = np.asarray(joints, dtype=float)
+    width = _length(joints[..., MCPS[0], :] - joints[..., MCPS[-1], :])
+    return np.where(width > 0, width, np.nan)
+
+
+def tip_distances(joints: np.ndarray) -> np.ndarray:
+    """(..., 4) [m] thumb tip to the tips of index, middle, ring and little finger, between joint centres."""
+    joints = np.asarray(joints, dtype=float)
+    return _length(joints[..., TIPS[1:], :] - joints[..., TIPS[:1], :])
+
+
+def tip_palm_distances(joints: np.ndarray) -> np.ndarray:
+    """(..., 5) [m] tips of thumb to little finger to the `palm_center`."""
+    joints = np.asarray(joints, dtype=float)
+    return _length(joints[..., TIPS, :] - palm_center(joints)[..., None, :])
+
+
+def thumb_side_distances(joints: np.ndarray) -> np.ndarray:
+    """(..., 4) [m] thumb tip to the middle phalanx (the bone from PIP to DIP) of index to little finger."""
+    joints = np.asarray(joints, dtype=float)
+    thumb = joints[..., TIPS[:1], :]
+    return _length(thumb - _nearest_on_middle_phalanges(joints))
+
+
+def thumb_side_contact(joints: np.ndarray) -> np.ndarray:
+    """(..., 3) [m] the point of the index's middle phalanx that is nearest to the thumb tip."""
+    return _nearest_on_middle_phalanges(np.asarray(joints, dtype=float))[..., 0, :]
+
+
+def pads_center(joints: np.ndarray, digits: tuple[int, ...]) -> np.ndarray:
+    """(..., 3) [m] mean of the tips of `digits`, 0 thumb .. 4 little finger: where these act as one virtual finger."""
+    return np.asarray(joints, dtype=float)[..., [TIPS[digit] for digit in digits], :].mean(axis=-2)
+
+
+def aperture(joints: np.ndarray, fingers: tuple[int, ...] = (1,)) -> np.ndarray:
+    """(...) [m] free space between the pad of the thumb and those of `fingers` (1 index .. 4 little), together.
+
+    The distance between the thumb tip and the mean of the other tips, less the thickness of two pads; not below 0.
+    Thumb and index alone are the grip aperture of the literature on reaching (Jeannerod 1984).
+    """
+    return free_space(pads_center(joints, (0,)), pads_center(joints, fingers), 2 * PAD_THICKNESS)
+
+
+def free_space(first: np.ndarray, second: np.ndarray, flesh: float) -> np.ndarray:
+    """(...) [m] between two points (..., 3) inside the hand, less the `flesh` [m] over both; not below 0."""
+    return np.maximum(_length(second - first) - flesh, 0.0)
+
+
+def _as_right_hands(joints, right):
+    """Joints in wrist axes, left hands mirrored: x out of the palm, y to the thumb's side, z to the fingers."""
+    joints = np.asarray(joints, dtype=float)
+    local = (joints - joints[..., :1, :]) @ wrist_rotation(joints, right)
+    mirror = np.where(np.asarray(right)[..., None, None], 1.0, [1.0, -1.0, 1.0])
+    return local * mirror
+
+
+def _finger_angles(joints, mcp):
+    metacarpal = joints[..., mcp, :]
+    palm_side = np.broadcast_to([1.0, 0.0, 0.0], metacarpal.shape)
+    proximal, middle, distal = (joints[..., mcp + i + 1, :] - joints[..., mcp + i, :] for i in range(3))
+    frame = _frame(metacarpal, palm_side)
+    flexion, frame = _hinge(frame, proximal)
+    abduction, frame = _swing(frame, proximal)
+    pip, frame = _hinge(frame, middle)
+    dip, _ = _hinge(frame, distal)
+    return np.stack([abduction, flexion, pip, dip], axis=-1)
+
+
+def _thumb_angles(joints):
+    metacarpal, proximal, distal = (joints[..., i + 1, :] - joints[..., i, :] for i in (1, 2, 3))
+    abduction = np.arctan2(metacarpal[..., 1], metacarpal[..., 2])
+    flexion = np.arctan2(metacarpal[..., 0], np.hypot(metacarpal[..., 1], metacarpal[..., 2]))
+    frame = _frame(metacarpal, joints[..., MCPS[-1], :] - joints[..., 2, :])
+    mcp, frame = _hinge(frame, proximal)
+    ip, _ = _hinge(frame, distal)
+    return np.stack([abduction, flexion, mcp, ip], axis=-1)
+
+
+def _frame(along, palm_side):
+    """(x, y, z) unit vectors of a bone: z along it, x to the side that it flexes to, y its flexion axis."""
+    z = _unit(along)
+    x = _unit(palm_side - _dot(palm_side, z)[..., None] * z)
+    return x, np.cross(z, x), z
+
+
+def _hinge(frame, bone):
+    """Angle [rad] by which `bone` is flexed about the frame's y axis, and the frame turned with it."""
+    x, y, z = frame
+    angle = np.arctan2(_dot(bone, x), _dot(bone, z))
+    cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
+    return angle, (cos * x - sin * z, y, sin * x + cos * z)
+
+
+def _swing(frame, bone):
+    """Angle [rad] of `bone` about the frame's x axis, from z towards y, and the frame turned with it."""
+    x, y, z = frame
+    angle = np.arctan2(_dot(bone, y), _dot(bone, z))
+    cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
+    return angle, (x, cos * y - sin * z, sin * y + cos * z)
+
+
+def _nearest_on_middle_phalanges(joints):
+    pips = joints[..., [mcp + 1 for mcp in MCPS], :]
+    bones = joints[..., [mcp + 2 for mcp in MCPS], :] - pips
+    along = _dot(joints[..., TIPS[:1], :] - pips, bones) / _positive(_dot(bones, bones))
+    return pips + np.clip(along, 0.0, 1.0)[..., None] * bones
+
+
+def _bends(chain):
+    """(...) [rad] sum of the angles between successive bones of a chain (..., n, 3) of joints."""
+    bones = np.diff(chain, axis=-2)
+    first, second = bones[..., :-1, :], bones[..., 1:, :]
+    return np.arctan2(_length(np.cross(first, second)), _dot(first, second)).sum(axis=-1)
+
+
+def _dot(a, b):
+    return (a * b).sum(axis=-1)
+
+
+def _length(vectors):
+    return np.linalg.norm(vectors, axis=-1)
+
+
+def _unit(vectors):
+    return vectors / _positive(_length(vectors))[..., None]
+
+
+def _positive(values):
+    """The values, NaN where they are zero: what is divided by them is then unknown."""
+    return np.where(values > 0, values, np.nan)

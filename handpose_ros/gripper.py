@@ -1,0 +1,46 @@
+"""From a hand's grasps to the width of a parallel gripper."""
+
+import numpy as np
+
+from handpose_ros.grasp import Grasp
+from handpose_ros.hand import DepthSource, Side
+from handpose_ros.taxonomy import Phase
+
+
+class GripperFollower:
+    """Makes a gripper as wide as a hand, never faster than it may move, and still while no hand is sure."""
+
+    def __init__(self, max_width: float, max_velocity: float, side: Side = Side.UNKNOWN):
+        """A gripper that opens to `max_width` [m] at up to `max_velocity` [m/s], led by the hand of `side` or any."""
+        self.max_width, self.max_velocity, self.side = max_width, max_velocity, side
+        self._width: float | None = None
+        self._stamp = np.nan
+
+    def update(self, grasps: tuple[Grasp, ...], stamp: float) -> float | None:
+        """The width [m] to command at `stamp` [s]; None before the first sure grasp, the last width without one.
+
+        Of several hands the one that has been tracked longest leads (ids count up). Its aperture is clamped to
+        what the gripper can do; without absolute depth, where metres mean little, its share of the widest is scaled.
+        """
+        sure = [grasp for grasp in grasps if self._leads(grasp)]
+        if sure:
+            self._approach(self._target(min(sure, key=lambda grasp: grasp.track_id)), stamp)
+        self._stamp = stamp
+        return self._width
+
+    def _leads(self, grasp: Grasp) -> bool:
+        wanted = self.side is Side.UNKNOWN or grasp.side is self.side
+        return wanted and grasp.phase is not Phase.UNKNOWN and np.isfinite(self._target(grasp))
+
+    def _target(self, grasp: Grasp) -> float:
+        if grasp.depth_source is DepthSource.NONE:
+            return grasp.aperture_normalized * self.max_width
+        return min(grasp.aperture, self.max_width)
+
+    def _approach(self, target: float, stamp: float):
+        if self._width is None:
+            self._width = target
+            return
+        dt = stamp - self._stamp
+        step = self.max_velocity * dt if dt > 0 else 0.0  # a bag that loops stands still for one image
+        self._width = float(np.clip(target, self._width - step, self._width + step))

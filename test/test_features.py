@@ -1,0 +1,233 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from posed_hand import posed_hand
+from scipy.spatial.transform import Rotation
+
+from handpose_ros import features
+
+MIRROR = np.array([-1.0, 1.0, 1.0])
+SHAPES = [(), (0,), (2, 3)]
+NTU = Path(__file__).parents[1] / ".." / "shared" / "data" / "hands" / "ntu_dev" / "annotations.json"
+
+SCALAR_FEATURES = [
+    features.finger_curl,
+    features.finger_openness,
+    features.openness,
+    features.grab_strength,
+    features.pinch_distance,
+    features.pinch_strength,
+    features.palm_width,
+    features.tip_distances,
+    features.tip_palm_distances,
+    features.thumb_side_distances,
+    features.aperture,
+]
+RATIOS = [features.finger_curl, features.openness, features.grab_strength, features.pinch_strength]
+
+
+def random_angles(shape=(), seed=0):
+    """Angles (..., 20) [rad] within a healthy hand's range, none of them near zero by accident."""
+    low = np.radians([-5, 0, -10, -10] + [-20, -10, 0, -10] * 4)
+    high = np.radians([60, 50, 50, 70] + [20, 90, 110, 80] * 4)
+    return np.random.default_rng(seed).uniform(low, high, size=(*shape, 20))
+
+
+def hands(shape, seed=0):
+    angles = random_angles(shape, seed)
+    return np.array([posed_hand(each) for each in angles.reshape(-1, 20)]).reshape(*shape, 21, 3)
+
+
+def moved(joints, seed=3):
+    turn = Rotation.random(random_state=seed).as_matrix()
+    return joints @ turn.T + [0.3, -0.2, 0.8]
+
+
+FLAT = posed_hand(np.zeros(20))
+FIST = posed_hand(np.radians([20, 30, 40, 50] + [0, 85, 105, 60] * 4))
+
+
+def test_there_are_twenty_named_angles():
+    assert len(set(features.ANGLE_NAMES)) == 20
+    assert features.ANGLE_NAMES[4:8] == (
+        "index_mcp_abduction",
+        "index_mcp_flexion",
+        "index_pip_flexion",
+        "index_dip_flexion",
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_angles_that_pose_a_hand_are_read_off_it_wherever_it_is(seed):
+    angles = random_angles(seed=seed)
+    assert_allclose(features.joint_angles(moved(posed_hand(angles), seed), right=True), angles, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_each_angle_has_its_own_place(number):
+    angles = np.radians([20, 20, 10, 10] + [5, 20, 20, 10] * 4)
+    angles[number] += 0.1
+    assert_allclose(features.joint_angles(posed_hand(angles), True), angles, atol=1e-6)
+
+
+def test_the_left_hand_in_the_mirror_has_the_same_angles():
+    joints = moved(hands((2, 3)))
+    assert_allclose(features.joint_angles(joints * MIRROR, False), features.joint_angles(joints, True), atol=1e-9)
+
+
+def test_sides_may_differ_within_a_batch():
+    joints, right = hands((2,)), np.array([True, False])
+    both = np.stack([joints[0], joints[1] * MIRROR])
+    assert_allclose(features.joint_angles(both, right), features.joint_angles(joints, True), atol=1e-9)
+
+
+def test_calling_a_right_hand_left_turns_flexion_into_extension():
+    assert features.joint_angles(FIST, True)[5] > 1.4
+    assert features.joint_angles(FIST, False)[5] < -1.4
+
+
+def test_swapped_fingers_have_other_angles():
+    joints = hands(())
+    swapped = joints.copy()
+    swapped[5:13] = joints[[9, 10, 11, 12, 5, 6, 7, 8]]
+    assert abs(features.joint_angles(swapped, True) - features.joint_angles(joints, True)).max() > 0.1
+
+
+def test_a_bent_thumb_ip_and_a_lifted_thumb_are_positive_in_the_hand_frame():
+    joints = FLAT.copy()
+    joints[2:5] = joints[1] + np.array([[0.03, 0.01, 0.03], [0.05, 0.0, 0.05], [0.05, -0.03, 0.05]])
+    abduction, flexion, _, ip = features.joint_angles(joints, True)[:4]
+    assert_allclose([abduction, flexion], [np.arctan2(1, 3), np.arctan2(3, np.sqrt(10))])
+    assert ip > 0.5
+
+
+@pytest.mark.parametrize("feature", SCALAR_FEATURES)
+def test_a_feature_is_the_same_for_the_moved_and_for_the_mirrored_hand(feature):
+    joints = hands((2, 3))
+    assert_allclose(feature(moved(joints)), feature(joints), atol=1e-9)
+    assert_allclose(feature(joints * MIRROR), feature(joints), atol=1e-9)
+
+
+@pytest.mark.parametrize("feature", RATIOS)
+def test_a_ratio_does_not_depend_on_the_size_of_the_hand(feature):
+    joints = hands((4,))
+    assert_allclose(feature(100 * joints), feature(joints), atol=1e-9)
+
+
+def test_angles_do_not_depend_on_the_size_of_the_hand():
+    joints = hands((4,))
+    assert_allclose(features.joint_angles(0.01 * joints, True), features.joint_angles(joints, True), atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_leading_dimensions_are_free(shape):
+    joints = hands(shape)
+    assert features.joint_angles(joints, True).shape == (*shape, 20)
+    assert features.palm_normal(joints, True).shape == (*shape, 3)
+    assert features.palm_center(joints).shape == (*shape, 3)
+    assert features.thumb_side_contact(joints).shape == (*shape, 3)
+    assert features.tip_distances(joints).shape == (*shape, 4)
+    assert features.tip_palm_distances(joints).shape == features.finger_curl(joints).shape == (*shape, 5)
+    assert features.openness(joints).shape == features.aperture(joints, (1, 2)).shape == shape
+
+
+@pytest.mark.parametrize("feature", SCALAR_FEATURES)
+def test_an_unknown_hand_has_unknown_features_and_harms_no_other(feature):
+    joints = hands((3,))
+    joints[1] = np.nan
+    known = np.isfinite(feature(joints)).reshape(3, -1)
+    assert known.all(axis=-1).tolist() == [True, False, True]
+    assert not known[1].any()
+
+
+def test_an_unknown_thumb_tip_leaves_the_fingers_known():
+    joints = FIST.copy()
+    joints[4] = np.nan
+    assert np.isnan(features.joint_angles(joints, True)).tolist() == [False, False, False, True] + [False] * 16
+    assert np.isnan(features.pinch_distance(joints))
+    assert features.grab_strength(joints) > 0.9
+
+
+def test_a_hand_of_zeros_is_unknown():
+    assert np.isnan(features.joint_angles(np.zeros((21, 3)), True)[:4]).all()
+    assert np.isnan(features.pinch_strength(np.zeros((21, 3))))
+
+
+def test_a_flat_hand_is_open_and_a_fist_is_not():
+    assert features.openness(FLAT) == 1.0
+    assert features.grab_strength(FLAT) == 0.0
+    assert features.openness(FIST) < 0.05
+    assert features.grab_strength(FIST) > 0.95
+
+
+def test_a_pointing_hand_grabs_nothing():
+    pointing = FIST.copy()
+    pointing[5:9] = FLAT[5:9]
+    assert features.grab_strength(pointing) == 0.0
+    assert_allclose(features.finger_curl(pointing)[1:] > 0.9, [False, True, True, True])
+
+
+def test_half_the_range_is_half_a_curl():
+    bends = np.radians([0, 80, 60, 0])  # 140 of the 20 .. 260 degrees between straight and curled
+    assert_allclose(features.finger_curl(posed_hand(np.r_[np.zeros(16), bends]))[4], 0.5)
+
+
+def test_the_palm_looks_along_x_of_the_wrist_on_both_hands():
+    assert_allclose(features.palm_normal(FLAT, True), [1, 0, 0], atol=1e-9)
+    assert_allclose(features.palm_normal(FLAT * [1, -1, 1], False), [1, 0, 0], atol=1e-9)
+
+
+def test_distances_are_in_metres_between_joint_centres():
+    joints = np.zeros((21, 3))
+    joints[5, 0], joints[17, 0] = 0.03, -0.03
+    joints[8] = [0.0, 0.03, 0.04]
+    assert_allclose(features.palm_width(joints), 0.06)
+    assert_allclose(features.pinch_distance(joints), 0.05)
+    assert_allclose(features.tip_distances(joints), [0.05, 0, 0, 0])
+    assert_allclose(features.tip_palm_distances(joints), [0, 0.05, 0, 0, 0], atol=1e-12)
+
+
+def test_aperture_is_the_free_space_between_the_pads():
+    joints = np.zeros((21, 3))
+    joints[8, 2], joints[12, 2] = 0.066, 0.046
+    assert_allclose(features.aperture(joints), 0.050)
+    assert_allclose(features.aperture(joints, (1, 2)), 0.040)
+    assert_allclose(features.aperture(joints, (3,)), 0.0)
+
+
+def test_pads_that_touch_are_a_full_pinch_and_a_palm_width_is_none():
+    joints = np.zeros((21, 3))
+    joints[5, 0], joints[17, 0] = 0.031, -0.031
+    joints[8, 2] = 0.016
+    assert_allclose(features.pinch_strength(joints), 1.0)
+    joints[8, 2] = 0.039
+    assert_allclose(features.pinch_strength(joints), 0.5)
+    joints[8, 2] = 0.070
+    assert_allclose(features.pinch_strength(joints), 0.0)
+
+
+def test_the_thumb_on_the_side_of_the_index_is_measured_to_the_bone_not_to_its_ends():
+    joints = np.zeros((21, 3))
+    joints[6], joints[7] = [0.0, 0.0, 0.0], [0.0, 0.0, 0.03]
+    joints[4] = [0.01, 0.0, 0.015]
+    joints[[10, 14, 18], 0] = joints[[11, 15, 19], 0] = [0.02, 0.04, 0.06]
+    joints[[11, 15, 19], 2] = 0.03
+    assert_allclose(features.thumb_side_distances(joints), [0.01, 0.01, 0.03, 0.05])
+    assert_allclose(features.thumb_side_contact(joints), [0.0, 0.0, 0.015])
+
+
+def test_the_joints_of_real_hands_stay_within_what_joints_can_do():
+    if not NTU.exists():
+        pytest.skip("the annotated photos of real hands are not here")
+    items = [item["hands"][0] for item in json.loads(NTU.read_text())["items"]]
+    joints = np.array([hand["joints_3d"] for hand in items], dtype=float)
+    angles = features.joint_angles(joints, np.array([hand["side"] == "right" for hand in items]))
+    low, high = np.degrees(np.percentile(angles, [2, 98], axis=0))
+    flexion = [i for i, name in enumerate(features.ANGLE_NAMES) if "flexion" in name]
+    assert (low[flexion] > -30).all()
+    assert (high[flexion] > 40).all() and (high[flexion] < 130).all()
+    abduction = [i for i, name in enumerate(features.ANGLE_NAMES) if "mcp_abduction" in name]
+    assert (abs(low[abduction]) < 45).all() and (abs(high[abduction]) < 45).all()
