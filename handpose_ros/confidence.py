@@ -4,9 +4,9 @@ import numpy as np
 
 from handpose_ros.hand import Observation
 
-# [m] disagreement of a joint's place in the image with its place in the hand-relative shape that halves the confidence:
-# nine in ten joints of real photos agree better. It tells joints that are off by more than a tenth of the hand's box from
-# the others with an AUROC of 0.67, by more than 0.15 of it with 0.86.
+# [m] disagreement of a joint's place in the image with its place in the hand-relative shape that halves the
+# confidence: nine in ten joints of real photos agree better. It tells joints that are off by more than a tenth of the
+# hand's box from the others with an AUROC of 0.67, by more than 0.15 of it with 0.86.
 HALVING_DISAGREEMENT = 0.01
 
 

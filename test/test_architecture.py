@@ -10,11 +10,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
     "vocabulary": "hand camera geometry",
-    "algorithms": "cropping lifting tracking filtering features grasp metrics",
-    "inference": "weights tflite tflite_torch runtimes backends backends.palm backends.mediapipe pipeline",
-    "edges": "share decoding calibration sources drawing recordings bags answers summary processes report",
-    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.recorder_node "
-    "ros.camera_node ros.hand_pose_node ros.grasp_node",
+    "algorithms": "cropping lifting tracking confidence features taxonomy distance_rule grasp gripper metrics",
+    "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe pipeline",
+    "edges": "share decoding calibration sources drawing recordings bags answers summary processes",
+    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.grasp_messages "
+    "ros.recorder_node ros.camera_node ros.hand_pose_node ros.grasp_node",
     "commands": "demo cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py

@@ -1,4 +1,4 @@
-"""Renders the demo clip of the package and its ground truth: two hands over a table, opening, pinching, pointing, grasping.
+"""Renders the demo clip and its ground truth: two hands over a table, opening, pinching, pointing, grasping.
 
     python -m tools.render_demo_clip --mesh DIR
 
@@ -7,7 +7,7 @@ DIR holds left.glb and right.glb of the WebXR generic hand (MIT), 94 KB each, wh
     npm pack @webxr-input-profiles/assets@1.0.20
     tar -xzf webxr-input-profiles-assets-1.0.20.tgz --strip-components=4 package/dist/profiles/generic-hand/
 
-Needs an ffmpeg with libx264 on the PATH (`apt install ffmpeg`), and a few minutes. The same inputs give the same frames.
+Needs an ffmpeg with libx264 on the PATH (`apt install ffmpeg`), and a few minutes. Same inputs, same frames.
 
 Writes into --out (handpose_ros/data):
     two_hands.mp4   300 frames, 640x480, 30 frames/s; its last frame leads into its first one
