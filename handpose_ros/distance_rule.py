@@ -1,13 +1,13 @@
 """The fingertip-distance rule: which grasp a hand shows, from distances between tips and palm alone.
 
-Distances are in palm widths (index MCP to little MCP), so that the size of the hand does not matter.
+Distances are over `features.palm_size`, so that the size of the hand does not matter.
 Each test has a signed margin, positive where it holds. The tests of a type are joined by the smallest
 margin, and the first type in the list whose margin is positive is the answer:
 
     lateral    thumb tip at the side of the curled index, nearer to it than to the middle finger
     power      the four fingertips near the palm: a fist, or around something thin
     pinch      thumb tip and index tip nearly touch; the name counts the other tips that do
-    enclosing  the four fingertips within about a palm width of the thumb tip: around something larger
+    enclosing  the four fingertips within about 0.8 palm sizes of the thumb tip: around something larger
     point      middle, ring and little tips near the palm, the index not
     open       none of them
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from handpose_ros.features import palm_width, thumb_side_distances, tip_distances, tip_palm_distances
+from handpose_ros.features import PALM_SIZE, palm_size, thumb_side_distances, tip_distances, tip_palm_distances
 from handpose_ros.taxonomy import (
     FOUR_FINGERS,
     INDEX,
@@ -36,13 +36,13 @@ from handpose_ros.taxonomy import (
     Opposition,
 )
 
-# Limits [palm widths of about 62 mm] to enter a type; to leave it the distance must exceed them by HYSTERESIS.
-NEAR_PALM = 1.0  # tips of curled fingers measure 0.35-0.9 on photographs of gestures, of straight ones 1.15-2.1
-TOUCH = 0.45  # 28 mm between joint centres, 16 mm of them pads: something of up to 12 mm, up to 21 mm when held
-AT_SIDE = 0.35  # 22 mm: pad of the thumb 8 mm, half an index 9 mm, and 5 mm of error
-ENCLOSING = 1.1  # 68 mm to the farthest tip; the tips lie side by side, so that their mean is at about 50 mm
-HYSTERESIS = 0.15  # 9 mm: more than the noise of a distance below
-NOISE = 0.11  # standard deviation of a distance whose ends have errors of 5 mm: sqrt(2) 5 mm / 62 mm
+# Limits [palm sizes of about 83 mm] to enter a type; to leave it the distance must exceed them by HYSTERESIS.
+NEAR_PALM = 0.8  # 66 mm; on photographs of gestures, tips of curled fingers measure 0.25-0.8, of straight ones 1-1.8
+TOUCH = 0.36  # 30 mm between joint centres, 16 mm of them pads: something of up to 14 mm, up to 23 mm once held
+AT_SIDE = 0.26  # 22 mm: pad of the thumb 8 mm, half an index 9 mm, and 5 mm of error
+ENCLOSING = 0.82  # 68 mm to the farthest tip; the tips lie side by side, so that their mean is at about 50 mm
+HYSTERESIS = 0.11  # 9 mm: more than the noise of a distance below
+NOISE = np.sqrt(2) * 0.005 / PALM_SIZE  # standard deviation of a distance whose ends have errors of 5 mm
 
 POWER = GraspType("power", Category.POWER, Opposition.PALM, PALM, FOUR_FINGERS)
 LATERAL = GraspType(
@@ -94,12 +94,12 @@ class DistanceRule:
         on the same side of its limit, if joints have independent errors of 5 mm. 0.5 is a hand at a limit.
         It is a heuristic: it knows the noise, not how people grasp. `right` is not needed.
         """
-        width = palm_width(joints)
-        near_palm = NEAR_PALM + _slack(_NEAR_PALM.get(previous, 0)) - tip_palm_distances(joints)[1:] / width
-        tips = tip_distances(joints) / width
+        size = palm_size(joints)
+        near_palm = NEAR_PALM + _slack(_NEAR_PALM.get(previous, 0)) - tip_palm_distances(joints)[1:] / size
+        tips = tip_distances(joints) / size
         touch = TOUCH + _slack(previous.vf2 if previous in PINCHES.values() else 0) - tips
         enclosing = ENCLOSING + HYSTERESIS * (previous is ENCLOSE) - tips
-        index_side, middle_side = thumb_side_distances(joints)[:2] / width
+        index_side, middle_side = thumb_side_distances(joints)[:2] / size
         slack = HYSTERESIS * (previous is LATERAL)
         at_side = np.min([AT_SIDE - index_side, middle_side - index_side, tips[0] - index_side]) + slack
         if not np.isfinite([*near_palm, *tips, at_side]).all():

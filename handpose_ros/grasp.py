@@ -17,16 +17,16 @@ from handpose_ros.features import (
     free_space,
     pads_center,
     palm_center,
-    palm_width,
+    palm_size,
     thumb_side_contact,
 )
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.taxonomy import INDEX, UNKNOWN, GraspType, Opposition, Phase, digits
 
-# Speed of the aperture [palm widths / s] at which the fingers start to move, and below which they have stopped.
-# Reaching hands open and close at 0.1-0.6 m/s, which is 1.6-10; a hand that holds something shivers below 0.4.
-MOVING = 0.8
-STEADY = 0.4
+# Speed of the aperture [palm sizes / s] at which the fingers start to move, and below which they have stopped.
+# Reaching hands open and close at 0.1-0.6 m/s, which is 1.2-7; a hand that holds something shivers below 0.3.
+MOVING = 0.6
+STEADY = 0.3
 VELOCITY_TIME = 0.1  # [s] time constant of the first-order filter on the aperture's velocity
 
 
@@ -123,7 +123,7 @@ class GraspTracker:
         width = aperture(joints, type)
         velocity = _velocity(joints, type, stamp, memory)
         widest = max(memory.widest, width)
-        speed = velocity / float(palm_width(joints))
+        speed = velocity / float(palm_size(joints))
         grasp = replace(
             blank,
             type=type,
@@ -143,7 +143,7 @@ def aperture(joints: np.ndarray, type: GraspType) -> float:
 
 
 def next_phase(phase: Phase, closed: bool, speed: float) -> Phase:
-    """The phase after `phase`, given whether the hand is `closed` and its aperture's `speed` [palm widths / s].
+    """The phase after `phase`, given whether the hand is `closed` and its aperture's `speed` [palm sizes / s].
 
     It takes less speed to go on moving than to start. OPEN and HOLD never follow each other directly,
     however slowly the fingers moved; a hand that holds may squeeze further.

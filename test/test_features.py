@@ -21,6 +21,7 @@ SCALAR_FEATURES = [
     features.pinch_distance,
     features.pinch_strength,
     features.palm_width,
+    features.palm_size,
     features.tip_distances,
     features.tip_palm_distances,
     features.thumb_side_distances,
@@ -198,15 +199,15 @@ def test_aperture_is_the_free_space_between_the_pads():
     assert_allclose(features.aperture(joints, (3,)), 0.0)
 
 
-def test_pads_that_touch_are_a_full_pinch_and_a_palm_width_is_none():
+def test_pads_that_touch_are_a_full_pinch_and_three_quarters_of_a_palm_are_none():
     joints = np.zeros((21, 3))
-    joints[5, 0], joints[17, 0] = 0.031, -0.031
-    joints[8, 2] = 0.016
-    assert_allclose(features.pinch_strength(joints), 1.0)
-    joints[8, 2] = 0.039
-    assert_allclose(features.pinch_strength(joints), 0.5)
-    joints[8, 2] = 0.070
-    assert_allclose(features.pinch_strength(joints), 0.0)
+    joints[[5, 9, 13, 17], 0] = [0.083, 0.083, 0.083, -0.083]  # (4 * 0.083 + 0.166) / 5 = 0.0996
+    size = 0.0996
+    assert_allclose(features.palm_size(joints), size)
+    touch = 0.016 / 0.083
+    for ratio, strength in [(0.1, 1.0), (touch, 1.0), ((touch + 0.75) / 2, 0.5), (0.75, 0.0), (1.5, 0.0)]:
+        joints[8, 2] = ratio * size
+        assert_allclose(features.pinch_strength(joints), strength, atol=1e-12)
 
 
 def test_the_thumb_on_the_side_of_the_index_is_measured_to_the_bone_not_to_its_ends():
