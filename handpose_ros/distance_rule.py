@@ -7,7 +7,7 @@ margin, and the first type in the list whose margin is positive is the answer:
     lateral    thumb tip at the side of the curled index, nearer to it than to the middle finger
     power      the four fingertips near the palm: a fist, or around something thin
     pinch      thumb tip and index tip nearly touch; the name counts the other tips that do
-    enclosing  the four fingertips within about 0.8 palm sizes of the thumb tip: around something larger
+    enclosing  the four fingertips within about 0.8 palm sizes of the thumb tip, all bent: around something larger
     point      middle, ring and little tips near the palm, the index not
     open       none of them
 
@@ -41,6 +41,7 @@ NEAR_PALM = 0.8  # 66 mm; on photographs of gestures, tips of curled fingers mea
 TOUCH = 0.36  # 30 mm between joint centres, 16 mm of them pads: something of up to 14 mm, up to 23 mm once held
 AT_SIDE = 0.26  # 22 mm: pad of the thumb 8 mm, half an index 9 mm, and 5 mm of error
 ENCLOSING = 0.82  # 68 mm to the farthest tip; the tips lie side by side, so that their mean is at about 50 mm
+BENT = 1.15  # 95 mm to the palm: less than a straight finger, which an enclosing hand does not have
 HYSTERESIS = 0.11  # 9 mm: more than the noise of a distance below
 NOISE = np.sqrt(2) * 0.005 / PALM_SIZE  # standard deviation of a distance whose ends have errors of 5 mm
 
@@ -95,10 +96,11 @@ class DistanceRule:
         It is a heuristic: it knows the noise, not how people grasp. `right` is not needed.
         """
         size = palm_size(joints)
-        near_palm = NEAR_PALM + _slack(_NEAR_PALM.get(previous, 0)) - tip_palm_distances(joints)[1:] / size
+        palm = tip_palm_distances(joints)[1:] / size
+        near_palm = NEAR_PALM + _slack(_NEAR_PALM.get(previous, 0)) - palm
         tips = tip_distances(joints) / size
         touch = TOUCH + _slack(previous.vf2 if previous in PINCHES.values() else 0) - tips
-        enclosing = ENCLOSING + HYSTERESIS * (previous is ENCLOSE) - tips
+        enclosing = np.minimum(ENCLOSING - tips, BENT - palm).min() + HYSTERESIS * (previous is ENCLOSE)
         index_side, middle_side = thumb_side_distances(joints)[:2] / size
         slack = HYSTERESIS * (previous is LATERAL)
         at_side = np.min([AT_SIDE - index_side, middle_side - index_side, tips[0] - index_side]) + slack
@@ -110,7 +112,7 @@ class DistanceRule:
                 (LATERAL, min(at_side, near_palm[0]), np.inf),
                 (POWER, near_palm.min(), np.inf),
                 (pinch, touch[0], tightest),
-                (ENCLOSE, enclosing.min(), np.inf),
+                (ENCLOSE, enclosing, np.inf),
                 (POINT, min(near_palm[1:].min(), -near_palm[0]), np.inf),
                 (OPEN, np.inf, np.inf),
             ]

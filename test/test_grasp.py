@@ -163,6 +163,12 @@ def test_confidence_is_a_half_at_a_limit_and_grows_with_the_distance_from_it():
     assert_allclose(below, 0.841, atol=0.02)  # one standard deviation, in a hand of nearly average size
 
 
+def test_a_thumb_before_straight_fingers_encloses_nothing():
+    straight = posed([40, 10, 0, 0], [20, 5, 5])
+    tips = straight[[INDEX_TIP, MIDDLE_TIP, RING_TIP, LITTLE_TIP]].mean(axis=0)
+    assert classify(with_thumb_tip(straight, tips + [0.03, 0.0, 0.0])).type.name == "open"
+
+
 @pytest.mark.parametrize("joint", [THUMB_TIP, MIDDLE_TIP, 17])
 def test_a_hand_with_an_unknown_joint_is_not_classified(joint):
     joints = FIST.copy()
