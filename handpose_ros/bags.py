@@ -6,7 +6,6 @@ file opens in Foxglove and plays with `ros2 bag play`: it holds the definition a
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from handpose_ros.share import share_path
 
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 _JPEG_QUALITY = 90
@@ -38,26 +39,13 @@ class BagMessage:
 def typestore():
     """The message types of ROS 2 Kilted and of this package."""
     store = get_typestore(Stores.ROS2_KILTED)
-    for path in sorted(message_directory().glob("*.msg")):
+    for path in sorted(share_path("msg").glob("*.msg")):
         store.register(get_types_from_msg(path.read_text(), f"handpose_ros/msg/{path.stem}"))
     return store
 
 
-def message_directory() -> Path:
-    """Where this package's .msg files are: beside the checkout's package, or in an installation's share."""
-    above = [Path(__file__).absolute(), Path(__file__).resolve()]
-    places = [parent / "msg" for path in above for parent in path.parents[1:2]]
-    prefixes = [parent for path in above for parent in path.parents] + [Path(sys.prefix)]
-    prefixes += [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    places += [prefix / "share" / "handpose_ros" / "msg" for prefix in prefixes]
-    for place in places:
-        if (place / "HandPoseArray.msg").is_file():
-            return place
-    raise FileNotFoundError("the message definitions of handpose_ros are not installed: reinstall the package")
-
-
 class BagWriter:
-    """Writes one mcap file. It appears under its name when it is closed, complete and playable."""
+    """Writes one mcap file. It appears under its name when it is closed, complete and playable; if it has a message."""
 
     def __init__(self, path: Path | str):
         """Replaces a file that is there. Raises OSError where it cannot be written."""
@@ -92,7 +80,8 @@ class BagWriter:
         if not self._directory.exists():
             return
         self._writer.close()
-        os.replace(next((self._directory / "bag").glob("*.mcap")), self._path)
+        if self._connections:
+            os.replace(next((self._directory / "bag").glob("*.mcap")), self._path)
         shutil.rmtree(self._directory)
 
     def __enter__(self):

@@ -115,7 +115,7 @@ def _surroundings(points, shape, margin):
 def _faded(color, score):
     """`color`, nearer to grey the lower `score` is; NaN, a network silent about single joints, leaves it."""
     weight = 1.0 if np.isnan(score) else float(np.clip(score, 0, 1))
-    return tuple(weight * c + (1 - weight) * g for c, g in zip(color, _GREY))
+    return tuple(weight * c + (1 - weight) * g for c, g in zip(color, _GREY, strict=True))
 
 
 def _fixed(point):

@@ -45,6 +45,24 @@ class TruthErrors:
     pixels_2d: float  # [px] mean over hands
 
 
+@dataclass(frozen=True)
+class DemoSummary(HandsSummary):
+    """What a run of camera, hand_pose and grasp over DDS came to."""
+
+    source: str
+    model: str  # the networks
+    license: str  # of what ran
+    latency_p50_ms: float  # from the stamp of an image to the publication of its hands
+    latency_p95_ms: float
+    inference_p50_ms: float  # from the decoded image to the hands
+    lost_frames: int  # published images that were never answered with hands, be they empty
+    stale_frames: int  # images taken up although a newer one had arrived
+    images_missed_by_recorder: int  # not in the bag and the overlay, but answered or lost all the same
+    grasps: dict[str, dict[str, int]]  # side -> grasp -> frames
+    error: TruthErrors | None  # only where the truth is known: the demo clip
+    interrupted: bool  # ended by Ctrl-C
+
+
 def summarise(frames: Sequence[HandPoses]) -> HandsSummary:
     """Counts over `frames`; a frame that was never answered is HandPoses without hands."""
     measured = [measured_hands(frame) for frame in frames]

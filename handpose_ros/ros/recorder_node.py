@@ -5,6 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import pairwise
 
 import rclpy
 from rclpy.node import Node
@@ -14,14 +15,23 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import MarkerArray
 
+from handpose_ros.answers import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    GRASP_MARKERS,
+    GRASPS,
+    HAND_MODEL,
+    HANDS,
+    IMAGE,
+    MARKERS,
+    GraspSeen,
+    grasps_seen,
+)
 from handpose_ros.bags import BagWriter
 from handpose_ros.decoding import BadMessage, decode_image, hands_from_msg
 from handpose_ros.hand import HandPoses
 from handpose_ros.msg import GraspArray, HandModel, HandPoseArray
 
-IMAGE, CAMERA_INFO = "/camera/image", "/camera/camera_info"
-HANDS, MARKERS, HAND_MODEL = "/hand_pose/hands", "/hand_pose/markers", "/hand_pose/hand_model"
-GRASPS, GRASP_MARKERS = "/grasp/grasps", "/grasp/markers"
 _KEPT = 200  # messages a subscription holds while the recorder is busy: seconds of a camera
 _HELD_IMAGES = 8  # images that wait for their hands before they are encoded all the same
 _QUEUED = 100  # messages to be written; then receiving waits, and what it misses is counted
@@ -34,7 +44,7 @@ class Progress:
     frames: int  # images published so far
     answered: int  # of which hands have arrived
     hands: HandPoses | None  # the newest
-    grasps: object | None  # the newest GraspArray
+    grasps: tuple[GraspSeen, ...]  # the newest
     latency: float  # [s] of the newest hands
     model: object | None  # the HandModel; None: hand_pose has not started
 
@@ -82,7 +92,7 @@ class Recorder:
             frames=len(self._published),
             answered=len(self._begun),
             hands=None if self._hands is None else hands_from_msg(self._hands),
-            grasps=self._grasps,
+            grasps=() if self._grasps is None else grasps_seen(self._grasps),
             latency=float("nan") if self._hands is None else self._hands.latency,
             model=self._model,
         )
@@ -101,7 +111,7 @@ class Recorder:
     def stale_frames(self) -> int:
         """Images that hand_pose took up although a newer one had already arrived here."""
         received = sorted((stamp, time) for stamp, time in self._published.items() if time is not None)
-        newer = {stamp: time for (stamp, _), (_, time) in zip(received, received[1:])}
+        newer = {stamp: time for (stamp, _), (_, time) in pairwise(received)}
         return sum(newer.get(stamp, begun) < begun for stamp, begun in self._begun.items())
 
     def close(self):
@@ -112,6 +122,12 @@ class Recorder:
         self._writer.join()
         self._node.destroy_node()
         rclpy.try_shutdown()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def _subscribe(self):
         reliable = QoSProfile(depth=_KEPT, reliability=ReliabilityPolicy.RELIABLE)
@@ -184,7 +200,7 @@ class Recorder:
             self._bag.write(topic, _type_name(msg), stamp, serialize_message(msg), **options)
             return
         try:
-            self._bag.write_image(f"{IMAGE}/compressed", decode_image(msg), stamp, msg.header.frame_id)
+            self._bag.write_image(COMPRESSED_IMAGE, decode_image(msg), stamp, msg.header.frame_id)
         except BadMessage as error:  # the camera's fault; hand_pose says so as well
             self._node.get_logger().warning(str(error), throttle_duration_sec=5.0)
 
