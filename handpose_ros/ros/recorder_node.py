@@ -63,7 +63,7 @@ class Recorder:
         self._held: OrderedDict[int, Image] = OrderedDict()
         self._hands = self._grasps = self._model = None
         self._subscribe()
-        self._writer = threading.Thread(target=self._write_all, name="bag writer")
+        self._writer = threading.Thread(target=self._write_all, name="bag writer", daemon=True)
         self._writer.start()
 
     def spin(self, seconds: float):
