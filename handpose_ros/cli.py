@@ -20,8 +20,14 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        print(f"handpose {args.command}: {error}", file=sys.stderr)
+        print(f"handpose {args.command}: {_sentence(error)}", file=sys.stderr)
         return 1
+
+
+def _sentence(error):
+    """What happened, without the errno that Python puts before it."""
+    named = isinstance(error, OSError) and error.filename is not None
+    return f"{error.filename}: {error.strerror}" if named else str(error)
 
 
 def _parser():
@@ -98,7 +104,7 @@ def _image(args):
             image = read_image(path)
             camera = _camera(args, (image.shape[1], image.shape[0]))
         except (OSError, ValueError) as error:  # one bad file does not keep the others from being done
-            print(f"handpose image: {error}", file=sys.stderr)
+            print(f"handpose image: {_sentence(error)}", file=sys.stderr)
             failed += 1
             continue
         estimator = estimator or HandPoseEstimator(device=args.device)
