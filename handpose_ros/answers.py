@@ -12,8 +12,7 @@ from handpose_ros.drawing import contact_sheet, draw_hands
 from handpose_ros.hand import HandPoses, Side
 from handpose_ros.recordings import VideoWriter, write_image
 
-CAMERA = "/camera"  # namespace of the camera node
-IMAGE, CAMERA_INFO = f"{CAMERA}/image", f"{CAMERA}/camera_info"
+IMAGE, CAMERA_INFO = "/camera/image", "/camera/camera_info"
 COMPRESSED_IMAGE = f"{IMAGE}/compressed"  # what a bag holds instead of IMAGE
 HANDS, MARKERS, HAND_MODEL = "/hand_pose/hands", "/hand_pose/markers", "/hand_pose/hand_model"
 GRASPS, GRASP_MARKERS = "/grasp/grasps", "/grasp/markers"

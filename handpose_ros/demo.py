@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from handpose_ros.answers import CAMERA, CAMERA_INFO, HANDS, IMAGE, read_answers, write_overlay
+from handpose_ros.answers import CAMERA_INFO, HANDS, IMAGE, read_answers, write_overlay
 from handpose_ros.bags import BagWriter
 from handpose_ros.drawing import hand_label
 from handpose_ros.hand import HandPoses, Side
@@ -118,22 +118,22 @@ def _start(demo, recorder, processes):
     """Starts everything, the camera last: its first image must find all who wait for it."""
     print("starting hand_pose and grasp ...", flush=True)
     images = {"image": IMAGE, "camera_info": CAMERA_INFO}
-    processes.start("hand_pose", _node("hand_pose", {"device": demo.device}, images))
+    processes.start("hand_pose", _node("hand_pose", {"device": demo.device, "fov": demo.fov}, images))
     processes.start("grasp", _node("grasp", {}, {"hands": HANDS}))
     if demo.viewer:
         _start_viewer(processes)
     _wait_until(lambda: recorder.chain_is_ready, _START_TIMEOUT, "hand_pose", recorder, processes)
     model = recorder.progress.model
     print(f"{model.model} ({model.license}) is running; starting the camera: {demo.source}", flush=True)
-    parameters = {"source": demo.source, "loop": False, "paced": True, "fov": demo.fov}
+    parameters = {"source": demo.source, "loop": False, "paced": True}
     parameters |= {"calibration": str(demo.calibration)} if demo.calibration else {}
-    processes.start("camera", _node("camera", parameters, {"hands": HANDS}, namespace=CAMERA))
+    processes.start("camera", _node("camera", parameters, {"hands": HANDS}))
     _wait_until(lambda: recorder.progress.frames, _FIRST_IMAGE_TIMEOUT, "camera", recorder, processes)
 
 
-def _node(name, parameters, remappings, namespace="/"):
+def _node(name, parameters, remappings):
     """The command that starts a node of this package with this interpreter."""
-    command = [sys.executable, "-m", f"handpose_ros.ros.{name}_node", "--ros-args", "-r", f"__ns:={namespace}"]
+    command = [sys.executable, "-m", f"handpose_ros.ros.{name}_node", "--ros-args"]
     command += [part for name, value in remappings.items() for part in ("-r", f"{name}:={value}")]
     # JSON is YAML: a path or a name stays a string whatever it looks like.
     return command + [part for name, value in parameters.items() for part in ("-p", f"{name}:={json.dumps(value)}")]
