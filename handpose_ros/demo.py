@@ -80,10 +80,11 @@ def run_demo(demo: Demo) -> DemoSummary:
 def environment(given: Mapping[str, str]) -> dict[str, str]:
     """`given` with what the nodes need, wherever the user has not set it: one machine, large images, a free domain."""
     defaults = {
-        "FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA",  # an image does not fit Fast DDS's default shared-memory segment
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "PYTHONUNBUFFERED": "1",  # a node that dies has its last lines in the log
     }
+    if "FASTDDS_BUILTIN_TRANSPORTS" not in given:
+        defaults["FASTDDS_DEFAULT_PROFILES_FILE"] = str(share_path("config/fastdds.xml"))
     if "ROS_DOMAIN_ID" not in given:
         defaults["ROS_DOMAIN_ID"] = str(free_domain())
     return {**defaults, **given}
