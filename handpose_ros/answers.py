@@ -11,12 +11,12 @@ from handpose_ros.decoding import decode_compressed, hands_from_msg
 from handpose_ros.drawing import contact_sheet, draw_hands
 from handpose_ros.hand import HandPoses, Side
 from handpose_ros.recordings import VideoWriter, write_image
+from handpose_ros.taxonomy import Phase
 
 IMAGE, CAMERA_INFO = "/camera/image", "/camera/camera_info"
 COMPRESSED_IMAGE = f"{IMAGE}/compressed"  # what a bag holds instead of IMAGE
 HANDS, MARKERS, HAND_MODEL = "/hand_pose/hands", "/hand_pose/markers", "/hand_pose/hand_model"
 GRASPS, GRASP_MARKERS = "/grasp/grasps", "/grasp/markers"
-PHASES = ("unknown", "open", "preshape", "hold", "release")  # Grasp.phase
 _SHEET_TILES, _SHEET_COLUMNS = 12, 4
 
 
@@ -48,7 +48,7 @@ class Answer:
 def grasps_seen(msg) -> tuple[GraspSeen, ...]:
     """The grasps of a GraspArray, live or from a bag."""
     return tuple(
-        GraspSeen(g.track_id, Side(g.handedness), " ".join(_words(PHASES[g.phase], g.name)), g.aperture)
+        GraspSeen(g.track_id, Side(g.handedness), " ".join(_words(Phase(g.phase).name.lower(), g.name)), g.aperture)
         for g in msg.grasps
     )
 
