@@ -58,7 +58,9 @@ class Recorder:
         self._bag = bag
         self._queue = queue.Queue(_QUEUED)
         self._error = None
-        self._published: dict[int, int | None] = {}  # stamp -> when the image came in; None: only its camera_info did
+        self._published: dict[
+            int, int | None
+        ] = {}  # stamp -> when the image came in; None: only what belongs to it did
         self._begun: dict[int, int] = {}  # stamp -> when hand_pose took up the image
         self._held: OrderedDict[int, Image] = OrderedDict()
         self._hands = self._grasps = self._model = None
@@ -99,7 +101,7 @@ class Recorder:
 
     @property
     def stamps(self) -> list[int]:
-        """[ns] of every published image, in order."""
+        """[ns] of every image that is known to have been published, in order."""
         return sorted(self._published)
 
     @property
@@ -156,6 +158,7 @@ class Recorder:
 
     def _on_hands(self, msg, info):
         stamp = _nanoseconds(msg.header.stamp)
+        self._published.setdefault(stamp, None)
         self._begun[stamp] = info["source_timestamp"] - int(msg.inference_time * 1e9)
         self._hands = msg
         self._put(HANDS, stamp, msg)
