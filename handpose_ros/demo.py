@@ -126,7 +126,7 @@ def _start(demo, recorder, processes):
     _wait_until(lambda: recorder.chain_is_ready, _START_TIMEOUT, "hand_pose", recorder, processes)
     model = recorder.progress.model
     print(f"{model.model} ({model.license}) is running; starting the camera: {demo.source}", flush=True)
-    parameters = {"source": demo.source, "loop": False, "paced": True}
+    parameters = {"source": demo.source, "loop": False, "paced": True, "listeners": 2}  # hand_pose, recorder
     parameters |= {"calibration": str(demo.calibration)} if demo.calibration else {}
     processes.start("camera", _node("camera", parameters, {"hands": HANDS}))
     _wait_until(lambda: recorder.progress.frames, _FIRST_IMAGE_TIMEOUT, "camera", recorder, processes)
