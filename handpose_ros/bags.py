@@ -79,10 +79,12 @@ class BagWriter:
         """Completes the file and gives it its name. Does nothing the second time."""
         if not self._directory.exists():
             return
-        self._writer.close()
-        if self._connections:
-            os.replace(next((self._directory / "bag").glob("*.mcap")), self._path)
-        shutil.rmtree(self._directory)
+        try:
+            self._writer.close()
+            if self._connections:
+                os.replace(next((self._directory / "bag").glob("*.mcap")), self._path)
+        finally:
+            shutil.rmtree(self._directory)
 
     def __enter__(self):
         return self

@@ -68,8 +68,10 @@ def run_demo(demo: Demo) -> DemoSummary:
             interrupted = True
     if not recorder.stamps:
         raise KeyboardInterrupt  # before there was anything to write
-    stamps = recorder.stamps[: demo.frames]
     answers = read_answers(out / "hands.mcap")
+    stamps = recorder.stamps[: demo.frames]
+    if interrupted:  # what was in work is not lost
+        stamps = [stamp for stamp in stamps if stamp <= max(answers, default=0)]
     print("drawing the overlay ...", flush=True)
     write_overlay(out, out / "hands.mcap", stamps, answers, fps)
     summary = _summary(demo, recorder, [answers.get(stamp) for stamp in stamps], interrupted)
@@ -109,8 +111,8 @@ def _recorder(bag):
         from handpose_ros.ros.recorder_node import Recorder
     except ImportError as error:
         raise ImportError(
-            f"the demo needs the ROS 2 client library and this package's messages ({error}): run `make demo`, or source "
-            "a ROS 2 workspace with handpose_ros in it; `handpose video` needs neither"
+            f"the demo needs the ROS 2 client library and this package's messages ({error}): run `make demo`, "
+            "or source a ROS 2 workspace with handpose_ros in it; `handpose video` needs neither"
         ) from error
     return Recorder(bag)
 
@@ -167,7 +169,7 @@ def _watch(recorder, processes, total, wanted):
             if progress.answered > answered:
                 last_answer, answered = now, progress.answered
             bar.update(min(answered, total or answered) - bar.n)
-            if now - reported[0] >= 1:
+            if now - reported[0] >= 1 and answered:
                 tqdm.write(status_line(progress, (answered - reported[1]) / (now - reported[0])))
                 reported = now, answered
             silent = now - last_answer > _ANSWER_TIMEOUT

@@ -94,8 +94,8 @@ class VideoWriter:
 def write_joints(path: Path | str, frames: Sequence[HandPoses]):
     """Writes an NPZ: one row for each hand of each frame, in order, and one entry for each frame.
 
-    frame (N,) index of the hand's frame; side (N,) 1 left, 2 right, 0 unknown; track_id, state (N,); score, side_score (N,) 0..1;
-    joints_2d (N, 21, 2) px; joints_3d (N, 21, 3) m, of the camera's optical frame or, where depth_source (N,)
+    frame (N,) index of the hand's frame; side (N,) 1 left, 2 right, 0 unknown; track_id, state (N,) 1 tracked,
+    2 coasting, 3 lost; score, side_score (N,) 0..1; joints_2d (N, 21, 2) px; joints_3d (N, 21, 3) m, of the camera's optical frame or, where depth_source (N,)
     is 0, relative to the wrist; joint_scores (N, 21); hand_scale (N,); wrist_covariance (N, 6, 6);
     stamp (F,) s; size (F, 2) width, height px; calibrated (F,) bool; keypoints (21,) the joints' names.
     """

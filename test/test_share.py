@@ -31,5 +31,7 @@ def test_an_installation_finds_the_share_directory_of_its_own_prefix(tmp_path, s
     installed.touch()
     code = "from handpose_ros.share import share_path; print(share_path('config/only_here.yaml'))"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / site)}
-    found = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert Path(found.stdout.strip()) == installed, found.stderr
