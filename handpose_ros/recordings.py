@@ -94,9 +94,10 @@ class VideoWriter:
 def write_joints(path: Path | str, frames: Sequence[HandPoses]):
     """Writes an NPZ: one row for each hand of each frame, in order, and one entry for each frame.
 
-    frame (N,) index of the hand's frame; side (N,) 1 left, 2 right, 0 unknown; track_id, state (N,) 1 tracked,
-    2 coasting, 3 lost; score, side_score (N,) 0..1; joints_2d (N, 21, 2) px; joints_3d (N, 21, 3) m, of the camera's optical frame or, where depth_source (N,)
-    is 0, relative to the wrist; joint_scores (N, 21); hand_scale (N,); wrist_covariance (N, 6, 6);
+    frame (N,) index of the hand's frame; side (N,) 1 left, 2 right, 0 unknown; track_id (N,);
+    state (N,) 1 tracked, 2 coasting, 3 lost; score, side_score (N,) 0..1; joints_2d (N, 21, 2) px;
+    joints_3d (N, 21, 3) m in the camera's optical frame, or relative to the wrist where depth_source (N,) is 0;
+    joint_scores (N, 21) 0..1; hand_scale (N,); wrist_covariance (N, 6, 6) m^2, rad^2;
     stamp (F,) s; size (F, 2) width, height px; calibrated (F,) bool; keypoints (21,) the joints' names.
     """
     rows = [(index, hand) for index, frame in enumerate(frames) for hand in frame]
