@@ -141,9 +141,8 @@ def _video(args):
     write_joints(out / "joints.npz", results)
     summary = summarise(results)
     write_json(out / "summary.json", {"source": args.source, "model": pipeline.backend.model, **asdict(summary)})
-    print(
-        f"{summary.frames} frames, a hand in {summary.frames_with_a_hand} -> {out}: overlay.mp4, joints.npz, summary.json"
-    )
+    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
+    print(f"{out}: overlay.mp4, joints.npz, summary.json")
     return 0
 
 
