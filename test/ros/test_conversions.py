@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from handpose_ros.calibration import camera_from_info
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import decode_image, hands_from_msg
+from handpose_ros.features import ANGLE_NAMES
 from handpose_ros.hand import DepthSource, HandPoses, Side, TrackingState
 from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
@@ -81,6 +82,20 @@ def test_the_wrist_looks_out_of_the_palm_and_along_the_fingers_on_both_hands(rig
 def test_a_right_hand_called_left_looks_out_of_its_back(right_hand):
     swapped = hands_to_msg(poses(replace(right_hand, side=Side.LEFT)), HEADER).hands[0]
     assert_allclose(wrist_axes(swapped.wrist.pose.orientation)[:, 0], [0, 0, 1], atol=1e-9)
+
+
+def test_the_articulation_is_that_of_the_features_on_the_hands_own_side(right_hand):
+    bent = right_hand.joints_3d.copy()
+    bent[HandPose.INDEX_TIP, 2] -= 0.02  # towards the camera, which the palm faces
+    index_dip = ANGLE_NAMES.index("index_dip_flexion")
+    left = replace(right_hand, side=Side.LEFT, joints_3d=bent * [-1, 1, 1])
+    for msg in hands_to_msg(poses(replace(right_hand, joints_3d=bent), left), HEADER).hands:
+        assert msg.joint_angles[index_dip] == pytest.approx(np.arctan2(0.02, 0.025), abs=1e-3)
+        thumb, index = msg.joints[HandPose.THUMB_TIP], msg.joints[HandPose.INDEX_TIP]
+        assert msg.pinch_distance == pytest.approx(np.hypot(thumb.y - index.y, np.hypot(thumb.x - index.x, 0.02)))
+        assert msg.openness > 0.9 and msg.grab_strength < 0.1 and msg.pinch_strength < 0.5
+    unknown = hands_to_msg(poses(replace(right_hand, side=Side.UNKNOWN)), HEADER).hands[0]
+    assert np.isnan(unknown.joint_angles).all() and unknown.openness > 0.9
 
 
 def test_what_is_not_known_is_nan(right_hand):
