@@ -134,8 +134,9 @@ def _spatial(predicted, true):
 
 
 def _per_joint(of_box, found, relative, true):
-    columns = of_box, *(
-        1000 * metrics.joint_errors(joints, true) for joints in (metrics.align_root(relative, true), found)
+    columns = (
+        of_box,
+        *(1000 * metrics.joint_errors(joints, true) for joints in (metrics.align_root(relative, true), found)),
     )
     means = [_nanmean(column.T) for column in columns]
     return tuple(JointErrors(name, *(float(v[j]) for v in means)) for j, name in enumerate(KEYPOINTS))

@@ -77,7 +77,9 @@ def calibrated_size(outcomes: Iterable[Outcome]) -> float:
     ratios = np.array([_distance(pair.true_3d) / _distance(pair.found.joints_3d) for pair in pairs])
     ratios = ratios[np.isfinite(ratios)]
     if not len(ratios):
-        raise ValueError("the hand size cannot be calibrated: no hand with a camera and known joints in metres is found")
+        raise ValueError(
+            "the hand size cannot be calibrated: no hand with a camera and known joints in metres is found"
+        )
     return float(np.median(ratios))
 
 
