@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from posed_hand import posed_hand
+from handpose_ros.kinematics import posed_hand
 from scipy.spatial.transform import Rotation
 
 from handpose_ros import distance_rule, taxonomy
