@@ -10,6 +10,7 @@ from handpose_ros.evaluation import Outcome, Pair
 from handpose_ros.hand import KEYPOINTS, WRIST, Side
 
 CURVE_MM = tuple(range(51))  # thresholds of the 3D PCK curve [mm]
+DEPTH_CURVE_MM = tuple(range(0, 101, 2))  # thresholds of the curve of depth errors [mm]
 NEAR_MM, NEAR_PX = 20.0, 20.0  # thresholds of the single PCK figures
 BOX_SHARES = (0.05, 0.1, 0.2)  # thresholds of the 2D PCK [true hand's box]
 COVERAGE_LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -75,6 +76,7 @@ class Accuracy:
     pa_mm: SpatialErrors  # the best rotation, translation and scale
     depth_error_mm: Figure  # |mean z error of the joints|
     depth_bias_mm: Figure  # the same with its sign: + is too far
+    depth_curve: tuple[float, ...]  # share of hands with a depth error below each of DEPTH_CURVE_MM
     joints: tuple[JointErrors, ...]
     wrist_coverage: tuple[Coverage, ...]
 
@@ -110,6 +112,7 @@ def measure(outcomes: Sequence[Outcome]) -> Accuracy:
         pa_mm=_spatial(metrics.align_similarity(relative, true), true),
         depth_error_mm=figure(np.abs(depth)),
         depth_bias_mm=figure(depth),
+        depth_curve=_curve(np.abs(depth), DEPTH_CURVE_MM),
         joints=_per_joint(of_box, found, relative, true),
         wrist_coverage=_wrist_coverage(pairs),
     )
@@ -128,9 +131,13 @@ def _spatial(predicted, true):
     errors = 1000 * metrics.joint_errors(predicted, true)
     whole = figure(errors.mean(axis=-1))
     near, auc = figure(_share_below(errors, NEAR_MM)), figure(metrics.pck_auc(errors, CURVE_MM[-1]))
-    known = errors[np.isfinite(errors).all(axis=-1)]
-    curve = tuple(float((known < limit).mean()) if len(known) else np.nan for limit in CURVE_MM)
-    return SpatialErrors(**vars(whole), pck_20mm=near, auc_50mm=auc, curve=curve)
+    return SpatialErrors(**vars(whole), pck_20mm=near, auc_50mm=auc, curve=_curve(errors, CURVE_MM))
+
+
+def _curve(errors, limits):
+    """Share of the known `errors` (...) below each of `limits`."""
+    known = errors[np.isfinite(errors)]
+    return tuple(float((known < limit).mean()) if len(known) else np.nan for limit in limits)
 
 
 def _per_joint(of_box, found, relative, true):

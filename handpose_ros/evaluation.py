@@ -1,14 +1,16 @@
 """A data set through the estimator: what was found for each true hand."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from handpose_ros.camera import Camera
-from handpose_ros.datasets import Sample, TrueHand
+from handpose_ros.datasets import Sample, TrueHand, load_dataset
 from handpose_ros.hand import DepthSource, HandPose, HandPoses
 from handpose_ros.metrics import match_hands
+from handpose_ros.pipeline import HandPoseEstimator
 from handpose_ros.sources import read_image
 
 
@@ -49,6 +51,38 @@ class Outcome:
     def extra(self) -> int:
         """Hands found where none is annotated."""
         return len(self.hands) - len(self.pairs)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was measured."""
+
+    data_set: str
+    model: str  # the networks
+    hand_scale: float  # the hand size that was used, over the average hand's; NaN: average taken
+    hand_scale_source: str  # "average", "given" or "calibrated" on this very data set
+
+
+def evaluate_folder(
+    folder: Path,
+    make_estimator: Callable[..., HandPoseEstimator],
+    *,
+    hand_scale: float | None = None,
+    calibrate_size: bool = False,
+    progress: Callable[[Sequence[Sample]], Iterable[Sample]] = iter,
+) -> tuple[Subject, tuple[Outcome, ...]]:
+    """What `make_estimator(hand_scale=...)` makes of the data set in `folder`, and what exactly was measured.
+
+    `calibrate_size` goes through the data set twice: `calibrated_size`, then with that. `progress` wraps the samples.
+    """
+    samples = load_dataset(folder)
+    estimator = make_estimator(hand_scale=hand_scale)
+    outcomes = evaluate(progress(samples), estimator.estimate)
+    source = "average" if hand_scale is None else "given"
+    if calibrate_size:
+        hand_scale, source = calibrated_size(outcomes), "calibrated"
+        outcomes = evaluate(progress(samples), make_estimator(hand_scale=hand_scale).estimate)
+    return Subject(folder.name, estimator.model, np.nan if hand_scale is None else hand_scale, source), outcomes
 
 
 def evaluate(

@@ -95,6 +95,11 @@ class HandPoseEstimator:
             hand_scale=hand_scale,
         )
 
+    @property
+    def model(self) -> str:
+        """What runs, for example mediapipe-full@0.10.21."""
+        return self._pipeline.backend.model
+
     def estimate(self, image: np.ndarray, camera: Camera | None = None) -> HandPoses:
         """The hands of `image` (H, W, 3) uint8 RGB.
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from handpose_ros.kinematics import HIGH, LOW, posed_hand
 from scipy.spatial.transform import Rotation
 
 from handpose_ros import features
+from handpose_ros.kinematics import HIGH, LOW, posed_hand
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 SHAPES = [(), (0,), (2, 3)]
