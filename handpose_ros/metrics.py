@@ -14,6 +14,7 @@ from handpose_ros.geometry import similarity
 from handpose_ros.hand import WRIST
 
 DETECTED = 0.5  # mean 2D error, in units of the true hand's box, below which a hand counts as detected
+_FEWEST = 5  # values; resamples of fewer do not show how far they spread
 _RESAMPLES = 2000  # of a bootstrap: the ends of a 95 % interval then vary by about 2 % of its width
 _BATCH = 200  # resamples at a time, to bound memory
 
@@ -114,9 +115,9 @@ def bootstrap_interval(
     values: np.ndarray, statistic: Callable[..., np.ndarray] = np.mean, seed: int = 0
 ) -> tuple[float, float]:
     """The 95 % percentile interval of `statistic` (np.mean, np.median) over resamples of `values` (N,), the same for
-    the same seed; NaN for no values."""
+    the same seed; NaN for fewer than five values."""
     values = np.asarray(values, dtype=float)
-    if not len(values):
+    if len(values) < _FEWEST:
         return np.nan, np.nan
     rng = np.random.default_rng(seed)
     batches = (rng.integers(len(values), size=(_BATCH, len(values))) for _ in range(_RESAMPLES // _BATCH))

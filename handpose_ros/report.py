@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
+
 from handpose_ros.accuracy import Accuracy, Figure
 from handpose_ros.evaluation import Subject
 from handpose_ros.synthetic import ANGLES, ExactErrors
@@ -59,9 +61,11 @@ def headline(subject: Subject, accuracy: Accuracy) -> str:
 
 
 def interval(figure: Figure, factor: float = 1.0, decimals: int = 1, of: str = "mean") -> str:
-    """ "12.3 [11.0, 13.5]": the mean or median with its 95 % interval."""
+    """ "12.3 [11.0, 13.5]": the mean or median with its 95 % interval, where there is one."""
     low, high = getattr(figure, f"{of}_95")
     value = getattr(figure, of)
+    if np.isnan(low):
+        return f"{factor * value:.{decimals}f}"
     return f"{factor * value:.{decimals}f} [{factor * low:.{decimals}f}, {factor * high:.{decimals}f}]"
 
 

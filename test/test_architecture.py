@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
     "vocabulary": "hand camera geometry",
-    "algorithms": "cropping lifting kinematics tracking confidence features taxonomy distance_rule grasp gripper metrics synthetic",
+    "algorithms": "cropping lifting kinematics tracking confidence features taxonomy distance_rule grasp gripper "
+    "metrics synthetic",
     "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe pipeline",
     "edges": "share decoding calibration sources drawing recordings bags answers summary processes "
     "datasets evaluation accuracy report report_page",
