@@ -107,8 +107,12 @@ class HandPoseEstimator:
         wrist and the result says `calibrated=False`; Camera.from_fov makes one from a field of view.
         Raises ValueError for an image of another type or of another size than the camera's.
         """
+        frame = Frame(image, camera)
         self._pipeline.reset()
-        return self._pipeline(Frame(image, camera))
+        self._pipeline(frame)
+        # A second look, from where the first one saw the hands: the detector aims less well than the landmarks do.
+        hands = self._pipeline(frame)
+        return replace(hands, hands=tuple(hand for hand in hands if hand.state is TrackingState.TRACKED))
 
 
 def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
