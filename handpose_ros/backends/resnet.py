@@ -62,7 +62,7 @@ class Bottleneck(nn.Module):
 
 
 def fold_normalisation(network: ResNet50):
-    """Moves every batch normalisation of a network in eval mode into the convolution before it: faster, the same sum."""
+    """Moves the batch normalisations of a network in eval mode into the convolutions before them: faster."""
     for module in network.modules():
         for suffix in ("1", "2", "3"):
             if isinstance(getattr(module, f"bn{suffix}", None), nn.BatchNorm2d):

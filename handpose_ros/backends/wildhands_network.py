@@ -64,8 +64,8 @@ class WildHandsNetwork(nn.Module):
         """N hands of one frame, or of N.
 
         frame: (1 or N, 3, 224, 224); crops: (N, 3, 224, 224); both normalised RGB. angles: (N, 10) [rad] of the hand's
-        box from the optical axis, x before y: the centre, then the corners. K: (3, 3) or (N, 3, 3) [px] of the 224 px frame.
-        right: which of the hands are right ones.
+        box from the optical axis, x before y: the centre, then the corners. K: (3, 3) or (N, 3, 3) [px] of the 224 px
+        frame. right: which of the hands are right ones.
         """
         rotations, betas, cameras = self._regress(self._features(frame, crops, angles), right)
         return self.hands(rotations, betas, cameras, K, right)
@@ -78,7 +78,7 @@ class WildHandsNetwork(nn.Module):
         K: torch.Tensor,
         right: Sequence[bool],
     ) -> MeshHands:
-        """The hands that were regressed: `rotations` (N, 16, 3, 3), `betas` (N, 10), `cameras` (N, 3) as in MeshHands."""
+        """The hands of what was regressed: `rotations`, `betas` and `cameras` (its weak_camera) as in MeshHands."""
         pose = axis_angle_from_matrix(rotations)
         vertices, joints = self._mesh(pose, betas, right)
         scale = cameras[:, 0].clamp(min=_MIN_SCALE)
