@@ -132,7 +132,7 @@ def test_a_box_at_the_border_is_recorded_within_the_frame_but_the_crop_stays_cen
     assert (crop.image[:, :60] == 0).all() and crop.image[112, 112].any()  # 25 of 80 columns lie outside
 
 
-@pytest.mark.parametrize("box", [[700, 100, 800, 200], [300, 500, 400, 600], [50, 50, 50, 50]])
+@pytest.mark.parametrize("box", [[700, 100, 800, 200], [300, 500, 400, 600], [50, 50, 50, 90]])
 def test_a_hand_outside_of_the_frame_has_no_crop(box):
     assert hand_crop(small_frame(picture(640, 480), K), box) is None
 
@@ -230,12 +230,13 @@ def test_folding_the_normalisation_changes_nothing(folder, network):
     assert_allclose(folded.translation, unfolded.translation, atol=1e-5)
 
 
-def test_half_precision_moves_no_joint_by_two_millimetres(folder, network):
+def test_half_precision_moves_joints_by_less_than_a_millimetre_and_the_hand_by_less_than_a_hundredth(folder, network):
     half = read_network(folder / "wildhands.ckpt").prepare(torch.device("cpu"), torch.float16)
     a, b = (run(each, [True, False]) for each in (network, half))
     assert half.feature_conv[0].weight.dtype == torch.float16 and b.joints.dtype == torch.float32
-    error = torch.linalg.vector_norm((a.joints + a.translation[:, None]) - (b.joints + b.translation[:, None]), dim=-1)
-    assert 0 < error.max() < 0.002
+    assert 0 < torch.linalg.vector_norm(a.joints - b.joints, dim=-1).max() < 0.001
+    moved = torch.linalg.vector_norm(a.translation - b.translation, dim=-1)
+    assert (moved < 0.01 * a.translation[:, 2]).all()
 
 
 # The checkpoint

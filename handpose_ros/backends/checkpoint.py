@@ -67,21 +67,26 @@ def _some(keys):
 
 def _read(path):
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as first:  # foreign objects beside the tensors, or no checkpoint at all
-        try:
-            return _read_around_strangers(path)
-        except Exception as second:
-            raise CheckpointError(path, f"is not a checkpoint: {second}") from first
+        _refuse_programs(path)
+        return _read_around_strangers(path)
+    except Exception as error:  # a broken pickle can raise anything
+        raise CheckpointError(path, f"is not a checkpoint: {error}") from error
+
+
+def _refuse_programs(path):
+    """Raises for a TorchScript archive, which torch.load would make ready to run."""
+    with zipfile.ZipFile(path) as archive:
+        if any(name.endswith("constants.pkl") for name in archive.namelist()):
+            raise ValueError("it is a TorchScript program")
 
 
 def _read_around_strangers(path):
-    """The checkpoint with an inert object in the place of everything that is neither tensor nor plain value."""
-    with zipfile.ZipFile(path) as archive:
-        if any(name.endswith("constants.pkl") for name in archive.namelist()):
-            raise ValueError("it is a TorchScript program")  # which torch.load would set up to run
-    reader = SimpleNamespace(__name__="tensors_only", Unpickler=_TensorsOnly)
-    return torch.load(path, map_location="cpu", weights_only=False, pickle_module=reader)
+    """What torch.load reads, with an inert object in the place of whatever is neither tensor nor plain value."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # strangers beside the tensors
+        reader = SimpleNamespace(__name__="tensors_only", Unpickler=_TensorsOnly)
+        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=reader)
 
 
 class _Inert:

@@ -51,14 +51,14 @@ def small_frame(image: np.ndarray, K: np.ndarray) -> SmallFrame:
 
 
 def hand_crop(frame: SmallFrame, box: np.ndarray, scale: float = BOX_SCALE) -> HandCrop | None:
-    """The hand in `box` (4,) x0 y0 x1 y1 [px] of the image; None where less than a pixel of it lies in the frame."""
-    low_x, low_y, high_x, high_y = _to_small(np.asarray(box, dtype=np.float32), frame.size)
+    """The hand in `box` (4,) x0 y0 x1 y1 [px] of the image; None where it has no extent in the image."""
+    box = np.asarray(box, dtype=np.float32)
+    low_x, low_y, high_x, high_y = _to_small(box, frame.size)
     # As in training, by way of width and height in float32, which can lose a pixel.
     x0, y0, x1, y1 = int(low_x), int(low_y), int(low_x + (high_x - low_x)), int(low_y + (high_y - low_y))
-    center, side = ((x0 + x1) // 2, (y0 + y1) // 2), max(x1 - x0, y1 - y0)
-    if side < 1:
+    if min(x1 - x0, y1 - y0) < 1 or (box[2:] < 0).any() or (box[:2] >= frame.size).any():
         return None
-    side *= scale
+    center, side = ((x0 + x1) // 2, (y0 + y1) // 2), max(x1 - x0, y1 - y0) * scale
     image = np.clip(_square(frame.image, center, side), 0, 1)
     half = side // 2
     corners = [center[0] - half, center[1] - half, center[0] + half, center[1] + half]
