@@ -41,7 +41,7 @@ def read_state_dict(path: Path | str) -> dict[str, torch.Tensor]:
 def load_strictly(
     module: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path | str, what: str, unused: Iterable[str] = ()
 ):
-    """Fills `module` with `tensors`, which must have exactly its keys and shapes, and the keys `unused` besides.
+    """Gives `module` these `tensors`, which must have exactly its keys and shapes, and the keys `unused` besides.
 
     Raises: CheckpointError that says `path` is not `what`, with all missing and unexpected keys.
     """
@@ -57,7 +57,7 @@ def load_strictly(
     found = [f"{len(keys)} {name} ({_some(keys)})" for name, keys in complaints if keys]
     if found:
         raise CheckpointError(path, f"is not {what}, of its tensors are {' and '.join(found)}", missing, unexpected)
-    module.load_state_dict({key: tensors[key] for key in shapes})
+    module.load_state_dict({key: tensors[key] for key in shapes}, assign=True)
 
 
 def _some(keys):

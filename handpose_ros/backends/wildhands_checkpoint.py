@@ -34,10 +34,11 @@ def fill_network(state_dict: dict[str, torch.Tensor], path: Path | str) -> WildH
     tensors = {key: value for key, value in state_dict.items() if not any(part in key for part in _TRAINING_ONLY)}
     unused = {f"{body}.{name}" for body in _COPIES for name in (*BUFFERS, *_BODY_EXTRAS)}
     unused |= {f"{body}.{name}" for body in _USED for name in _BODY_EXTRAS}
-    network = WildHandsNetwork()
+    with torch.device("meta"):  # no memory yet: every tensor comes from the checkpoint
+        network = WildHandsNetwork()
     load_strictly(nn.ModuleDict({"model": network}), tensors, path, _WHAT, unused)
     for body in _USED:
         for name, expected in _SKELETON.items():
             if tuple(tensors[f"{body}.{name}"].tolist()) != expected:
                 raise CheckpointError(path, f"is not {_WHAT}: {body}.{name} is not that of MANO")
-    return network
+    return network.float()
