@@ -20,7 +20,7 @@ from handpose_ros.backends.undistortion import Undistortion, is_distorted, pinho
 from handpose_ros.backends.wildhands_checkpoint import read_network
 from handpose_ros.backends.wildhands_crops import HandCrop, SmallFrame, hand_crop, normalised, small_frame
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.cropping import Region
+from handpose_ros.cropping import Crop
 from handpose_ros.hand import WRIST, ManoHand, Observation
 
 ASSUMED_FOV = 2 * np.arctan(1920 / 2 / 1000)  # [rad] of an image without a camera: EPIC-Kitchens', 88 degrees
@@ -68,24 +68,25 @@ class WildHands:
     def detect(self, frame: Frame) -> list[Detection]:
         return self._finder.detect(frame)
 
-    def observe(self, frame: Frame, regions: Sequence[Region]) -> list[Observation]:
-        found = self._finder.observe(frame, regions)
+    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
+        found = self._finder.observe(frame, crops)
         if not found:
             return []
-        frame = frame if frame.camera is not None else replace(frame, camera=Camera.from_fov(frame.size, ASSUMED_FOV))
+        if frame.camera is None:
+            frame = replace(frame, camera=Camera.from_fov(frame.size, ASSUMED_FOV))
         straight = self._undistort(frame)
         small = small_frame(straight.image, straight.camera.K)
-        crops = [hand_crop(small, keypoint_box(hand.joints_2d, frame.camera)) for hand in found]
-        present = [index for index, crop in enumerate(crops) if crop is not None]
+        shown = [hand_crop(small, keypoint_box(hand.joints_2d, frame.camera)) for hand in found]
+        present = [index for index, crop in enumerate(shown) if crop is not None]
         # A hand that WildHands cannot be shown, at the very edge of a fisheye's image, is none that it sees.
         observations = [replace(hand, score=0.0) for hand in found]
-        placed = self._place(small, [crops[i] for i in present], [found[i].right_score > 0.5 for i in present])
+        placed = self._place(small, [shown[i] for i in present], [found[i].right_score > 0.5 for i in present])
         for index, (joints, body) in zip(present, placed, strict=True):
             observations[index] = replace(found[index], joints_3d=joints, mano=body)
         return observations
 
-    def track(self, observation: Observation) -> Region:
-        return self._finder.track(observation)
+    def track(self, frame: Frame, observation: Observation) -> Crop:
+        return self._finder.track(frame, observation)
 
     @torch.inference_mode()
     def _place(self, small: SmallFrame, crops: list[HandCrop], right: list[bool]) -> list[tuple[np.ndarray, ManoHand]]:
@@ -113,7 +114,7 @@ def keypoint_box(joints: np.ndarray, camera: Camera) -> np.ndarray:
     """(4,) x0 y0 x1 y1 [px] around `joints` (21, 2) [px] of an image of `camera`, in that image without distortion."""
     if is_distorted(camera):
         joints = pinhole(camera).project(camera.unproject(joints))
-        joints = joints[np.isfinite(joints).all(axis=-1)]
+    joints = joints[np.isfinite(joints).all(axis=-1)]
     return np.concatenate([joints.min(axis=0), joints.max(axis=0)]) if len(joints) else np.zeros(4)
 
 
