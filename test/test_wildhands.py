@@ -9,6 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -25,6 +26,7 @@ from handpose_ros.pipeline import HandPoseEstimator, HandPosePipeline
 
 ROOT = Path(__file__).parents[1]
 VERIFY = ROOT / ".." / "shared" / "wildhands" / "golden" / "verify.py"
+GOLDEN = ROOT / "test" / "data" / "networks.npz"
 K = np.array([[500.0, 0, 310], [0, 510, 250], [0, 0, 1]])
 NARROW = Camera.from_fov((240, 240), np.deg2rad(70))
 
@@ -53,7 +55,7 @@ def backend(wildhands_folder):
 @pytest.fixture(scope="module")
 def drawing() -> np.ndarray:
     """(240, 240, 3) a left hand, its palm towards the camera, fingers up."""
-    return np.load(ROOT / "test" / "data" / "networks.npz")["hand"]
+    return np.load(GOLDEN)["hand"]
 
 
 def picture(width: int, height: int) -> np.ndarray:
@@ -189,6 +191,25 @@ def test_two_hands_of_one_image_are_placed_apart(backend, drawing):
     left, right = sorted(hands_in(backend, both, Camera.from_fov((480, 240), 1.2)), key=lambda hand: hand.bbox[0])
     assert (left.side, right.side) == (Side.LEFT, Side.RIGHT)
     assert (left.mano.faces[0] == right.mano.faces[0][::-1]).all()
+
+
+def test_the_network_is_shown_a_hand_behind_a_distorting_lens_as_without_it(backend, drawing):
+    lens = Camera(NARROW.K, NARROW.size, np.array([0.35, 0.1, 0, 0, 0]), "plumb_bob")
+    pixels = np.stack(np.meshgrid(np.arange(240), np.arange(240)), axis=-1)
+    source = NARROW.project(lens.unproject(pixels)).astype(np.float32)
+    bent = cv2.remap(drawing, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    joints = np.load(GOLDEN)["hand_joints"][17:].astype(
+        float
+    )  # the little finger alone: the whole hand fills the frame
+    bent_joints = lens.project(NARROW.unproject(joints))
+    small, (hand,) = backend.shown(Frame(drawing, NARROW), [joints])
+    straight_small, (straight_hand,) = backend.shown(Frame(bent, lens), [bent_joints])
+    assert_allclose(straight_small.K, small.K)
+    assert np.abs(straight_small.image - small.image)[40:-40, 40:-40].mean() < 0.01
+    assert np.abs(straight_hand.box - hand.box).max() <= 2
+    assert np.abs(straight_hand.angles - hand.angles).max() < 0.01
+    _, (ignored,) = backend.shown(Frame(bent, NARROW), [bent_joints])
+    assert np.abs(ignored.angles - hand.angles).max() > 0.015
 
 
 def test_a_lost_hand_has_no_mesh(backend, drawing):

@@ -72,11 +72,7 @@ class WildHands:
         found = self._finder.observe(frame, crops)
         if not found:
             return []
-        if frame.camera is None:
-            frame = replace(frame, camera=Camera.from_fov(frame.size, ASSUMED_FOV))
-        straight = self._undistort(frame)
-        small = small_frame(straight.image, straight.camera.K)
-        shown = [hand_crop(small, keypoint_box(hand.joints_2d, frame.camera)) for hand in found]
+        small, shown = self.shown(frame, [hand.joints_2d for hand in found])
         present = [index for index, crop in enumerate(shown) if crop is not None]
         # A hand that WildHands cannot be shown, at the very edge of a fisheye's image, is none that it sees.
         observations = [replace(hand, score=0.0) for hand in found]
@@ -87,6 +83,14 @@ class WildHands:
 
     def track(self, frame: Frame, observation: Observation) -> Crop:
         return self._finder.track(frame, observation)
+
+    def shown(self, frame: Frame, hands: Sequence[np.ndarray]) -> tuple[SmallFrame, list[HandCrop | None]]:
+        """What the network is given of `frame` and of the hands with these joints (N, 2) [px], without distortion."""
+        if frame.camera is None:
+            frame = replace(frame, camera=Camera.from_fov(frame.size, ASSUMED_FOV))
+        straight = self._undistort(frame)
+        small = small_frame(straight.image, straight.camera.K)
+        return small, [hand_crop(small, keypoint_box(joints, frame.camera)) for joints in hands]
 
     @torch.inference_mode()
     def _place(self, small: SmallFrame, crops: list[HandCrop], right: list[bool]) -> list[tuple[np.ndarray, ManoHand]]:
@@ -111,7 +115,7 @@ class WildHands:
 
 
 def keypoint_box(joints: np.ndarray, camera: Camera) -> np.ndarray:
-    """(4,) x0 y0 x1 y1 [px] around `joints` (21, 2) [px] of an image of `camera`, in that image without distortion."""
+    """(4,) x0 y0 x1 y1 [px] around `joints` (N, 2) [px] of an image of `camera`, in that image without distortion."""
     if is_distorted(camera):
         joints = pinhole(camera).project(camera.unproject(joints))
     joints = joints[np.isfinite(joints).all(axis=-1)]
