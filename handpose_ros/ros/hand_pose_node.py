@@ -49,7 +49,8 @@ class HandPoseParams:
     backend: str = parameter("mediapipe", "network that sees the hands", choices=tuple(BACKENDS))
     device: str = parameter("auto", "where it runs: auto, cpu, cuda or cuda:N")
     complexity: str = parameter("full", "size of the network", choices=("full", "lite"))
-    weights: str = parameter("", "directory or wheel with the weights; empty: the cache, or fetched once")
+    weights: str = parameter("", "directory or wheel with MediaPipe's weights; empty: the cache, or fetched once")
+    checkpoint: str = parameter("", "wildhands.ckpt, which the backend wildhands needs")
     max_hands: int = parameter(2, "hands that are followed at once", minimum=1, maximum=8)
     min_score: float = parameter(0.5, "score above which something is a hand", minimum=0.0, maximum=1.0)
     coast_time: float = parameter(0.25, "[s] for which an unseen hand is predicted", minimum=0.0, maximum=5.0)
@@ -70,6 +71,7 @@ def build_pipeline(params: HandPoseParams) -> HandPosePipeline:
         device=params.device,
         complexity=params.complexity,
         weights_path=params.weights or None,
+        checkpoint=params.checkpoint,
         max_hands=params.max_hands,
     )
     return HandPosePipeline(
