@@ -43,7 +43,13 @@ def _mediapipe(**options) -> Backend:
     return MediaPipe(**options)
 
 
-BACKENDS: dict[str, Callable[..., Backend]] = {"mediapipe": _mediapipe}
+def _wildhands(**options) -> Backend:
+    from handpose_ros.backends.wildhands import WildHands
+
+    return WildHands(**options)
+
+
+BACKENDS: dict[str, Callable[..., Backend]] = {"mediapipe": _mediapipe, "wildhands": _wildhands}
 
 
 def make_backend(name: str, **options) -> Backend:
