@@ -60,7 +60,6 @@ def _parser():
     size = evaluate.add_mutually_exclusive_group()
     size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
     size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
-    evaluate.add_argument("--backend", default="mediapipe", help="default: %(default)s")
     evaluate.set_defaults(run=_evaluate)
 
     for command in (image, video):
@@ -69,6 +68,8 @@ def _parser():
         )
     for command in (demo, image, video, evaluate):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
+        command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
+        command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
     for command in (demo, image, video):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(
@@ -88,7 +89,17 @@ def _parser():
 def _demo(args):
     from handpose_ros.demo import Demo, run_demo
 
-    demo = Demo(args.source, args.out, args.frames, args.device, args.calibration, args.fov or 0.0, args.viewer)
+    demo = Demo(
+        source=args.source,
+        out=args.out,
+        frames=args.frames,
+        device=args.device,
+        calibration=args.calibration,
+        fov=args.fov or 0.0,
+        viewer=args.viewer,
+        backend=args.backend,
+        checkpoint=args.checkpoint,
+    )
     summary = run_demo(demo)
     print(
         f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}, both in {summary.frames_with_both_hands}; "
@@ -120,7 +131,7 @@ def _image(args):
             print(f"handpose image: {_sentence(error)}", file=sys.stderr)
             failed += 1
             continue
-        estimator = estimator or HandPoseEstimator(device=args.device)
+        estimator = estimator or HandPoseEstimator(args.backend, device=args.device, checkpoint=args.checkpoint)
         hands = estimator.estimate(image, camera)
         write_image(out / f"{path.stem}_hands.png", draw_hands(image, hands))
         write_json(out / f"{path.stem}_hands.json", hands_as_json(hands))
@@ -145,7 +156,7 @@ def _video(args):
     with open_source(args.source) as source:
         out = make_directory(args.out)
         camera = _camera(args, source.size) or source.camera
-        pipeline = HandPosePipeline(make_backend("mediapipe", device=args.device))
+        pipeline = HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint))
         results = []
         with VideoWriter(out / "overlay.mp4", source.fps) as video:
             for image in tqdm(source, total=source.count, unit="frame", disable=None):
@@ -175,7 +186,7 @@ def _evaluate(args):
 
     subject, outcomes = evaluate_folder(
         args.folder,
-        partial(HandPoseEstimator, args.backend, device=args.device),
+        partial(HandPoseEstimator, args.backend, device=args.device, checkpoint=args.checkpoint),
         hand_scale=args.hand_scale,
         calibrate_size=args.calibrate_size,
         progress=partial(tqdm, unit="image", disable=None),

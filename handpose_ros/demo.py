@@ -45,6 +45,8 @@ class Demo:
     calibration: Path | None = None  # a camera_info YAML
     fov: float = 0.0  # [deg] horizontal field of view; 0: not given
     viewer: bool = False
+    backend: str = "mediapipe"  # a key of backends.BACKENDS
+    checkpoint: str = ""  # of the backend that needs one
 
 
 def run_demo(demo: Demo) -> DemoSummary:
@@ -121,7 +123,8 @@ def _start(demo, recorder, processes):
     """Starts everything, the camera last: its first image must find all who wait for it."""
     print("starting hand_pose and grasp ...", flush=True)
     images = {"image": IMAGE, "camera_info": CAMERA_INFO}
-    processes.start("hand_pose", _node("hand_pose", {"device": demo.device, "fov": demo.fov}, images))
+    networks = {"backend": demo.backend, "checkpoint": demo.checkpoint, "device": demo.device, "fov": demo.fov}
+    processes.start("hand_pose", _node("hand_pose", networks, images))
     processes.start("grasp", _node("grasp", {}, {"hands": HANDS}))
     if demo.viewer:
         _start_viewer(processes)

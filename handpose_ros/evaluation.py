@@ -74,6 +74,7 @@ def evaluate_folder(
     """What `make_estimator(hand_scale=...)` makes of the data set in `folder`, and what exactly was measured.
 
     `calibrate_size` goes through the data set twice: `calibrated_size`, then with that. `progress` wraps the samples.
+    Raises what `load_dataset` and `calibrated_size` raise, ValueError where the estimator does not care about sizes.
     """
     samples = load_dataset(folder)
     estimator = make_estimator(hand_scale=hand_scale)
@@ -82,6 +83,8 @@ def evaluate_folder(
     if calibrate_size:
         hand_scale, source = calibrated_size(outcomes), "calibrated"
         outcomes = evaluate(progress(samples), make_estimator(hand_scale=hand_scale).estimate)
+        if not any(pair.found.depth_source is DepthSource.MONO_SCALED for o in outcomes for pair in o.pairs):
+            raise ValueError("the hand size cannot be calibrated: this backend decides on hands' sizes itself")
     return Subject(folder.name, estimator.model, np.nan if hand_scale is None else hand_scale, source), outcomes
 
 

@@ -12,7 +12,9 @@ FLOORS = {
     "vocabulary": "hand camera geometry",
     "algorithms": "cropping lifting kinematics tracking confidence features taxonomy distance_rule grasp gripper "
     "metrics synthetic",
-    "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe pipeline",
+    "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe backends.rotations "
+    "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
+    "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands pipeline",
     "edges": "share decoding calibration sources drawing recordings bags answers summary processes "
     "datasets evaluation accuracy report report_page",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.grasp_messages "

@@ -151,11 +151,12 @@ class Nearsighted:
 
     def __init__(self, hand_scale=None):
         self._factor = 0.8 * (hand_scale or 1.0)
+        self._source = DepthSource.MONO_SCALED if hand_scale else DepthSource.MONO
 
     def estimate(self, image, camera):
         number = image[0, 0, 0] // 60
         hands = [found_hand(LEFT, Side.LEFT), found_hand(RIGHT, Side.RIGHT)][number : number + 1]
-        hands = [replace(hand, joints_3d=self._factor * hand.joints_3d) for hand in hands]
+        hands = [replace(h, joints_3d=self._factor * h.joints_3d, depth_source=self._source) for h in hands]
         return HandPoses(tuple(hands), camera.size, calibrated=True)
 
 
@@ -171,6 +172,16 @@ def test_calibrating_the_size_finds_it_uses_it_and_says_so(folder):
     assert_allclose(subject.hand_scale, 1.25)
     assert measure(outcomes).absolute_mm.mean < 1e-6
     assert "hand size calibrated: 1.25" in as_text(subject, measure(outcomes))
+
+
+class Headstrong(Nearsighted):
+    def __init__(self, hand_scale=None):
+        super().__init__(None)
+
+
+def test_an_estimator_that_does_not_care_about_the_size_cannot_be_calibrated(folder):
+    with pytest.raises(ValueError, match="itself"):
+        evaluate_folder(folder, Headstrong, calibrate_size=True)
 
 
 def test_a_given_size_is_used_and_said(folder):

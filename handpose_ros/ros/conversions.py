@@ -120,6 +120,8 @@ def _hand_to_msg(hand: HandPose) -> HandPoseMsg:
         pinch_strength=float(features.pinch_strength(joints)),
         grab_strength=float(features.grab_strength(joints)),
         openness=float(features.openness(joints)),
+        mano_pose=_float32(hand.mano.pose) if hand.mano else [],
+        mano_betas=_float32(hand.mano.betas) if hand.mano else [],
     )
 
 

@@ -13,7 +13,7 @@ from handpose_ros.calibration import camera_from_info
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import decode_image, hands_from_msg
 from handpose_ros.features import ANGLE_NAMES
-from handpose_ros.hand import DepthSource, HandPoses, Side, TrackingState
+from handpose_ros.hand import DepthSource, HandPoses, ManoHand, Side, TrackingState
 from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
 
@@ -43,8 +43,18 @@ def test_a_hand_comes_back_from_its_message_as_it_was(right_hand):
         True,
     )
     for field in fields(right_hand):
+        if field.name == "mano":
+            continue  # its vertices do not travel
         before, after = getattr(right_hand, field.name), getattr(received.hands[0], field.name)
         assert_allclose(after, before, rtol=1e-6, err_msg=field.name)
+
+
+def test_mano_parameters_travel_and_are_empty_where_there_are_none(right_hand):
+    mano = ManoHand(np.arange(48.0), np.arange(10.0), np.zeros((778, 3)), np.zeros((1538, 3), int))
+    with_mano, without = over_the_wire(hands_to_msg(poses(replace(right_hand, mano=mano), right_hand), HEADER)).hands
+    assert_allclose(with_mano.mano_pose, np.arange(48))
+    assert_allclose(with_mano.mano_betas, np.arange(10))
+    assert len(without.mano_pose) == len(without.mano_betas) == 0
 
 
 def test_the_array_carries_the_images_header_and_how_it_was_made(right_hand):

@@ -18,7 +18,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import decode_image, hands_from_msg
 from handpose_ros.hand import WRIST, DepthSource, Side
-from handpose_ros.msg import HandModel, HandPoseArray
+from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
 from handpose_ros.ros.hand_pose_node import HandPoseParams
 
@@ -242,14 +242,16 @@ def test_compressed_images_are_taken_and_a_truncated_jpeg_is_counted(start, peer
     assert (array.image_width, array.image_height) == (640, 480)
 
 
-def test_a_field_of_view_makes_an_uncalibrated_camera_metric_and_says_so(start, peer):
+def test_a_field_of_view_gives_an_uncalibrated_camera_distances_that_are_marked_as_guessed(start, peer):
     node = start(BRIGHT, "--ros-args", "-r", "__ns:=/guessed", "-p", "fov:=60")
     wire = Wire(peer, "/guessed")
     for _ in range(10):
         array = wire.answer(image_to_msg(WHITE, wire.header("eye")))
         if array.hands:
             break
-    assert array.calibrated and array.hands[0].joints[WRIST].z > 0.1
+    assert not array.calibrated
+    assert array.hands[0].depth_source == HandPose.DEPTH_MONO
+    assert array.hands[0].joints[WRIST].z > 0.1
     assert node.log.count("guessed from fov = 60.0 deg") == 1
 
 
