@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,10 +9,11 @@ from numpy.testing import assert_allclose
 
 from handpose_ros.accuracy import measure
 from handpose_ros.camera import Camera
-from handpose_ros.datasets import Sample, TrueHand
+from handpose_ros.datasets import Sample, TrueHand, load_dataset
 from handpose_ros.evaluation import Subject, calibrated_size, compare, evaluate, evaluate_folder
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
 from handpose_ros.kinematics import posed_hand
+from handpose_ros.pipeline import HandPoseEstimator
 from handpose_ros.recordings import write_json
 from handpose_ros.report import as_json, as_text
 from handpose_ros.report_page import worst, write_page
@@ -19,6 +21,7 @@ from handpose_ros.report_page import worst, write_page
 CAMERA = Camera.from_fov((640, 480), np.radians(60))
 SHAPE = posed_hand(np.radians([20, 20, 10, 10] + [5, 20, 20, 10] * 4))[:, [1, 2, 0]]
 LEFT, RIGHT = SHAPE * [-1, 1, 1] + [-0.1, 0, 0.5], SHAPE + [0.1, 0, 0.5]
+PHOTOS = Path(__file__).parents[1] / ".." / "shared" / "data" / "hands" / "ntu_dev"
 SUBJECT = Subject("tiny", "a network", np.nan, "average")
 
 
@@ -241,3 +244,11 @@ def test_progress_sees_every_photo(folder):
     seen = []
     evaluate_folder(folder, Nearsighted, progress=lambda samples: seen.extend(samples) or samples)
     assert len(seen) == 3 and evaluate([], Nearsighted().estimate) == ()
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photos are not part of the repository")
+def test_real_photos_show_left_hands_near_their_true_places():
+    accuracy = measure(evaluate(load_dataset(PHOTOS)[::13], HandPoseEstimator(device="cpu").estimate))
+    assert accuracy.detection_rate.mean > 0.9 and accuracy.side_accuracy.mean > 0.9
+    assert accuracy.box_2d.mean < 0.05 and accuracy.pa_mm.mean < 13 and accuracy.root_relative_mm.mean < 35
+    assert accuracy.absolute_mm.median < 60
