@@ -26,19 +26,21 @@ class OpenvinoNetwork:
         self.description = f"OpenVINO {openvino.__version__.split('-')[0]} on the CPU, {num_threads} threads, f32"
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
-        count = len(self._abreast)
-        parts = [self._run(images[start : start + count]) for start in range(0, len(images), count)]
-        return tuple(np.concatenate(part) for part in zip(*sum(parts, []), strict=True))
+        count, parts = len(self._abreast), []
+        for start in range(0, len(images), count):
+            some = images[start : start + count]
+            parts += _run(self._alone if len(some) == 1 else self._abreast, some)
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
-    def _run(self, images):
-        """The outputs of each image."""
-        requests = self._alone if len(images) == 1 else self._abreast
-        for request, image in zip(requests, images, strict=True):
-            request.set_input_tensor(openvino.Tensor(np.ascontiguousarray(image[None]), shared_memory=True))
-            request.start_async()
-        for request in requests:
-            request.wait()
-        return [[tensor.data.copy() for tensor in request.output_tensors] for request in requests]
+
+def _run(requests, images):
+    """The outputs of each image."""
+    for request, image in zip(requests, images, strict=True):
+        request.set_input_tensor(openvino.Tensor(np.ascontiguousarray(image[None]), shared_memory=True))
+        request.start_async()
+    for request in requests:
+        request.wait()
+    return [[tensor.data.copy() for tensor in request.output_tensors] for request in requests]
 
 
 def _for_bytes(model):
