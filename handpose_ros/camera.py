@@ -150,6 +150,11 @@ def _tilt(tx, ty):
 
 def _undistort(target, D):
     """Newton's method on `_distort`; NaN beyond its fold."""
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond the fold it may run away; that is found out at the end
+        return _newton(target, D)
+
+
+def _newton(target, D):
     xy = target
     distorted, dx, dy = _distort_with_jacobian(xy, D)
     for _ in range(_NEWTON_STEPS):

@@ -96,6 +96,11 @@ class HandPoseEstimator:
             hand_scale=hand_scale,
         )
 
+    @property
+    def model(self) -> str:
+        """What runs, for example mediapipe-full@0.10.21."""
+        return self._pipeline.backend.model
+
     def estimate(self, image: np.ndarray, camera: Camera | None = None) -> HandPoses:
         """The hands of `image` (H, W, 3) uint8 RGB.
 
@@ -103,8 +108,12 @@ class HandPoseEstimator:
         wrist and the result says `calibrated=False`; Camera.from_fov makes one from a field of view.
         Raises ValueError for an image of another type or of another size than the camera's.
         """
+        frame = Frame(image, camera)
         self._pipeline.reset()
-        return self._pipeline(Frame(image, camera))
+        self._pipeline(frame)
+        # A second look, from where the first one saw the hands: the detector aims less well than the landmarks do.
+        hands = self._pipeline(frame)
+        return replace(hands, hands=tuple(hand for hand in hands if hand.state is TrackingState.TRACKED))
 
 
 def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
