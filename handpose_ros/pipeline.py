@@ -7,6 +7,7 @@ import numpy as np
 from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.confidence import joint_confidence
+from handpose_ros.filtering import FILTERS, HandFilter
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
 from handpose_ros.lifting import lift, scale_to_template
 from handpose_ros.tracking import HandTracker, Track
@@ -23,13 +24,19 @@ class HandPosePipeline:
         min_score: float = 0.5,
         coast_time: float = 0.25,
         hand_scale: float | None = None,
+        filter: str = "one_euro",
     ):
         """Follows at most `max_hands`, coasting for `coast_time` [s]; a score above `min_score` is a hand.
 
         `hand_scale` is the person's hand size over the average hand's; None: not known.
+        `filter` smooths joints_3d and gives wrist_velocity: "one_euro", or "none" for what was measured.
+        Raises: ValueError for another filter.
         """
+        if filter not in FILTERS:
+            raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend = backend
         self._hand_scale = hand_scale
+        self._filter = HandFilter() if filter == "one_euro" else None
         self._tracker = HandTracker(max_hands, min_score, coast_time)
 
     def __call__(self, frame: Frame) -> HandPoses:
@@ -41,17 +48,20 @@ class HandPosePipeline:
             crops += tracker.admit([detection.crop for detection in self.backend.detect(frame)])
         observations = self.backend.observe(frame, crops)
         tracks = tracker.update(observations, [self.backend.track(frame, each) for each in observations])
-        return HandPoses(
+        hands = HandPoses(
             hands=self._lift(tracks, frame),
             size=frame.size,
             stamp=frame.stamp,
             frame_id=frame.frame_id,
             calibrated=frame.camera is not None,
         )
+        return self._filter(hands) if self._filter else hands
 
     def reset(self):
         """Forgets all hands."""
         self._tracker.reset()
+        if self._filter:
+            self._filter.reset()
 
     def _lift(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
         if not tracks:
@@ -93,6 +103,7 @@ class HandPoseEstimator:
             max_hands=max_hands,
             min_score=min_score,
             hand_scale=hand_scale,
+            filter="none",
         )
 
     def estimate(self, image: np.ndarray, camera: Camera | None = None) -> HandPoses:
