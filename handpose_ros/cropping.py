@@ -149,6 +149,22 @@ def whole(image: np.ndarray) -> Region:
     return Region(np.array([width / 2, height / 2]), max(width, height))
 
 
+def tiles(size: tuple[int, int], share: float, overlap: float = 0.35) -> list[Region]:
+    """Upright squares that cover an image of `size` (width, height) [px], each `share` of the longer side long.
+
+    Neighbours share at least `overlap` of their side, so that what is smaller than that is whole in one of them.
+    """
+    side = share * max(size)
+
+    def centers(length):
+        if length <= side:
+            return [length / 2]
+        count = int(np.ceil((length - side) / (side * (1 - overlap)) - 1e-9)) + 1
+        return np.linspace(side / 2, length - side / 2, count)
+
+    return [Region(np.array([x, y]), side) for y in centers(size[1]) for x in centers(size[0])]
+
+
 def rotation(angle: float) -> np.ndarray:
     """(2, 2) matrix that turns the x axis towards the y axis by `angle` [rad]."""
     cos, sin = np.cos(angle), np.sin(angle)

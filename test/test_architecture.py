@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
     "vocabulary": "hand camera geometry",
-    "algorithms": "cropping tiling lifting tracking filtering recorded_filtering confidence features taxonomy distance_rule "
-    "grasp gripper metrics sequence_metrics",
-    "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe pipeline",
+    "algorithms": "cropping lifting tracking filtering recorded_filtering confidence features taxonomy "
+    "distance_rule grasp gripper metrics sequence_metrics",
+    "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe finding pipeline",
     "edges": "share decoding calibration sources drawing recordings bags answers summary processes",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.grasp_messages "
     "ros.recorder_node ros.camera_node ros.hand_pose_node ros.grasp_node",
