@@ -143,6 +143,17 @@ def aim(region: Region, camera: Camera | None) -> Crop:
     return View(camera, facing @ turn, float(extent))
 
 
+def shifted(crop: Crop, offset: np.ndarray) -> Crop:
+    """`crop` moved by `offset` (2,) [px] of the image; where a view cannot be moved there, as it is."""
+    if isinstance(crop, Region):
+        return replace(crop, center=crop.center + offset)
+    center = crop.to_image(np.array([0.5, 0.5]), 1)
+    old, new = crop.camera.unproject(np.stack([center, center + offset]))
+    if not np.isfinite([old, new]).all():
+        return crop
+    return replace(crop, R_camera_from_view=_facing(new) @ _facing(old).T @ crop.R_camera_from_view)
+
+
 def whole(image: np.ndarray) -> Region:
     """The smallest upright region that holds all of the image (H, W, ...), in its middle."""
     height, width = image.shape[:2]

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from handpose_ros.association import distinct
 from handpose_ros.backends import Backend
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Crop, Region, aim, box_iou, same_hand, tiles, whole
+from handpose_ros.cropping import Crop, Region, aim, tiles, whole
 from handpose_ros.hand import Observation
 
 TILE_SHARES = (0.6, 0.4)  # of the image's longer side, one after the other until a hand is found
 _BOX_MARGIN = 1.3  # a box around a hand is this much smaller than the square that the landmark network expects
-_SAME_PLACE = 0.5  # intersection over union of the boxes of two hands of one side that are one
 _TURNS = np.pi / 2 * np.arange(4)  # a box does not say where the fingers point
 
 
@@ -33,22 +33,11 @@ def find_hands(
 
 
 def confirmed(backend: Backend, frame: Frame, crops: Sequence[Crop], min_score: float) -> list[Observation]:
-    """The different hands that `crops` show and that are still hands when looked at from where they are, surest first."""
+    """The hands that `crops` show and that are still hands when looked at from where they are, the surest first."""
     first = [found for found in backend.observe(frame, crops) if found.score > min_score]
     again = backend.observe(frame, [backend.track(frame, found) for found in first])
-    hands: list[Observation] = []
-    for hand in sorted(again, key=lambda found: -found.score):
-        if hand.score > min_score and not any(repeats(hand, other) for other in hands):
-            hands.append(hand)
-    return hands
-
-
-def repeats(hand: Observation, other: Observation) -> bool:
-    """Whether `hand` is the `other` hand found again, or a part of it taken for a hand."""
-    if same_hand(hand.joints_2d, other.joints_2d) or _part_of(hand, other) or _part_of(other, hand):
-        return True
-    same_side = (hand.right_score > 0.5) == (other.right_score > 0.5)
-    return same_side and box_iou(_box(hand), _box(other)) > _SAME_PLACE
+    sure = [index for index, found in enumerate(again) if found.score > min_score]
+    return sorted((again[index] for index in distinct(sure, again)), key=lambda found: -found.score)
 
 
 def boxed_crops(backend: Backend, frame: Frame, boxes: Sequence[np.ndarray]) -> list[Crop]:
@@ -60,14 +49,3 @@ def boxed_crops(backend: Backend, frame: Frame, boxes: Sequence[np.ndarray]) -> 
         scores = [found.score for found in backend.observe(frame, turned)]
         crops.append(turned[int(np.argmax(scores))])
     return crops
-
-
-def _part_of(hand, other):
-    """Whether `hand` is much smaller than `other` and lies in its midst, as a finger does."""
-    joints, box = hand.joints_2d, _box(other)
-    inside = ((joints > box[:2]) & (joints < box[2:])).all(axis=-1).mean()
-    return inside > 0.7 and np.ptp(joints, axis=0).max() < 0.6 * (box[2:] - box[:2]).max()
-
-
-def _box(hand):
-    return np.concatenate([hand.joints_2d.min(axis=0), hand.joints_2d.max(axis=0)])

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
     "vocabulary": "hand camera geometry",
-    "algorithms": "cropping lifting tracking filtering recorded_filtering confidence features taxonomy "
+    "algorithms": "cropping association lifting tracking filtering recorded_filtering confidence features taxonomy "
     "distance_rule grasp gripper metrics sequence_metrics",
     "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe finding pipeline",
     "edges": "share decoding calibration sources drawing recordings bags answers summary processes",

@@ -38,7 +38,9 @@ def network_file(name: str) -> Path:
 
 def backend(complexity: str, **options) -> MediaPipe:
     network_file(f"hand_landmark_{complexity}")
-    return make_backend("mediapipe", complexity=complexity, device="cpu", num_threads=1, **{"detection_threshold": 0.5} | options)
+    return make_backend(
+        "mediapipe", complexity=complexity, device="cpu", num_threads=1, **{"detection_threshold": 0.5} | options
+    )
 
 
 @pytest.fixture(scope="module")
