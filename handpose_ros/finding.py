@@ -12,20 +12,31 @@ import numpy as np
 from handpose_ros.association import distinct
 from handpose_ros.backends import Backend
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Crop, Region, aim, tiles, whole
+from handpose_ros.cropping import Crop, Region, aim
 from handpose_ros.hand import Observation
+from handpose_ros.searching import Search
 
-TILE_SHARES = (0.6, 0.4)  # of the image's longer side, one after the other until a hand is found
 _BOX_MARGIN = 1.3  # a box around a hand is this much smaller than the square that the landmark network expects
 _TURNS = np.pi / 2 * np.arange(4)  # a box does not say where the fingers point
 
 
 def find_hands(
-    backend: Backend, frame: Frame, max_hands: int, min_score: float, tile_shares: Sequence[float] = TILE_SHARES
+    backend: Backend,
+    frame: Frame,
+    max_hands: int,
+    min_score: float,
+    search: Search,
+    boxes: Sequence[np.ndarray] | None = None,
 ) -> list[Observation]:
-    """At most `max_hands` hands of an image, the surest first; a score above `min_score` is a hand."""
-    searches = [[whole(frame.image)], *(tiles(frame.size, share) for share in tile_shares)]
-    for squares in searches:
+    """At most `max_hands` hands of an image, the surest first; a score above `min_score` is a hand.
+
+    Where another detector's `boxes` are given, (4,) low x, low y, high x, high y [px] each, only these are looked at;
+    else `search` says where, until something is found.
+    """
+    if boxes is not None:
+        return confirmed(backend, frame, boxed_crops(backend, frame, boxes), min_score)[:max_hands]
+    image = frame.image
+    for squares in ([search.whole(image)], *(search.tiles(image, share) for share in search.tile_shares)):
         crops = [detection.crop for detection in backend.detect(frame, squares)]
         if found := confirmed(backend, frame, crops, min_score)[:max_hands]:
             return found

@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
     "vocabulary": "hand camera geometry",
-    "algorithms": "cropping association lifting tracking filtering recorded_filtering confidence features taxonomy "
-    "distance_rule grasp gripper metrics sequence_metrics",
+    "algorithms": "cropping searching association lifting tracking filtering recorded_filtering confidence "
+    "features taxonomy distance_rule grasp gripper metrics sequence_metrics",
     "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe finding pipeline",
     "edges": "share decoding calibration sources drawing recordings bags answers summary processes",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.grasp_messages "
