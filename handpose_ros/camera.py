@@ -129,7 +129,7 @@ def _check_calibration(K, D, model, size):
 
 def _distort(xy, D):
     """OpenCV's rational model on normalised coordinates (..., 2); also takes complex ones."""
-    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = np.pad(D, (0, 14 - D.size))
+    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = D.tolist() + [0.0] * (14 - D.size)
     x, y = xy[..., 0], xy[..., 1]
     r2 = x * x + y * y
     radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
@@ -150,25 +150,27 @@ def _tilt(tx, ty):
 
 def _undistort(target, D):
     """Newton's method on `_distort`; NaN beyond its fold."""
-    xy = target.copy()
+    xy = target
+    distorted, dx, dy = _distort_with_jacobian(xy, D)
     for _ in range(_NEWTON_STEPS):
-        residual = _distort(xy, D) - target
+        residual = distorted - target
         if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
             break
-        dx, dy = _distortion_jacobian(xy, D)
         det = _cross(dx, dy)
         xy = xy - np.stack([_cross(residual, dy) / det, _cross(dx, residual) / det], axis=-1)
+        distorted, dx, dy = _distort_with_jacobian(xy, D)
     # Beyond the fold of a distortion no ray exists; Newton then ends nowhere, or on the mirrored far branch.
-    found = (np.abs(_distort(xy, D) - target) < _ACCEPTED_RESIDUAL).all(axis=-1)
-    near = (_cross(*_distortion_jacobian(xy, D)) > 0) & ((xy * target).sum(axis=-1) > -_ACCEPTED_RESIDUAL)
+    found = (np.abs(distorted - target) < _ACCEPTED_RESIDUAL).all(axis=-1)
+    near = (_cross(dx, dy) > 0) & ((xy * target).sum(axis=-1) > -_ACCEPTED_RESIDUAL)
     return np.where((found & near)[..., None], xy, np.nan)
 
 
-def _distortion_jacobian(xy, D):
-    """d/dx and d/dy, (..., 2) each, by complex steps: exact, and no second formula to keep right."""
-    dx = _distort(xy + np.array([1j * _COMPLEX_STEP, 0]), D).imag / _COMPLEX_STEP
-    dy = _distort(xy + np.array([0, 1j * _COMPLEX_STEP]), D).imag / _COMPLEX_STEP
-    return dx, dy
+def _distort_with_jacobian(xy, D):
+    """`_distort` and its d/dx and d/dy, (..., 2) each, by complex steps: exact, and no second formula to keep right."""
+    steps = 1j * _COMPLEX_STEP * np.eye(2).reshape(2, *[1] * (xy.ndim - 1), 2)
+    stepped = _distort(xy + steps, D)
+    dx, dy = stepped.imag / _COMPLEX_STEP
+    return stepped[0].real, dx, dy
 
 
 def _cross(a, b):

@@ -11,6 +11,7 @@ square's side from its centre: corners correspond, not pixel centres, as MediaPi
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -19,8 +20,7 @@ from handpose_ros.camera import Camera
 
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
 _PLANE = Camera(np.eye(3), (1, 1))  # coordinates on the plane at distance 1 as if they were pixels
-_CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between; divides 32, the
-# steps in which OpenCV interpolates
+_CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,9 @@ class View:
 
     def sample(self, image: np.ndarray, size: int, border: str) -> np.ndarray:
         """As `Region.sample`."""
-        mode = BORDERS[border]
-        if self.camera.model == "none":
-            step = self.extent / size
-            plane_from_crop = np.array([[step, 0, -self.extent / 2], [0, step, -self.extent / 2], [0, 0, 1]])
-            image_from_crop = self.camera.K @ self.R_camera_from_view @ plane_from_crop
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            return cv2.warpPerspective(image, image_from_crop, (size, size), flags=flags, borderMode=mode)
-        nodes = np.arange(0, size + _CELL, _CELL)
-        coarse = np.nan_to_num(self.to_image(np.stack(np.meshgrid(nodes, nodes), axis=-1), size), nan=-1e4)
-        grow = np.diag([1 / _CELL, 1 / _CELL, 0])[:2]
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        pixels = cv2.warpAffine(np.float32(coarse), grow, (size, size), flags=flags)
-        return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, borderMode=mode)
+        coarse = np.nan_to_num(self.to_image(_nodes(size), size), nan=-1e4)
+        pixels = cv2.resize(np.float32(coarse), None, fx=_CELL, fy=_CELL)[_CELL : _CELL + size, _CELL : _CELL + size]
+        return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, borderMode=BORDERS[border])
 
     def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
         """As `Region.to_image`; NaN where the real camera does not see."""
@@ -208,6 +198,13 @@ def same_hand(joints_a: np.ndarray, joints_b: np.ndarray) -> bool:
     close = np.linalg.norm(joints_a - joints_b, axis=-1) < 0.2 * palm
     boxes = (np.concatenate([j.min(axis=0), j.max(axis=0)]) for j in (joints_a, joints_b))
     return bool(close.sum() >= 10 and box_iou(*boxes) > 0.2)
+
+
+@cache
+def _nodes(size: int) -> np.ndarray:
+    """(n, n, 2) [px] of a crop: the middles of its cells, between which OpenCV interpolates, and one around."""
+    nodes = np.arange(-_CELL, size + _CELL, _CELL) + (_CELL - 1) / 2
+    return np.stack(np.meshgrid(nodes, nodes), axis=-1)
 
 
 def _facing(ray: np.ndarray) -> np.ndarray:

@@ -47,6 +47,22 @@ class DepthSource(IntEnum):
 
 
 @dataclass(frozen=True)
+class ManoHand:
+    """A hand as the body model MANO has it, in the model of the hand's own side."""
+
+    pose: np.ndarray  # (48,) [rad] 16 axis-angle vectors in MANO's order, the wrist's first, fingers about MANO's mean
+    betas: np.ndarray  # (10,) coefficients of the shape
+    vertices: np.ndarray  # (778, 3) [m] of the mesh, in the axes of the optical frame, relative to joint 0
+    faces: np.ndarray  # (1538, 3) indices of the triangles' vertices, counter-clockwise seen from outside
+
+    def __post_init__(self):
+        _check_shape("pose", self.pose, (48,))
+        _check_shape("betas", self.betas, (10,))
+        _check_shape("vertices", self.vertices, (778, 3))
+        _check_shape("faces", self.faces, (1538, 3))
+
+
+@dataclass(frozen=True)
 class Observation:
     """One hand as a network sees it in one image, before tracking and lifting."""
 
@@ -54,10 +70,14 @@ class Observation:
     joints_local: np.ndarray  # (21, 3) [m] about the hand's centre, in the camera's optical axes
     score: float  # confidence that this is a hand, 0..1
     right_score: float  # probability that it is a right hand, 0..1
+    joints_3d: np.ndarray | None = None  # (21, 3) [m] optical frame, from a network that places the hand itself
+    mano: ManoHand | None = None
 
     def __post_init__(self):
         _check_shape("joints_2d", self.joints_2d, (21, 2))
         _check_shape("joints_local", self.joints_local, (21, 3))
+        if self.joints_3d is not None:
+            _check_shape("joints_3d", self.joints_3d, (21, 3))
 
 
 @dataclass(frozen=True)
@@ -81,6 +101,7 @@ class HandPose:
     track_id: int = 0
     track_age: float = 0.0  # [s] since first seen
     state: TrackingState = TrackingState.TRACKED
+    mano: ManoHand | None = None  # from a backend that has it
 
     def __post_init__(self):
         _check_shape("joints_2d", self.joints_2d, (21, 2))

@@ -20,7 +20,8 @@ from handpose_ros.hand import WRIST
 TEMPLATE_BONES = np.array([(0, 5), (0, 9), (0, 13), (0, 17), (5, 17), (5, 6), (9, 10), (13, 14), (17, 18)])
 TEMPLATE_LENGTHS = np.array([0.0876, 0.0857, 0.0807, 0.0769, 0.0612, 0.0386, 0.0419, 0.0379, 0.0296])
 
-_ITERATIONS = 8
+_ITERATIONS = 8  # at most
+_CONVERGED = 1e-4  # [m] a smaller step is the last one: hands are off by millimetres, their distance by 5 %
 _HUBER = 1.345  # residuals beyond this many standard deviations count linearly (95 % efficiency on normal noise)
 _MIN_RAYS = 3  # fewer leave the translation open
 _RIDGE = 1e-9  # keeps a hand without rays from failing the batch; its result is NaN
@@ -75,15 +76,17 @@ def _translate(shape, rays):
     translation = _closest_to_rays(shape, rays, seen)
     for _ in range(_ITERATIONS):
         residual, jacobian = _tangent_residuals(shape + translation[..., None, :], rays, basis)
-        size = np.linalg.norm(residual, axis=-1)
+        size = np.sqrt((residual * residual).sum(axis=-1))
         # Median absolute deviation of a 2D normal: half of its radii lie within 1.1774 sigma.
         sigma = np.maximum(_median_where(seen, size) / 1.1774, _MIN_SIGMA)[..., None]
         weight = seen * np.minimum(1.0, _HUBER * sigma / np.maximum(size, 1e-12)) / sigma**2
-        weighted = np.swapaxes(jacobian, -1, -2) * weight[..., None, None]
-        information = (weighted @ jacobian).sum(axis=-3)
-        gradient = (weighted @ residual[..., None]).sum(axis=-3)
-        information = information + _RIDGE * np.eye(3)
-        translation = translation - np.linalg.solve(information, gradient)[..., 0]
+        rows = jacobian.reshape(*shape.shape[:-2], 2 * shape.shape[-2], 3)
+        weighted = (weight[..., None, None] * jacobian).reshape(rows.shape).swapaxes(-1, -2)
+        information = weighted @ rows + _RIDGE * np.eye(3)
+        step = np.linalg.solve(information, weighted @ residual.reshape(*rows.shape[:-1], 1))[..., 0]
+        translation = translation - step
+        if (np.abs(step) < _CONVERGED).all():
+            break
     enough = seen.sum(axis=-1) >= _MIN_RAYS
     return np.where(enough[..., None], translation, np.nan), information
 
@@ -91,9 +94,8 @@ def _translate(shape, rays):
 def _tangent_residuals(points, rays, basis):
     """Tangent-plane coordinates (..., 21, 2) of `points` about their rays, and their Jacobian (..., 21, 2, 3)."""
     along = (points * rays).sum(axis=-1)[..., None]
-    across = (basis @ points[..., None])[..., 0]
-    jacobian = basis / along[..., None] - across[..., None] * rays[..., None, :] / along[..., None] ** 2
-    return across / along, jacobian
+    residual = (basis @ points[..., None])[..., 0] / along
+    return residual, (basis - residual[..., None] * rays[..., None, :]) / along[..., None]
 
 
 def _closest_to_rays(shape, rays, seen):
@@ -104,11 +106,13 @@ def _closest_to_rays(shape, rays, seen):
 
 
 def _tangents(rays):
-    """(..., 2, 3) two unit vectors orthogonal to each of `rays` (..., 3) and to each other."""
-    aside = np.where(np.abs(rays[..., 1:2]) < 0.9, [0.0, 1.0, 0.0], [1.0, 0.0, 0.0])
-    first = np.cross(aside, rays)
-    first = first / np.linalg.norm(first, axis=-1, keepdims=True)
-    return np.stack([first, np.cross(rays, first)], axis=-2)
+    """(..., 2, 3) two unit vectors orthogonal to each of `rays` (..., 3) and to each other (Duff et al., JCGT 2017)."""
+    x, y, z = np.moveaxis(rays, -1, 0)
+    sign = np.copysign(1.0, z)
+    a = -1 / (sign + z)
+    b = x * y * a
+    rows = [1 + sign * x * x * a, sign * b, -sign * x, b, sign + y * y * a, -y]
+    return np.stack(rows, axis=-1).reshape(*rays.shape[:-1], 2, 3)
 
 
 def _nanmean(values):

@@ -113,6 +113,7 @@ class HandPosePipeline:
                 )
                 for index, hand in enumerate(hands)
             ]
+            hands = [_placed(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
         return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
 
 
@@ -158,7 +159,8 @@ class HandPoseEstimator:
 
 
 def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
-    shape = scale_to_template(track.observation.joints_local)
+    placed = track.observation.joints_3d
+    shape = scale_to_template(track.observation.joints_local) if placed is None else placed
     return HandPose(
         side=track.side,
         side_score=track.side_score,
@@ -169,7 +171,18 @@ def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
         track_id=track.id,
         track_age=track.age,
         state=track.state,
+        mano=track.observation.mano,
     )
+
+
+def _placed(hand: HandPose, track: Track, camera: Camera) -> HandPose:
+    """`hand` where its network placed it, if it did: by the network's idea of the hand's size, not the person's."""
+    joints = track.observation.joints_3d
+    if joints is None:
+        return hand
+    error = np.linalg.norm(camera.project(joints) - hand.joints_2d, axis=-1)
+    error = float(np.nanmean(error)) if np.isfinite(error).any() else np.nan
+    return replace(hand, joints_3d=joints, depth_source=DepthSource.MONO, hand_scale=np.nan, reprojection_error=error)
 
 
 def _position_only(covariance):
@@ -187,4 +200,5 @@ def _without_geometry(hand: HandPose) -> HandPose:
         joint_scores=hand.joint_scores * nan,
         wrist_covariance=hand.wrist_covariance * nan,
         reprojection_error=nan,
+        mano=None,
     )

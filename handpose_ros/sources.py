@@ -16,6 +16,14 @@ _USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
 
 
+def read_image(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an image file. Raises OSError or ValueError with a sentence."""
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    if image is None:
+        raise ValueError(f"cannot read an image from {path}: is it complete?")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
 class ImageSource:
     """Images of one size, in order. Iterating starts at the beginning, for a webcam at now.
 
@@ -89,12 +97,12 @@ class ImageFolder(ImageSource):
         if not self._paths:
             raise FileNotFoundError(f"there are no images in {folder} ({', '.join(IMAGE_SUFFIXES)})")
         self.count = len(self._paths)
-        first = _read_image(self._paths[0])
+        first = read_image(self._paths[0])
         self.size = (first.shape[1], first.shape[0])
 
     def __iter__(self):
         for path in self._paths:
-            image = _read_image(path)
+            image = read_image(path)
             if (image.shape[1], image.shape[0]) != self.size:
                 raise ValueError(
                     f"{path} has {image.shape[1]}x{image.shape[0]} px, the first one {self.size}: make them equal"
@@ -126,13 +134,6 @@ class Webcam(ImageSource):
 def _read(capture: cv2.VideoCapture) -> np.ndarray | None:
     ok, image = capture.read()
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if ok else None
-
-
-def _read_image(path: Path) -> np.ndarray:
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    if image is None:
-        raise ValueError(f"cannot read an image from {path}: is it complete?")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _natural(path: Path) -> list:

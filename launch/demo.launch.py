@@ -8,11 +8,13 @@ import shutil
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import EnvironmentVariable, EqualsSubstitution, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 SHARE = FindPackageShare("handpose_ros")
+TRANSPORT = PathJoinSubstitution([SHARE, "config", "fastdds.xml"])
+UNLESS_CHOSEN = IfCondition(EqualsSubstitution(EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=""), ""))
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -28,8 +30,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             # As in hand_pose.launch.py: it must be set before the camera starts.
             SetEnvironmentVariable(
-                "FASTDDS_BUILTIN_TRANSPORTS",
-                EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value="LARGE_DATA"),
+                "FASTDDS_DEFAULT_PROFILES_FILE",
+                EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=TRANSPORT),
+                condition=UNLESS_CHOSEN,
             ),
             Node(
                 package="handpose_ros",

@@ -6,11 +6,19 @@ ros2 launch handpose_ros hand_pose.launch.py image:=/camera/image_raw camera_inf
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, NotEqualsSubstitution, PathJoinSubstitution
+from launch.substitutions import (
+    EnvironmentVariable,
+    EqualsSubstitution,
+    LaunchConfiguration,
+    NotEqualsSubstitution,
+    PathJoinSubstitution,
+)
 from launch_ros.actions import Node, PushRosNamespace, SetParameter, SetParametersFromFile
 from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("handpose_ros"), "config"])
+TRANSPORT = PathJoinSubstitution([CONFIG, "fastdds.xml"])
+UNLESS_CHOSEN = IfCondition(EqualsSubstitution(EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=""), ""))
 OVERRIDES = {
     "backend": "networks that find the hands",
     "device": "where they run",
@@ -46,8 +54,9 @@ def generate_launch_description() -> LaunchDescription:
             ],
             # Images do not fit Fast DDS's default shared-memory segment: best-effort ones would be lost.
             SetEnvironmentVariable(
-                "FASTDDS_BUILTIN_TRANSPORTS",
-                EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value="LARGE_DATA"),
+                "FASTDDS_DEFAULT_PROFILES_FILE",
+                EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=TRANSPORT),
+                condition=UNLESS_CHOSEN,
             ),
             GroupAction(
                 [

@@ -12,7 +12,9 @@ FLOORS = {
     "vocabulary": "hand camera geometry",
     "algorithms": "cropping searching association lifting tracking filtering recorded_filtering confidence "
     "features taxonomy distance_rule grasp gripper metrics sequence_metrics",
-    "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe finding pipeline",
+    "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe backends.rotations "
+    "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
+    "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands finding pipeline",
     "edges": "share decoding calibration sources drawing recordings bags answers summary processes",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.grasp_messages "
     "ros.recorder_node ros.camera_node ros.hand_pose_node ros.grasp_node",

@@ -89,7 +89,9 @@ def test_the_launch_files_start_every_node():
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
 def test_a_launch_file_makes_room_for_images_unless_the_user_chose_a_transport(path):
     text = path.read_text()
-    assert re.search(r'EnvironmentVariable\("FASTDDS_BUILTIN_TRANSPORTS", default_value="LARGE_DATA"\)', text)
+    assert 'EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=TRANSPORT)' in text
+    assert 'EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=""), ""' in text
+    assert '"fastdds.xml"' in text
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)

@@ -40,13 +40,23 @@ class Backend(Protocol):
         """Where to look in the next image for the hand observed in this one."""
 
 
-def _mediapipe(**options) -> Backend:
+def _mediapipe(checkpoint: str = "", **options) -> Backend:
+    if checkpoint:
+        raise ValueError(
+            f"mediapipe takes no checkpoint, and {checkpoint} was given: wildhands is the backend that does"
+        )
     from handpose_ros.backends.mediapipe import MediaPipe  # torch takes a second to import: only who uses it waits
 
     return MediaPipe(**options)
 
 
-BACKENDS: dict[str, Callable[..., Backend]] = {"mediapipe": _mediapipe}
+def _wildhands(**options) -> Backend:
+    from handpose_ros.backends.wildhands import WildHands
+
+    return WildHands(**options)
+
+
+BACKENDS: dict[str, Callable[..., Backend]] = {"mediapipe": _mediapipe, "wildhands": _wildhands}
 
 
 def make_backend(name: str, **options) -> Backend:

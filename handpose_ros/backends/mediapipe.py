@@ -1,4 +1,4 @@
-"""The default backend: MediaPipe's palm and hand landmark networks, run by torch.
+"""The default backend: MediaPipe's palm and hand landmark networks.
 
 The numbers are those of MediaPipe's own graphs (hand_landmark_tracking, version 0.10.21), with which the
 networks were trained. The handedness output is the probability of a right hand, for a camera that does not
@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from handpose_ros import weights
 from handpose_ros.backends import Detection, palm
 from handpose_ros.camera import Frame
 from handpose_ros.cropping import Crop, Region, aim, place, rotation, upright_angle, whole
 from handpose_ros.hand import Observation
-from handpose_ros.tflite import read_graph
-from handpose_ros.tflite_torch import to_torch
+from handpose_ros.runtimes import open_network
 
 SIZE = 224  # [px] side of the landmark network's input
 SPARE = 2  # detections beyond the hands asked for: the palm network takes faces and elbows for palms
@@ -36,25 +34,25 @@ class MediaPipe:
         device: str = "auto",
         max_hands: int = 2,
         detection_threshold: float = 0.2,
+        runtime: str = "auto",
         num_threads: int = 0,
         weights_path: Path | str | None = None,
     ):
         """Loads the networks, fetching their weights if need be.
 
-        complexity: "full" or "lite". device: "auto", "cpu", "cuda" or "cuda:N". max_hands: most palms per image;
-        `detect` offers a few more, for an observation tells better than the score of a palm whether there is a hand.
-        detection_threshold: least score of a palm. num_threads: of torch, in the whole process; 0 leaves it alone.
-        weights_path: as in `weights.locate`.
+        complexity: "full" or "lite". max_hands: most palms per image; `detect` offers a few more, for an observation
+        tells better than the score of a palm whether there is a hand. detection_threshold: least score of a palm.
+        device, runtime, num_threads: as in `runtimes.open_network`. weights_path: as in `weights.locate`.
         Raises: ValueError naming the wrong option; what `weights.locate` raises.
         """
         if complexity not in ("full", "lite"):
             raise ValueError(f"complexity is {complexity!r}, it must be full or lite")
-        if num_threads:
-            torch.set_num_threads(num_threads)
         self.model = f"mediapipe-{complexity}@{weights.VERSION}"
-        device = torch_device(device)
-        self._palms = Network(weights.locate(f"palm_detection_{complexity}", weights_path), device)
-        self._hands = Network(weights.locate(f"hand_landmark_{complexity}", weights_path), device)
+        options = {"device": device, "runtime": runtime, "num_threads": num_threads}
+        self._palms = open_network(weights.locate(f"palm_detection_{complexity}", weights_path), **options)
+        hands = weights.locate(f"hand_landmark_{complexity}", weights_path)
+        self._hands = open_network(hands, batch=max_hands, **options)
+        self.runtime = self._hands.description
         self._max_hands = max_hands
         self._detection_threshold = detection_threshold
 
@@ -104,36 +102,3 @@ def tracked_region(joints: np.ndarray) -> Region:
     width, height = high - low
     center = rotation(angle) @ ((low + high) / 2 + [0, -0.1 * height])
     return Region(center, 2.0 * max(width, height), angle)
-
-
-class Network:
-    """A .tflite file that torch runs on a batch."""
-
-    def __init__(self, path: Path, device: torch.device):
-        self._device = device
-        self._module = to_torch(read_graph(path)).to(device, memory_format=torch.channels_last)
-
-    @torch.inference_mode()
-    def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(N, size, size, 3) uint8 RGB -> the file's outputs, float32, N in front. One transfer each way."""
-        images = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() / 255
-        outputs = self._module(images)
-        together = torch.cat([output.flatten(1) for output in outputs], dim=1).cpu().numpy()
-        ends = np.cumsum([output[0].numel() for output in outputs])
-        parts = np.split(together, ends[:-1], axis=1)
-        return tuple(part.reshape(output.shape) for part, output in zip(parts, outputs, strict=True))
-
-
-def torch_device(name: str) -> torch.device:
-    """The device called "auto", "cpu", "cuda" or "cuda:N".
-
-    Raises: ValueError if it is called otherwise or is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = name.partition(":")
-    if name != "cpu" and (kind != "cuda" or (index and not index.isdigit())):
-        raise ValueError(f"device is {name!r}, it must be auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"there is no device {name}: torch sees {torch.cuda.device_count()} CUDA devices")
-    return torch.device(name)

@@ -33,6 +33,7 @@ class CameraParams:
     rate: float = parameter(0.0, "[Hz] images per second; 0: the source's own", minimum=0.0, maximum=1000.0)
     loop: bool = parameter(True, "start again at the end; otherwise the node ends there")
     paced: bool = parameter(False, "publish the next image only when the hands of the last one arrived on `hands`")
+    listeners: int = parameter(1, "subscribers of the images for which a paced camera waits", minimum=1, maximum=100)
 
 
 class CameraNode(Node):
@@ -83,13 +84,10 @@ class CameraNode(Node):
             self._publish_next()
 
     def _partners_listen(self) -> bool:
-        counts = (
-            self._image.get_subscription_count(),
-            self._info.get_subscription_count(),
-            self._hands.get_publisher_count(),
-        )
+        listeners = min(self._image.get_subscription_count(), self._info.get_subscription_count())
+        complete = listeners >= self._params.listeners and self._hands.get_publisher_count()
         now = time.monotonic()
-        if not all(counts):
+        if not complete:
             self._connected = None
         elif self._connected is None:
             self._connected = now

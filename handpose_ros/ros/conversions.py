@@ -6,6 +6,7 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from handpose_ros import features
 from handpose_ros.calibration import ros_distortion
 from handpose_ros.camera import Camera
 from handpose_ros.filtering import filter_lag
@@ -13,12 +14,6 @@ from handpose_ros.geometry import wrist_rotation
 from handpose_ros.hand import KEYPOINTS, PARENTS, WRIST, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.msg import HandPose as HandPoseMsg
-
-_THUMB_ANGLES = ("cmc_abduction", "cmc_flexion", "mcp_flexion", "ip_flexion")
-_FINGER_ANGLES = ("mcp_abduction", "mcp_flexion", "pip_flexion", "dip_flexion")
-ANGLE_NAMES = tuple(f"thumb_{angle}" for angle in _THUMB_ANGLES) + tuple(
-    f"{finger}_{angle}" for finger in ("index", "middle", "ring", "little") for angle in _FINGER_ANGLES
-)
 
 
 def hands_to_msg(
@@ -52,7 +47,7 @@ def hand_model_msg(model: str, license: str, filter: str = "none") -> HandModel:
         license=license,
         joint_names=list(KEYPOINTS),
         parents=list(PARENTS),
-        angle_names=list(ANGLE_NAMES),
+        angle_names=list(features.ANGLE_NAMES),
         wrist_axes=HandModel.AXES_OPERATOR,
         filter=HandModel.FILTER_ONE_EURO if smoothed else HandModel.FILTER_NONE,
         filter_lag=filter_lag() if smoothed else 0.0,
@@ -104,7 +99,7 @@ def points(joints: np.ndarray) -> list[Point]:
 
 
 def _hand_to_msg(hand: HandPose) -> HandPoseMsg:
-    velocity = hand.wrist_velocity
+    joints, velocity = hand.joints_3d, hand.wrist_velocity
     pose = Pose(position=Point(**_xyz(hand.joints_3d[WRIST])), orientation=_wrist_quaternion(hand))
     return HandPoseMsg(
         handedness=int(hand.side),
@@ -118,16 +113,23 @@ def _hand_to_msg(hand: HandPose) -> HandPoseMsg:
         joint_scores=_float32(hand.joint_scores),
         depth_source=int(hand.depth_source),
         hand_scale=hand.hand_scale,
-        joints=points(hand.joints_3d),
+        joints=points(joints),
         wrist=PoseWithCovariance(pose=pose, covariance=hand.wrist_covariance.ravel()),
         wrist_velocity=Twist(linear=Vector3(**_xyz(velocity[:3])), angular=Vector3(**_xyz(velocity[3:]))),
         reprojection_error=hand.reprojection_error,
-        joint_angles=np.full(20, np.nan, np.float32),
-        pinch_distance=np.nan,
-        pinch_strength=np.nan,
-        grab_strength=np.nan,
-        openness=np.nan,
+        joint_angles=_float32(_joint_angles(hand)),
+        pinch_distance=float(features.pinch_distance(joints)),
+        pinch_strength=float(features.pinch_strength(joints)),
+        grab_strength=float(features.grab_strength(joints)),
+        openness=float(features.openness(joints)),
+        mano_pose=_float32(hand.mano.pose) if hand.mano else [],
+        mano_betas=_float32(hand.mano.betas) if hand.mano else [],
     )
+
+
+def _joint_angles(hand: HandPose) -> np.ndarray:
+    """(20,) [rad]; NaN where the side is not known, because its sign depends on it."""
+    return features.joint_angles(hand.joints_3d, hand.side is Side.RIGHT) if hand.side else np.full(20, np.nan)
 
 
 def _wrist_quaternion(hand: HandPose) -> Quaternion:

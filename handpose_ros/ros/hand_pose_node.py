@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -50,7 +50,8 @@ class HandPoseParams:
     backend: str = parameter("mediapipe", "network that sees the hands", choices=tuple(BACKENDS))
     device: str = parameter("auto", "where it runs: auto, cpu, cuda or cuda:N")
     complexity: str = parameter("full", "size of the network", choices=("full", "lite"))
-    weights: str = parameter("", "directory or wheel with the weights; empty: the cache, or fetched once")
+    weights: str = parameter("", "directory or wheel with MediaPipe's weights; empty: the cache, or fetched once")
+    checkpoint: str = parameter("", "wildhands.ckpt, which the backend wildhands needs")
     max_hands: int = parameter(2, "hands that are followed at once", minimum=1, maximum=8)
     min_score: float = parameter(0.5, "score above which something is a hand", minimum=0.0, maximum=1.0)
     coast_time: float = parameter(0.25, "[s] for which an unseen hand is predicted", minimum=0.0, maximum=5.0)
@@ -76,6 +77,7 @@ def build_pipeline(params: HandPoseParams) -> HandPosePipeline:
         device=params.device,
         complexity=params.complexity,
         weights_path=params.weights or None,
+        checkpoint=params.checkpoint,
         max_hands=params.max_hands,
     )
     return HandPosePipeline(
@@ -144,10 +146,13 @@ class HandPoseNode(Node):
         except BadMessage as error:
             self._health.problem(error.kind, f"{self._image_topic}: {error}")
             return
-        camera = self._camera(msg.header.frame_id, (image.shape[1], image.shape[0]))
+        size = (image.shape[1], image.shape[0])
+        calibrated = self._calibrated_camera(msg.header.frame_id, size)
+        camera = calibrated or (Camera.from_fov(size, np.deg2rad(self._params.fov)) if self._params.fov else None)
         start = time.perf_counter()
         hands = self._pipeline(Frame(image, camera, stamp_seconds(msg.header.stamp), msg.header.frame_id))
-        self._publish(hands, msg.header, image, time.perf_counter() - start)
+        inference_time = time.perf_counter() - start
+        self._publish(replace(hands, calibrated=calibrated is not None), msg.header, image, inference_time)
 
     def _publish(self, hands: HandPoses, header: Header, image: np.ndarray, inference_time: float):
         latency = self._age(header)
@@ -171,12 +176,6 @@ class HandPoseNode(Node):
             self._debug.publish(image_to_msg(draw_hands(image, hands), header))
         self._calibrated = hands.calibrated
         self._health.processed(latency)
-
-    def _camera(self, frame_id: str, size: tuple[int, int]) -> Camera | None:
-        camera = self._calibrated_camera(frame_id, size)
-        if camera is None and self._params.fov:
-            return Camera.from_fov(size, np.deg2rad(self._params.fov))
-        return camera
 
     def _calibrated_camera(self, frame_id: str, size: tuple[int, int]) -> Camera | None:
         remedy = (

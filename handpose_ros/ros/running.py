@@ -28,6 +28,10 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
         return 0
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
+    except RuntimeError:
+        if rclpy.ok():
+            raise
+        return 0  # the signal shut rclpy down while the executor prepared to wait, which it reports as an RCLError
     except (NodeError, ValueError, OSError) as error:
         if node is not None and not isinstance(error, NodeError):
             raise

@@ -30,21 +30,21 @@ class BrightHand:
 
     name, model, license = "bright", "bright@1", "Apache-2.0"
 
-    def detect(self, image):
-        if image[..., 0].mean() > 127 > image[..., 1].mean():
+    def detect(self, frame, squares=None):
+        if frame.image[..., 0].mean() > 127 > frame.image[..., 1].mean():
             raise RuntimeError("a bug in the backend")
-        return [Detection(self._region(image), 0.9)] if image.mean() > 127 else []
+        return [Detection(self._crop(frame), 0.9)] if frame.image.mean() > 127 else []
 
-    def observe(self, image, regions):
-        center, f = np.array([image.shape[1] / 2, image.shape[0] / 2]), 1000.0
-        score = 0.9 if image.mean() > 127 else 0.1
-        return [Observation(center + f * open_hand()[:, :2], open_hand(), score, 0.95) for _ in regions]
+    def observe(self, frame, crops):
+        keypoints = self._crop(frame).center + 1000.0 * open_hand()[:, :2]  # 1 px per mm
+        score = 0.9 if frame.image.mean() > 127 else 0.1
+        return [Observation(keypoints, open_hand(), score, right_score=0.95) for _ in crops]
 
-    def track(self, observation):
-        return Region(observation.joints_2d.mean(axis=0), 200.0)
+    def track(self, frame, observation):
+        return self._crop(frame)
 
-    def _region(self, image):
-        return Region(np.array([image.shape[1] / 2, image.shape[0] / 2]), 200.0)
+    def _crop(self, frame):
+        return Region(np.array(frame.size) / 2, 200.0)
 
 
 def make_pipeline(params: HandPoseParams) -> HandPosePipeline:

@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 os.environ.update(
     ROS_DOMAIN_ID=str(1 + os.getpid() % 100),
     ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-    FASTDDS_BUILTIN_TRANSPORTS="LARGE_DATA",
     FASTDDS_DEFAULT_PROFILES_FILE=str(ROOT / "config" / "fastdds.xml"),
     PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
 )

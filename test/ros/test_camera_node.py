@@ -46,10 +46,14 @@ def test_image_and_camera_info_come_in_pairs_of_one_stamp_and_frame(camera, peer
     (folder / "eye.yaml").write_text(camera_to_yaml(CAMERA, "eye"))
     images, infos = peer.collect(Image, "/pairs/camera/image"), peer.collect(CameraInfo, "/pairs/camera/camera_info")
     camera("/pairs", source=folder, calibration=folder / "eye.yaml", frame_id="eye", rate=20)
-    peer.until(lambda: len(images) >= 6)
-    known = {stamp_seconds(info.header.stamp): info for info in infos}
-    info = known[stamp_seconds(images[-1].header.stamp)]
-    assert images[-1].header.frame_id == info.header.frame_id == "eye"
+
+    def pair():
+        known = {stamp_seconds(info.header.stamp): info for info in infos}
+        stamps = [stamp_seconds(msg.header.stamp) for msg in images]
+        return next(((images[i], known[stamp]) for i, stamp in enumerate(stamps) if stamp in known), None)
+
+    image, info = peer.until(pair)
+    assert image.header == info.header and image.header.frame_id == "eye"
     seen = camera_from_info(info, (64, 48))
     assert np.array_equal(seen.K, CAMERA.K) and np.array_equal(seen.D, CAMERA.D)
 

@@ -12,7 +12,8 @@ from std_msgs.msg import Header
 from handpose_ros.calibration import camera_from_info
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import decode_image, hands_from_msg
-from handpose_ros.hand import DepthSource, HandPoses, Side, TrackingState
+from handpose_ros.features import ANGLE_NAMES
+from handpose_ros.hand import DepthSource, HandPoses, ManoHand, Side, TrackingState
 from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
 
@@ -42,8 +43,18 @@ def test_a_hand_comes_back_from_its_message_as_it_was(right_hand):
         True,
     )
     for field in fields(right_hand):
+        if field.name == "mano":
+            continue  # its vertices do not travel
         before, after = getattr(right_hand, field.name), getattr(received.hands[0], field.name)
         assert_allclose(after, before, rtol=1e-6, err_msg=field.name)
+
+
+def test_mano_parameters_travel_and_are_empty_where_there_are_none(right_hand):
+    mano = ManoHand(np.arange(48.0), np.arange(10.0), np.zeros((778, 3)), np.zeros((1538, 3), int))
+    with_mano, without = over_the_wire(hands_to_msg(poses(replace(right_hand, mano=mano), right_hand), HEADER)).hands
+    assert_allclose(with_mano.mano_pose, np.arange(48))
+    assert_allclose(with_mano.mano_betas, np.arange(10))
+    assert len(without.mano_pose) == len(without.mano_betas) == 0
 
 
 def test_the_array_carries_the_images_header_and_how_it_was_made(right_hand):
@@ -81,6 +92,20 @@ def test_the_wrist_looks_out_of_the_palm_and_along_the_fingers_on_both_hands(rig
 def test_a_right_hand_called_left_looks_out_of_its_back(right_hand):
     swapped = hands_to_msg(poses(replace(right_hand, side=Side.LEFT)), HEADER).hands[0]
     assert_allclose(wrist_axes(swapped.wrist.pose.orientation)[:, 0], [0, 0, 1], atol=1e-9)
+
+
+def test_the_articulation_is_that_of_the_features_on_the_hands_own_side(right_hand):
+    bent = right_hand.joints_3d.copy()
+    bent[HandPose.INDEX_TIP, 2] -= 0.02  # towards the camera, which the palm faces
+    index_dip = ANGLE_NAMES.index("index_dip_flexion")
+    left = replace(right_hand, side=Side.LEFT, joints_3d=bent * [-1, 1, 1])
+    for msg in hands_to_msg(poses(replace(right_hand, joints_3d=bent), left), HEADER).hands:
+        assert msg.joint_angles[index_dip] == pytest.approx(np.arctan2(0.02, 0.025), abs=1e-3)
+        thumb, index = msg.joints[HandPose.THUMB_TIP], msg.joints[HandPose.INDEX_TIP]
+        assert msg.pinch_distance == pytest.approx(np.hypot(thumb.y - index.y, np.hypot(thumb.x - index.x, 0.02)))
+        assert msg.openness > 0.9 and msg.grab_strength < 0.1 and msg.pinch_strength < 0.5
+    unknown = hands_to_msg(poses(replace(right_hand, side=Side.UNKNOWN)), HEADER).hands[0]
+    assert np.isnan(unknown.joint_angles).all() and unknown.openness > 0.9
 
 
 def test_what_is_not_known_is_nan(right_hand):

@@ -1,11 +1,13 @@
 import itertools
 import signal
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -16,9 +18,11 @@ from visualization_msgs.msg import Marker, MarkerArray
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import decode_image, hands_from_msg
 from handpose_ros.hand import WRIST, DepthSource, Side
-from handpose_ros.msg import HandModel, HandPoseArray
+from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
+from handpose_ros.ros.hand_pose_node import HandPoseParams
 
+ROOT = Path(__file__).parents[2]
 BRIGHT = str(Path(__file__).with_name("bright_hand_pose_node.py"))
 CAMERA = Camera([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]], (640, 480))
 DARK, WHITE, RED = (np.full((480, 640, 3), colour, np.uint8) for colour in (0, 255, [255, 0, 0]))
@@ -238,14 +242,16 @@ def test_compressed_images_are_taken_and_a_truncated_jpeg_is_counted(start, peer
     assert (array.image_width, array.image_height) == (640, 480)
 
 
-def test_a_field_of_view_makes_an_uncalibrated_camera_metric_and_says_so(start, peer):
+def test_a_field_of_view_gives_an_uncalibrated_camera_distances_that_are_marked_as_guessed(start, peer):
     node = start(BRIGHT, "--ros-args", "-r", "__ns:=/guessed", "-p", "fov:=60")
     wire = Wire(peer, "/guessed")
     for _ in range(10):
         array = wire.answer(image_to_msg(WHITE, wire.header("eye")))
         if array.hands:
             break
-    assert array.calibrated and array.hands[0].joints[WRIST].z > 0.1
+    assert not array.calibrated
+    assert array.hands[0].depth_source == HandPose.DEPTH_MONO
+    assert array.hands[0].joints[WRIST].z > 0.1
     assert node.log.count("guessed from fov = 60.0 deg") == 1
 
 
@@ -265,3 +271,9 @@ def test_a_wrong_parameter_stops_the_start_by_its_name(start, override, words):
     node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-p", override)
     assert node.wait() == 1
     assert words in node.log and "Traceback" not in node.log
+
+
+def test_the_yaml_file_holds_the_nodes_parameters_with_their_defaults():
+    configured = yaml.safe_load((ROOT / "config" / "hand_pose.yaml").read_text())["/**"]["ros__parameters"]
+    defaults = {rule.name: rule.default for rule in fields(HandPoseParams)}
+    assert configured and configured.items() <= defaults.items()

@@ -1,0 +1,47 @@
+"""Images as a camera without distortion would have taken them, from the same place and with the same K."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from handpose_ros.camera import Camera, Frame
+
+
+class Undistortion:
+    """Removes lens distortion. Remembers the pixel map of the last camera, which takes longer than its use."""
+
+    def __init__(self):
+        self._camera: Camera | None = None
+        self._maps: tuple[np.ndarray, np.ndarray] | None = None
+
+    def __call__(self, frame: Frame) -> Frame:
+        """`frame`, of a calibrated camera, without distortion; what lies outside of the image is black."""
+        if not is_distorted(frame.camera):
+            return frame
+        if self._camera is None or not _same(self._camera, frame.camera):
+            self._camera, self._maps = frame.camera, _maps(frame.camera)
+        image = cv2.remap(frame.image, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        return replace(frame, image=image, camera=pinhole(frame.camera))
+
+
+def is_distorted(camera: Camera) -> bool:
+    """Whether straight lines are bent in images of `camera`."""
+    return camera.model == "equidistant" or bool(camera.D.any())
+
+
+def pinhole(camera: Camera) -> Camera:
+    """`camera` without its distortion."""
+    return Camera(camera.K, camera.size)
+
+
+def _maps(camera):
+    width, height = camera.size
+    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
+    source = camera.project(pinhole(camera).unproject(pixels)).astype(np.float32)
+    source[~np.isfinite(source)] = -1e6  # far outside: black
+    return cv2.convertMaps(source[..., 0], source[..., 1], cv2.CV_16SC2)
+
+
+def _same(a, b):
+    return a.size == b.size and a.model == b.model and np.array_equal(a.K, b.K) and np.array_equal(a.D, b.D)

@@ -1,0 +1,133 @@
+"""The WildHands backend: the default backend finds the hands, WildHands places them in the camera's frame.
+
+For owners of the official checkpoint of `3D hand pose estimation in everyday egocentric images` (ECCV 2024). WildHands
+tells neither whether nor which hand it sees, so scores, sides, keypoints in the image and regions come from MediaPipe.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from handpose_ros.backends import Detection
+from handpose_ros.backends.mano import LICENSE as MANO_LICENSE
+from handpose_ros.backends.mano import difference, read_mano
+from handpose_ros.backends.mediapipe import MediaPipe, torch_device
+from handpose_ros.backends.undistortion import Undistortion, is_distorted, pinhole
+from handpose_ros.backends.wildhands_checkpoint import read_network
+from handpose_ros.backends.wildhands_crops import HandCrop, SmallFrame, hand_crop, normalised, small_frame
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.cropping import Crop, Region
+from handpose_ros.hand import WRIST, ManoHand, Observation
+
+ASSUMED_FOV = 2 * np.arctan(1920 / 2 / 1000)  # [rad] of an image without a camera: EPIC-Kitchens', 88 degrees
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
+_MANO_TOLERANCE = 1e-6  # files and checkpoint are one model if no number differs by more
+
+
+class WildHands:
+    """See `handpose_ros.backends.Backend`."""
+
+    name = "wildhands"
+
+    def __init__(
+        self,
+        checkpoint: Path | str = "",
+        mano: Path | str = "",
+        precision: str = "auto",
+        device: str = "auto",
+        **finder_options,
+    ):
+        """Loads the user's checkpoint, and MediaPipe with `finder_options`.
+
+        checkpoint: the official wildhands.ckpt. mano: directory of MANO_LEFT.pkl and MANO_RIGHT.pkl, only to compare
+        them with the body models in the checkpoint, which are the ones that run. precision: of the encoders, "float32",
+        "float16" or "auto": float16 on CUDA. device: "auto", "cpu", "cuda" or "cuda:N".
+        Raises: ValueError naming the wrong option or file; FileNotFoundError; what MediaPipe raises.
+        """
+        if not checkpoint:
+            raise ValueError("the wildhands backend needs checkpoint, the path of wildhands.ckpt: see docs/backends.md")
+        if precision not in ("auto", *PRECISIONS):
+            raise ValueError(f"precision is {precision!r}, it must be auto, {' or '.join(PRECISIONS)}")
+        self._device = torch_device(device)
+        if precision == "auto":
+            precision = "float16" if self._device.type == "cuda" else "float32"
+        self._finder = MediaPipe(device=device, **finder_options)
+        network = read_network(checkpoint)
+        if mano:
+            _compare(network, Path(mano).expanduser())
+        self._faces = {right: network.mano(right).faces_tensor.numpy() for right in (False, True)}
+        self._network = network.prepare(self._device, PRECISIONS[precision])
+        self._undistort = Undistortion()
+        self.model = f"wildhands-eccv2024+{self._finder.model}"
+        self.license = f"WildHands: CC-BY-NC-4.0; MANO: {MANO_LICENSE}; MediaPipe: {self._finder.license}"
+
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
+        return self._finder.detect(frame, squares)
+
+    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
+        found = self._finder.observe(frame, crops)
+        if not found:
+            return []
+        small, shown = self.shown(frame, [hand.joints_2d for hand in found])
+        present = [index for index, crop in enumerate(shown) if crop is not None]
+        # A hand that WildHands cannot be shown, at the very edge of a fisheye's image, is none that it sees.
+        observations = [replace(hand, score=0.0) for hand in found]
+        placed = self._place(small, [shown[i] for i in present], [found[i].right_score > 0.5 for i in present])
+        for index, (joints, body) in zip(present, placed, strict=True):
+            observations[index] = replace(found[index], joints_3d=joints, mano=body)
+        return observations
+
+    def track(self, frame: Frame, observation: Observation) -> Crop:
+        return self._finder.track(frame, observation)
+
+    def shown(self, frame: Frame, hands: Sequence[np.ndarray]) -> tuple[SmallFrame, list[HandCrop | None]]:
+        """What the network is given of `frame` and of the hands with these joints (N, 2) [px], without distortion."""
+        if frame.camera is None:
+            frame = replace(frame, camera=Camera.from_fov(frame.size, ASSUMED_FOV))
+        straight = self._undistort(frame)
+        small = small_frame(straight.image, straight.camera.K)
+        return small, [hand_crop(small, keypoint_box(joints, frame.camera)) for joints in hands]
+
+    @torch.inference_mode()
+    def _place(self, small: SmallFrame, crops: list[HandCrop], right: list[bool]) -> list[tuple[np.ndarray, ManoHand]]:
+        """Joints (21, 3) [m] in the optical frame and the body model of each hand. One transfer each way."""
+        if not crops:
+            return []
+        images = normalised(np.stack([small.image, *(crop.image for crop in crops)]))
+        numbers = np.concatenate([small.K.ravel(), *(crop.angles for crop in crops)])
+        images, numbers = (torch.from_numpy(array).to(self._device) for array in (images, numbers))
+        K, angles = numbers[:9].unflatten(0, (3, 3)), numbers[9:].unflatten(0, (-1, 10))
+        hands = self._network(images[:1], images[1:], angles, K, right)
+        parts = hands.joints, hands.translation, hands.vertices, hands.pose, hands.betas
+        together = torch.cat([part.flatten(1) for part in parts], dim=1).cpu().numpy().astype(float)
+        ends = np.cumsum([part[0].numel() for part in parts])
+        placed = []
+        for row, is_right in zip(together, right, strict=True):
+            joints, translation, vertices, pose, betas = np.split(row, ends[:-1])
+            joints, vertices = joints.reshape(21, 3), vertices.reshape(-1, 3)
+            body = ManoHand(pose, betas, vertices - joints[WRIST], self._faces[is_right])
+            placed.append((joints + translation, body))
+        return placed
+
+
+def keypoint_box(joints: np.ndarray, camera: Camera) -> np.ndarray:
+    """(4,) x0 y0 x1 y1 [px] around `joints` (N, 2) [px] of an image of `camera`, in that image without distortion."""
+    if is_distorted(camera):
+        joints = pinhole(camera).project(camera.unproject(joints))
+    joints = joints[np.isfinite(joints).all(axis=-1)]
+    return np.concatenate([joints.min(axis=0), joints.max(axis=0)]) if len(joints) else np.zeros(4)
+
+
+def _compare(network, directory):
+    for right, name in ((False, "MANO_LEFT.pkl"), (True, "MANO_RIGHT.pkl")):
+        largest = difference(read_mano(directory / name), network.mano(right))
+        if largest > _MANO_TOLERANCE:
+            warnings.warn(
+                f"{directory / name} is not the body model in the checkpoint (they differ by up to {largest:.2g}); "
+                "the checkpoint's is used, as the network was trained with it",
+                stacklevel=3,
+            )

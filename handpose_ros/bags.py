@@ -1,0 +1,124 @@
+"""ROS 2 bags without ROS: one mcap file, written and read with the package's own messages.
+
+Messages are written as the CDR bytes that went over the wire, or built with `typestore()`. A written
+file opens in Foxglove and plays with `ros2 bag play`: it holds the definition and the hash of every type.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from handpose_ros.share import share_path
+
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+_JPEG_QUALITY = 90
+_FOREVER = QosTime(2147483647, 4294967295)
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One message of a bag."""
+
+    topic: str
+    type: str  # "sensor_msgs/msg/CompressedImage"
+    stamp: int  # [ns] when it was logged: for what this package writes, the stamp of the image it belongs to
+    message: object  # with the attributes of the ROS message
+
+
+@cache
+def typestore():
+    """The message types of ROS 2 Kilted and of this package."""
+    store = get_typestore(Stores.ROS2_KILTED)
+    for path in sorted(share_path("msg").glob("*.msg")):
+        store.register(get_types_from_msg(path.read_text(), f"handpose_ros/msg/{path.stem}"))
+    return store
+
+
+class BagWriter:
+    """Writes one mcap file. It appears under its name when it is closed, complete and playable; if it has a message."""
+
+    def __init__(self, path: Path | str):
+        """Replaces a file that is there. Raises OSError where it cannot be written."""
+        self._path = Path(path)
+        self._directory = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}."))
+        self._writer = Writer(self._directory / "bag", version=9, storage_plugin=StoragePlugin.MCAP)
+        self._writer.open()
+        self._connections = {}
+
+    def write(self, topic: str, message_type: str, stamp: int, cdr: bytes, *, latched: bool = False):
+        """Adds a serialised message, logged at `stamp` [ns]; a `latched` topic reaches late subscribers on replay."""
+        if topic not in self._connections:
+            qos = [_qos(QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE)]
+            connection = self._writer.add_connection(
+                topic, message_type, typestore=typestore(), offered_qos_profiles=qos
+            )
+            self._connections[topic] = connection
+        self._writer.write(self._connections[topic], stamp, cdr)
+
+    def write_image(self, topic: str, image: np.ndarray, stamp: int, frame_id: str):
+        """Adds `image` (H, W, 3) uint8 RGB as a sensor_msgs/CompressedImage (JPEG), stamped `stamp` [ns]."""
+        types = typestore().types
+        time = types["builtin_interfaces/msg/Time"](*divmod(stamp, 10**9))
+        header = types["std_msgs/msg/Header"](time, frame_id)
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        message = types[COMPRESSED_IMAGE](header, "jpeg", jpeg)
+        self.write(topic, COMPRESSED_IMAGE, stamp, typestore().serialize_cdr(message, COMPRESSED_IMAGE))
+
+    def close(self):
+        """Completes the file and gives it its name. Does nothing the second time."""
+        if not self._directory.exists():
+            return
+        try:
+            self._writer.close()
+            if self._connections:
+                os.replace(next((self._directory / "bag").glob("*.mcap")), self._path)
+        finally:
+            shutil.rmtree(self._directory)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def read_messages(path: Path | str, *topics: str) -> Iterator[BagMessage]:
+    """The messages of a bag (an .mcap or .db3 file, or a rosbag2 directory) in the order of their stamps.
+
+    Of the given `topics` only, if there are any. Raises ValueError if it is not a bag.
+    """
+    try:
+        with Reader(Path(path)) as reader:
+            connections = [c for c in reader.connections if not topics or c.topic in topics]
+            if not connections:
+                return
+            for connection, stamp, data in reader.messages(connections):
+                message = typestore().deserialize_cdr(data, connection.msgtype)
+                yield BagMessage(connection.topic, connection.msgtype, stamp, message)
+    except ReaderError as error:
+        raise ValueError(f"{path} is not a bag that can be read: {error}") from error
+
+
+def _qos(durability):
+    return Qos(
+        QosHistory.KEEP_LAST,
+        10,
+        QosReliability.RELIABLE,
+        durability,
+        _FOREVER,
+        _FOREVER,
+        QosLiveliness.AUTOMATIC,
+        _FOREVER,
+        avoid_ros_namespace_conventions=False,
+    )

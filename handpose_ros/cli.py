@@ -1,0 +1,202 @@
+"""The `handpose` command: reads arguments, calls, prints. What takes long to import is imported when it is used."""
+
+import argparse
+import math
+import signal
+import sys
+from pathlib import Path
+
+_DEMO_OUT = Path("demo_output")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit code: 0 done, 1 failed with one line that says what to do, 2 wrong usage, 130 interrupted."""
+    args = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end as a Ctrl-C does: children ended, files whole
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        print(f"handpose {args.command}: {_sentence(error)}", file=sys.stderr)
+        return 1
+
+
+def _sentence(error):
+    """What happened, without the errno that Python puts before it."""
+    named = isinstance(error, OSError) and error.filename is not None
+    return f"{error.filename}: {error.strerror}" if named else str(error)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="handpose", description="Metric 3D hands from a calibrated camera.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="camera, hand_pose and grasp over DDS, recorded and measured")
+    demo.add_argument(
+        "--source", default="demo", help="video file, folder of images or webcam (0); default: the demo clip"
+    )
+    demo.add_argument("--out", type=Path, default=_DEMO_OUT, metavar="DIR", help=f"default: {_DEMO_OUT}")
+    demo.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames; default: at the source's end")
+    demo.add_argument("--viewer", action="store_true", help="open RViz, where rviz2 is installed")
+    demo.set_defaults(run=_demo)
+
+    image = commands.add_parser("image", help="hands in single images: an overlay PNG and a JSON for each")
+    image.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    image.set_defaults(run=_image)
+
+    video = commands.add_parser("video", help="hands in a video: overlay.mp4, joints.npz, summary.json; no ROS")
+    video.add_argument("source", metavar="FILE", help="a video or a folder of images")
+    video.set_defaults(run=_video)
+
+    for command in (image, video):
+        command.add_argument(
+            "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
+        )
+    for command in (demo, image, video):
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
+        command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
+        command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
+        calibration = command.add_mutually_exclusive_group()
+        calibration.add_argument(
+            "--calibration", type=Path, metavar="YAML", help="of the camera, as camera_calibration writes it"
+        )
+        calibration.add_argument(
+            "--fov", type=_fov, metavar="DEG", help="horizontal field of view, where there is no calibration"
+        )
+
+    weights = commands.add_parser("weights", help="the networks' files: which are where")
+    weights.add_argument("--fetch", action="store_true", help="fetch those that are missing")
+    weights.add_argument("--path", type=Path, metavar="DIR", help="a directory or a wheel with them")
+    weights.set_defaults(run=_weights)
+    return parser
+
+
+def _demo(args):
+    from handpose_ros.demo import Demo, run_demo
+
+    demo = Demo(
+        source=args.source,
+        out=args.out,
+        frames=args.frames,
+        device=args.device,
+        calibration=args.calibration,
+        fov=args.fov or 0.0,
+        viewer=args.viewer,
+        backend=args.backend,
+        checkpoint=args.checkpoint,
+    )
+    summary = run_demo(demo)
+    print(
+        f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}, both in {summary.frames_with_both_hands}; "
+        f"{summary.lost_frames} lost, {summary.stale_frames} stale; "
+        f"latency {summary.latency_p50_ms:.0f} ms (p95 {summary.latency_p95_ms:.0f} ms)"
+    )
+    if summary.error is not None:
+        print(
+            f"joints off the truth by {summary.error.absolute_median_mm:.0f} mm (median), "
+            f"{summary.error.root_relative_mm:.0f} mm from the wrist, {summary.error.pa_mm:.0f} mm in shape"
+        )
+    print(f"{args.out}: overlay.mp4, hands.mcap, summary.json, contact_sheet.png")
+    return 130 if summary.interrupted else 0
+
+
+def _image(args):
+    from handpose_ros.drawing import draw_hands
+    from handpose_ros.pipeline import HandPoseEstimator
+    from handpose_ros.recordings import hands_as_json, make_directory, write_image, write_json
+    from handpose_ros.sources import read_image
+
+    out = make_directory(args.out)
+    estimator, failed = None, 0
+    for path in args.files:
+        try:
+            image = read_image(path)
+            camera = _camera(args, (image.shape[1], image.shape[0]))
+        except (OSError, ValueError) as error:  # one bad file does not keep the others from being done
+            print(f"handpose image: {_sentence(error)}", file=sys.stderr)
+            failed += 1
+            continue
+        estimator = estimator or HandPoseEstimator(args.backend, device=args.device, checkpoint=args.checkpoint)
+        hands = estimator.estimate(image, camera)
+        write_image(out / f"{path.stem}_hands.png", draw_hands(image, hands))
+        write_json(out / f"{path.stem}_hands.json", hands_as_json(hands))
+        sides = ", ".join(hand.side.name.lower() for hand in hands) or "no hands"
+        print(f"{path}: {sides} -> {out / path.stem}_hands.png, .json")
+    return 1 if failed else 0
+
+
+def _video(args):
+    from dataclasses import asdict
+
+    from tqdm import tqdm
+
+    from handpose_ros.backends import make_backend
+    from handpose_ros.camera import Frame
+    from handpose_ros.drawing import draw_hands
+    from handpose_ros.pipeline import HandPosePipeline
+    from handpose_ros.recordings import VideoWriter, make_directory, write_joints, write_json
+    from handpose_ros.sources import open_source
+    from handpose_ros.summary import summarise
+
+    with open_source(args.source) as source:
+        out = make_directory(args.out)
+        camera = _camera(args, source.size) or source.camera
+        pipeline = HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint))
+        results = []
+        with VideoWriter(out / "overlay.mp4", source.fps) as video:
+            for image in tqdm(source, total=source.count, unit="frame", disable=None):
+                results.append(pipeline(Frame(image, camera, stamp=len(results) / source.fps)))
+                video.write(draw_hands(image, results[-1]))
+    write_joints(out / "joints.npz", results)
+    summary = summarise(results)
+    write_json(out / "summary.json", {"source": args.source, "model": pipeline.backend.model, **asdict(summary)})
+    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
+    print(f"{out}: overlay.mp4, joints.npz, summary.json")
+    return 0
+
+
+def _weights(args):
+    from handpose_ros import weights
+
+    if args.fetch:
+        for name in weights.DIGESTS:
+            weights.locate(name, args.path)
+    files = weights.inventory(args.path)
+    for file in files:
+        state = "ok" if file.ok else "missing" if file.path is None else "WRONG FILE"
+        print(f"{file.name:<22}{state:<12}{file.origin:<22}{file.path or ''}")
+    wrong = [file.name for file in files if not file.ok]
+    if wrong:
+        print(f"handpose weights: {', '.join(wrong)}: run `handpose weights --fetch`", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _camera(args, size):
+    """The Camera of an image of `size` that the arguments speak of, or None."""
+    from handpose_ros.calibration import camera_from_yaml, fit_camera
+    from handpose_ros.camera import Camera
+
+    if args.calibration is not None:
+        return fit_camera(camera_from_yaml(args.calibration.read_text()), size)
+    return None if args.fov is None else Camera.from_fov(size, math.radians(args.fov))
+
+
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _fov(text):
+    value = float(text)
+    if not 0 < value < 180:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 180 degrees")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Results on disk: overlay videos, pictures, joints as NPZ and JSON.
+
+A file gets its name when it is complete: what is interrupted leaves nothing half-written under it.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from handpose_ros.hand import KEYPOINTS, HandPose, HandPoses
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """The path of a temporary file beside `path` that takes its place when the block ends without an error."""
+    partial = _partial(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def make_directory(path: Path | str) -> Path:
+    """The directory `path`, made if it was not there. Raises OSError with a remedy if it cannot hold files."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".handpose_{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"cannot write to {path} ({error.strerror}): choose another directory with --out") from error
+    return path
+
+
+def write_image(path: Path | str, image: np.ndarray):
+    """Writes `image` (H, W, 3) uint8 RGB in the format of the suffix (.png, .jpg)."""
+    encoded, data = cv2.imencode(Path(path).suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not encoded:
+        raise OSError(f"{path} could not be encoded")
+    with replacing(path) as partial:
+        partial.write_bytes(data.tobytes())
+
+
+def write_json(path: Path | str, value):
+    """Writes `value` as JSON that every reader takes: NaN becomes null."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(_plain(value), indent=2, allow_nan=False) + "\n")
+
+
+class VideoWriter:
+    """Writes an mp4 (MPEG-4 part 2, which every OpenCV can encode) of images of one size at a constant rate."""
+
+    def __init__(self, path: Path | str, fps: float):
+        self._path, self._fps = Path(path), fps
+        self._partial = _partial(self._path)
+        self._writer = None
+        self._size = None
+
+    def write(self, image: np.ndarray):
+        """Appends `image` (H, W, 3) uint8 RGB; the first one sets the size."""
+        size = image.shape[1], image.shape[0]
+        if self._writer is None:
+            # The codec takes even sizes only: an odd last row or column is left out.
+            self._size = size[0] // 2 * 2, size[1] // 2 * 2
+            fourcc = cv2.VideoWriter_fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._partial), fourcc, self._fps, self._size)
+            if not self._writer.isOpened():
+                raise OSError(f"OpenCV cannot write {self._path}: is its directory writable, is the image {size} px?")
+        if (size[0] // 2 * 2, size[1] // 2 * 2) != self._size:
+            image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
+        self._writer.write(cv2.cvtColor(image[: self._size[1], : self._size[0]], cv2.COLOR_RGB2BGR))
+
+    def close(self):
+        """Completes the file and gives it its name; without an image there is none."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+            os.replace(self._partial, self._path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def write_joints(path: Path | str, frames: Sequence[HandPoses]):
+    """Writes an NPZ: one row for each hand of each frame, in order, and one entry for each frame.
+
+    frame (N,) index of the hand's frame; side (N,) 1 left, 2 right, 0 unknown; track_id (N,);
+    state (N,) 1 tracked, 2 coasting, 3 lost; score, side_score (N,) 0..1; joints_2d (N, 21, 2) px;
+    joints_3d (N, 21, 3) m in the camera's optical frame, or relative to the wrist where depth_source (N,) is 0;
+    joint_scores (N, 21) 0..1; hand_scale (N,); wrist_covariance (N, 6, 6) m^2, rad^2;
+    stamp (F,) s; size (F, 2) width, height px; calibrated (F,) bool; keypoints (21,) the joints' names.
+    """
+    rows = [(index, hand) for index, frame in enumerate(frames) for hand in frame]
+    names = {"side": int, "track_id": int, "state": int, "depth_source": int, "score": float, "side_score": float}
+    shapes = {"joints_2d": (21, 2), "joints_3d": (21, 3), "joint_scores": (21,), "wrist_covariance": (6, 6)}
+    scalars = {name: np.array([getattr(hand, name) for _, hand in rows], dtype) for name, dtype in names.items()}
+    arrays = {
+        name: np.array([getattr(hand, name) for _, hand in rows], dtype=float).reshape(-1, *shape)
+        for name, shape in {**shapes, "hand_scale": ()}.items()
+    }
+    with replacing(path) as partial:
+        np.savez_compressed(
+            partial,
+            frame=np.array([index for index, _ in rows], int),
+            stamp=np.array([frame.stamp for frame in frames], float),
+            size=np.array([frame.size for frame in frames], int).reshape(-1, 2),
+            calibrated=np.array([frame.calibrated for frame in frames], bool),
+            keypoints=np.array(KEYPOINTS),
+            **scalars,
+            **arrays,
+        )
+
+
+def hands_as_json(hands: HandPoses) -> dict:
+    """What write_json takes to write the hands of one image: units as in HandPose, names in plain words."""
+    return {
+        "width": hands.size[0],
+        "height": hands.size[1],
+        "calibrated": hands.calibrated,
+        "keypoints": list(KEYPOINTS),
+        "hands": [_hand_as_json(hand) for hand in hands],
+    }
+
+
+def _partial(path):
+    """A hidden name beside `path` with its suffix, by which encoders choose the format."""
+    path = Path(path)
+    return path.with_name(f".{path.stem}.partial{path.suffix}")
+
+
+def _hand_as_json(hand: HandPose):
+    return {
+        "side": hand.side.name.lower(),
+        "side_score": hand.side_score,
+        "score": hand.score,
+        "depth_source": hand.depth_source.name.lower(),
+        "joints_2d": hand.joints_2d,
+        "joints_3d": hand.joints_3d,
+        "joint_scores": hand.joint_scores,
+    }
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not np.isfinite(value) else value

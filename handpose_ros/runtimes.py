@@ -1,0 +1,133 @@
+"""What runs a network, and where: OpenVINO on the CPU, torch on a GPU, or torch on the CPU as the reference."""
+
+import ctypes
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+RUNTIMES = ("auto", "openvino", "torch")
+_MOST_THREADS = 4  # by default: the layers are small, and camera, DDS and the robot's own nodes need cores too
+
+
+class Network(Protocol):
+    """A .tflite file that runs."""
+
+    description: str  # runtime, device, threads and precision, for people
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(N, size, size, 3) uint8 RGB, N > 0 -> the file's outputs, float32, N in front."""
+
+
+def open_network(
+    path: Path, *, batch: int = 1, device: str = "auto", runtime: str = "auto", num_threads: int = 0
+) -> Network:
+    """The network in a .tflite file, made for up to `batch` images at once; more are taken in several runs.
+
+    device: "cpu", "cuda" or "cuda:N"; "auto": a GPU where there is one. runtime: one of RUNTIMES; "auto": on the CPU
+    OpenVINO where it is installed, torch otherwise. num_threads: on the CPU; 0: `default_threads()`. Torch's are those
+    of the whole process. A GPU without enough free memory is given up for the CPU, with a warning.
+    Raises: ValueError naming the wrong option, and for a runtime that is not installed the remedy.
+    """
+    _check_runtime(runtime, device)
+    threads = num_threads or default_threads()
+    name = _device_name(device, runtime)
+    if name == "cpu":
+        return _on_cpu(path, batch, runtime, threads)
+    import torch
+
+    from handpose_ros.torch_network import CudaNetwork
+
+    gpu = torch_device(name)
+    return first_that_fits(
+        lambda: CudaNetwork(path, batch, gpu),
+        lambda: _on_cpu(path, batch, runtime, threads),
+        torch.OutOfMemoryError,
+    )
+
+
+def first_that_fits(on_gpu: Callable[[], Network], on_cpu: Callable[[], Network], error: type) -> Network:
+    """What `on_gpu` returns; where that raises `error`, for want of memory, what `on_cpu` returns, and a warning."""
+    try:
+        return on_gpu()
+    except error:
+        warnings.warn("the GPU has too little free memory: the hand networks run on the CPU", stacklevel=2)
+        return on_cpu()
+
+
+def torch_device(name: str) -> "torch.device":
+    """The device called "cpu", "cuda" or "cuda:N"; for "auto" a GPU where there is one.
+
+    Raises: ValueError if it is called otherwise or is not there.
+    """
+    import torch
+
+    name = _device_name(name, "torch")
+    kind, _, index = name.partition(":")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"there is no device {name}: torch sees {torch.cuda.device_count()} CUDA devices")
+    return torch.device(name)
+
+
+def default_threads() -> int:
+    """Physical cores that this process may use, at most 4. Two threads on one core only take turns."""
+    try:
+        usable = os.sched_getaffinity(0)
+    except AttributeError:  # not Linux
+        return min(os.cpu_count() or 1, _MOST_THREADS)
+    siblings = [Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") for cpu in usable]
+    cores = {file.read_text() if file.exists() else str(file) for file in siblings}
+    return min(len(cores), _MOST_THREADS)
+
+
+def _check_runtime(runtime, device):
+    if runtime not in RUNTIMES:
+        raise ValueError(f"runtime is {runtime!r}, it must be {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
+    if runtime == "openvino" and device not in ("auto", "cpu"):
+        raise ValueError(f"runtime openvino runs on the CPU, and device is {device!r}: set one of them to auto")
+    if runtime == "openvino" and not _installed("openvino"):
+        raise ValueError("runtime openvino is not installed: pip install 'handpose_ros[cpu]', or set runtime to auto")
+
+
+def _device_name(device, runtime):
+    """`device` with "auto" decided: "cpu", "cuda" or "cuda:N"."""
+    kind, colon, index = device.partition(":")
+    if device not in ("auto", "cpu") and (kind != "cuda" or (colon and not index.isdigit())):
+        raise ValueError(f"device is {device!r}, it must be auto, cpu, cuda or cuda:N")
+    if device != "auto":
+        return device
+    if runtime == "openvino" or not _has_cuda_driver():
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _on_cpu(path, batch, runtime, threads):
+    if runtime == "openvino" or (runtime == "auto" and _installed("openvino")):
+        from handpose_ros.openvino_network import OpenvinoNetwork
+
+        return OpenvinoNetwork(path, batch, threads)
+    from handpose_ros.torch_network import TorchNetwork
+
+    return TorchNetwork(path, threads)
+
+
+def _installed(module):
+    return importlib.util.find_spec(module) is not None
+
+
+def _has_cuda_driver():
+    """Whether asking torch for a GPU is worth the time that importing it takes (1.5 s of one core)."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""The node hand_pose with the backend wildhands, from a checkpoint with made-up weights."""
+
+import cv2
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from handpose_ros import weights
+from handpose_ros.calibration import camera_from_yaml
+from handpose_ros.msg import HandModel, HandPose, HandPoseArray
+from handpose_ros.ros.conversions import camera_to_info, image_to_msg
+from handpose_ros.sources import DEMO_CLIP
+
+NAMESPACE = "/wild"
+
+
+def test_it_publishes_metric_hands_with_mano_parameters_and_its_licence(start, peer, wildhands_folder):
+    try:
+        weights.locate("hand_landmark_full")
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not there: {error}")
+    models = peer.collect(HandModel, f"{NAMESPACE}/hand_pose/hand_model")
+    arrays = peer.collect(HandPoseArray, f"{NAMESPACE}/hand_pose/hands")
+    images = peer.node.create_publisher(Image, f"{NAMESPACE}/image", 1)
+    infos = peer.node.create_publisher(CameraInfo, f"{NAMESPACE}/camera_info", 1)
+    chosen = ("backend:=wildhands", "device:=cpu", f"checkpoint:={wildhands_folder / 'wildhands.ckpt'}")
+    options = [word for choice in chosen for word in ("-p", choice)]
+    node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-r", f"__ns:={NAMESPACE}", *options)
+    peer.until(lambda: images.get_subscription_count() and infos.get_subscription_count(), timeout=90)
+
+    _, bgr = cv2.VideoCapture(str(DEMO_CLIP)).read()
+    camera = camera_from_yaml(DEMO_CLIP.with_suffix(".yaml").read_text())
+    header = Header(frame_id="eye")
+
+    def show():
+        header.stamp.sec += 1
+        infos.publish(camera_to_info(camera, header))
+        images.publish(image_to_msg(np.ascontiguousarray(bgr[..., ::-1]), header))
+
+    hands = peer.until(lambda: next((array.hands for array in arrays if array.hands), None), timeout=60, again=show)
+    assert len(hands) == 2
+    for hand in hands:
+        assert hand.depth_source == HandPose.DEPTH_MONO
+        assert len(hand.mano_pose) == 48
+        assert len(hand.mano_betas) == 10
+        assert np.isfinite([hand.joints[0].x, hand.joints[0].y, hand.joints[0].z]).all()
+    assert arrays[-1].model == models[0].model
+    assert "wildhands" in models[0].model
+    assert "CC-BY-NC-4.0" in models[0].license
+    assert models[0].license in node.log

@@ -1,0 +1,76 @@
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from handpose_ros.cli import main
+
+
+@pytest.fixture
+def truncated_video(tmp_path):
+    path = tmp_path / "truncated.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (64, 48))
+    for _ in range(30):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes()[:500])
+    return path
+
+
+def wrong_sources(tmp_path, truncated_video):
+    (tmp_path / "text.mp4").write_text("this is no video")
+    (tmp_path / "empty").mkdir()
+    return [tmp_path / "missing.mp4", tmp_path / "text.mp4", tmp_path / "empty", truncated_video]
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from handpose_ros.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(sorted({'torch', 'cv2', 'numpy', 'rclpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nothing"], ["demo", "--frames", "0"], ["image"], ["video", "a", "--fov", "180"]]
+)
+def test_wrong_usage_is_exit_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+
+
+@pytest.mark.parametrize("command", [["demo", "--source"], ["video"]])
+def test_a_wrong_source_is_one_line_that_names_it(command, tmp_path, truncated_video, capfd):
+    for source in wrong_sources(tmp_path, truncated_video):
+        assert main([*command, str(source), "--out", str(tmp_path / "out")]) == 1
+        lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
+        assert len(lines) == 1 and str(source) in lines[0], source
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_that_cannot_be_written_is_one_line_with_a_remedy(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), np.zeros((8, 8, 3), np.uint8))
+    for command in (["demo", "--source", str(tmp_path)], ["image", str(picture)]):
+        assert main([*command, "--out", str(tmp_path / "file" / "out")]) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "--out" in error
+
+
+def test_a_wrong_calibration_is_one_line(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "a.yaml").write_text("image_width: 8")
+    arguments = ["image", str(tmp_path / "a.png"), "--out", str(tmp_path), "--calibration", str(tmp_path / "a.yaml")]
+    assert main(arguments) == 1
+    assert "calibration" in capsys.readouterr().err
+
+
+def test_weights_says_what_is_where_and_fails_if_one_is_wrong(tmp_path, capsys):
+    (tmp_path / "hand_landmark_full.tflite").write_bytes(b"wrong")
+    assert main(["weights", "--path", str(tmp_path)]) == 1
+    out = capsys.readouterr()
+    assert "hand_landmark_full" in out.out and "WRONG FILE" in out.out
+    assert "--fetch" in out.err

@@ -1,0 +1,148 @@
+"""The pipeline with the real networks on the demo clip, whose hands are known."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from handpose_ros.backends import make_backend
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.hand import WRIST, DepthSource, Side, TrackingState
+from handpose_ros.metrics import pa_mpjpe
+from handpose_ros.pipeline import HandPoseEstimator, HandPosePipeline
+
+DATA = Path(__file__).parents[1] / "handpose_ros" / "data"
+PERIOD = 1 / 30
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """The first twelve images, RGB, every third of the clip."""
+    capture = cv2.VideoCapture(str(DATA / "two_hands.mp4"))
+    images = [capture.read()[1] for _ in range(36)]
+    return [np.ascontiguousarray(image[..., ::-1]) for image in images[::3]]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """(12, 2, 21, 3) [m] the left and the right hand of these images, and their camera."""
+    archive = np.load(DATA / "two_hands.npz")
+    assert archive["sides"].tolist() == [Side.LEFT, Side.RIGHT]
+    return archive["joints_3d"][:36:3].astype(float), Camera(archive["K"], (640, 480))
+
+
+@pytest.fixture(scope="module")
+def backend():
+    try:
+        return make_backend("mediapipe", device="cpu", num_threads=1)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not here and cannot be fetched: {error}")
+
+
+@pytest.fixture(scope="module")
+def results(backend, clip, truth):
+    pipeline = HandPosePipeline(backend)
+    return [pipeline(Frame(image, truth[1], index * PERIOD, "optical")) for index, image in enumerate(clip)]
+
+
+def by_side(hands, side):
+    (hand,) = [hand for hand in hands if hand.side is side]
+    return hand
+
+
+def test_both_hands_are_measured_in_every_image_with_constant_ids_and_the_right_sides(results, truth):
+    for hands, joints in zip(results, truth[0], strict=True):
+        assert [hand.state for hand in hands] == [TrackingState.TRACKED] * 2
+        for side, true_joints in zip((Side.LEFT, Side.RIGHT), joints, strict=True):
+            pixels = truth[1].project(true_joints)
+            assert np.linalg.norm(by_side(hands, side).joints_2d - pixels, axis=-1).mean() < 12
+    assert len({hand.track_id for hands in results for hand in hands}) == 2
+    assert len({(hand.track_id, hand.side) for hands in results for hand in hands}) == 2
+
+
+def test_wrists_are_where_the_truth_has_them(results, truth):
+    for hands, joints in zip(results, truth[0], strict=True):
+        for side, true_joints in zip((Side.LEFT, Side.RIGHT), joints, strict=True):
+            hand = by_side(hands, side)
+            aside = (hand.joints_3d - true_joints)[WRIST, :2]
+            assert np.linalg.norm(aside) < 0.03  # the networks put the wrist 11 mm nearer the fingers
+            # The distance is as good as the guess of the hand's size.
+            assert abs(hand.joints_3d[WRIST, 2] / true_joints[WRIST, 2] - 1) < 0.2
+
+
+def test_shapes_are_those_of_the_truth_and_not_of_its_mirror_image(results, truth):
+    for hands, joints in zip(results, truth[0], strict=True):
+        left, right = (by_side(hands, side).joints_3d for side in (Side.LEFT, Side.RIGHT))
+        own = pa_mpjpe(np.stack([left, right]), joints)
+        other = pa_mpjpe(np.stack([right, left]), joints)
+        assert (own < 0.02).all()
+        assert (own < other).all()
+
+
+def test_a_result_carries_its_images_stamp_frame_and_size(results):
+    assert [hands.stamp for hands in results] == [index * PERIOD for index in range(12)]
+    assert {(hands.frame_id, hands.size, hands.calibrated) for hands in results} == {("optical", (640, 480), True)}
+    assert all(hand.depth_source is DepthSource.MONO for hands in results for hand in hands)
+
+
+def test_confidence_is_between_nothing_and_the_hands_score(results):
+    for hand in (hand for hands in results for hand in hands):
+        assert ((hand.joint_scores >= 0) & (hand.joint_scores <= hand.score)).all()
+        assert hand.score > 0.5
+        assert 0 < hand.reprojection_error < 20
+
+
+def test_a_hand_that_leaves_coasts_and_is_lost_once_with_unknown_geometry(backend, clip, truth):
+    pipeline = HandPosePipeline(backend, coast_time=0.05)
+    pipeline(Frame(clip[0], truth[1], 0.0))
+    empty = np.full_like(clip[0], 90)
+    after = [pipeline(Frame(empty, truth[1], index * PERIOD)) for index in range(1, 4)]
+    assert [[hand.state.name for hand in hands] for hands in after] == [["COASTING"] * 2, ["LOST"] * 2, []]
+    assert np.isfinite(after[0].hands[0].joints_3d).all()
+    for hand in after[1]:
+        assert np.isnan(hand.joints_3d).all()
+        assert np.isnan(hand.joints_2d).all()
+        assert hand.track_id > 0
+
+
+def test_without_a_camera_joints_are_relative_to_the_wrist(clip):
+    hands = estimate(clip[0], None)
+    assert not hands.calibrated
+    assert len(hands) == 2
+    for hand in hands:
+        assert hand.depth_source is DepthSource.NONE
+        assert_allclose(hand.joints_3d[WRIST], 0)
+        assert 0.1 < np.linalg.norm(hand.joints_3d[12]) < 0.25
+        assert np.isnan(hand.wrist_covariance).all()
+
+
+def test_a_calibrated_hand_size_scales_the_distance_and_says_so(clip, truth):
+    average, larger = (estimate(clip[0], truth[1], hand_scale=scale) for scale in (None, 1.2))
+    for side in (Side.LEFT, Side.RIGHT):
+        assert_allclose(by_side(larger, side).joints_3d, 1.2 * by_side(average, side).joints_3d, rtol=1e-6)
+        assert by_side(larger, side).depth_source is DepthSource.MONO_SCALED
+        assert by_side(larger, side).hand_scale == 1.2
+
+
+def test_the_mirrored_image_has_the_sides_exchanged(clip, truth):
+    mirrored = np.ascontiguousarray(clip[0][:, ::-1])
+    hands = estimate(mirrored, truth[1])
+    x = {hand.side: hand.joints_2d[WRIST, 0] for hand in estimate(clip[0], truth[1])}
+    assert by_side(hands, Side.LEFT).joints_2d[WRIST, 0] == pytest.approx(639 - x[Side.RIGHT], abs=8)
+    assert by_side(hands, Side.RIGHT).joints_2d[WRIST, 0] == pytest.approx(639 - x[Side.LEFT], abs=8)
+
+
+def test_an_image_of_another_type_or_size_is_refused(clip, truth):
+    with pytest.raises(ValueError, match="uint8"):
+        estimate(clip[0].astype(np.float32), None)
+    with pytest.raises(ValueError, match=r"\(320, 480\).*\(640, 480\)"):
+        estimate(np.ascontiguousarray(clip[0][:, ::2]), truth[1])
+
+
+def estimate(image, camera, **options):
+    try:
+        return HandPoseEstimator(device="cpu", num_threads=1, **options).estimate(image, camera)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not here and cannot be fetched: {error}")

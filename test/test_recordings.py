@@ -1,0 +1,107 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from handpose_ros.hand import KEYPOINTS, DepthSource, HandPose, HandPoses, Side
+from handpose_ros.recordings import (
+    VideoWriter,
+    hands_as_json,
+    make_directory,
+    replacing,
+    write_image,
+    write_joints,
+    write_json,
+)
+
+
+def make_hand(side, track_id, x):
+    joints_3d = np.full((21, 3), x)
+    return HandPose(
+        side, 0.9, 0.8, np.full((21, 2), 100 * x), joints_3d, depth_source=DepthSource.MONO, track_id=track_id
+    )
+
+
+FRAMES = [
+    HandPoses((make_hand(Side.LEFT, 1, 0.1), make_hand(Side.RIGHT, 2, 0.2)), (640, 480), stamp=10.0, calibrated=True),
+    HandPoses((), (640, 480), stamp=10.1, calibrated=True),
+    HandPoses((make_hand(Side.RIGHT, 2, 0.3),), (640, 480), stamp=10.2, calibrated=True),
+]
+
+
+def read_video(path):
+    capture = cv2.VideoCapture(str(path))
+    images = []
+    while (read := capture.read())[0]:
+        images.append(read[1][..., ::-1])
+    return images, capture.get(cv2.CAP_PROP_FPS)
+
+
+def test_joints_are_one_row_for_each_hand_and_know_their_frame(tmp_path):
+    write_joints(tmp_path / "joints.npz", FRAMES)
+    joints = np.load(tmp_path / "joints.npz")
+    assert joints["frame"].tolist() == [0, 0, 2]
+    assert joints["side"].tolist() == [Side.LEFT, Side.RIGHT, Side.RIGHT]
+    assert joints["track_id"].tolist() == [1, 2, 2]
+    assert_allclose(joints["joints_3d"][:, 4, 2], [0.1, 0.2, 0.3])
+    assert_allclose(joints["joints_2d"][:, 4, 1], [10, 20, 30])
+    assert_allclose(joints["stamp"], [10.0, 10.1, 10.2])
+    assert tuple(joints["keypoints"]) == KEYPOINTS
+
+
+@pytest.mark.parametrize("frames", [[], [HandPoses((), (640, 480))]])
+def test_joints_of_no_hands_keep_their_shapes(tmp_path, frames):
+    write_joints(tmp_path / "joints.npz", frames)
+    joints = np.load(tmp_path / "joints.npz")
+    assert (joints["joints_3d"].shape, joints["joints_2d"].shape) == ((0, 21, 3), (0, 21, 2))
+    assert (joints["wrist_covariance"].shape, joints["size"].shape) == ((0, 6, 6), (len(frames), 2))
+
+
+def test_json_of_a_hand_has_its_side_in_words_and_null_for_the_unknown(tmp_path):
+    write_json(tmp_path / "a.json", hands_as_json(FRAMES[0]))
+    read = json.loads((tmp_path / "a.json").read_text())
+    assert [hand["side"] for hand in read["hands"]] == ["left", "right"]
+    assert read["hands"][1]["joints_3d"][20] == [0.2, 0.2, 0.2]
+    assert read["hands"][0]["joint_scores"] == [None] * 21
+    assert (read["width"], read["height"], read["calibrated"]) == (640, 480, True)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (65, 49)])
+def test_a_video_has_its_images_in_order_in_rgb_at_its_rate(tmp_path, size):
+    colors = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
+    with VideoWriter(tmp_path / "a.mp4", 12.5) as video:
+        for color in colors:
+            video.write(np.full((size[1], size[0], 3), color, np.uint8))
+    images, fps = read_video(tmp_path / "a.mp4")
+    assert fps == pytest.approx(12.5)
+    assert [image.shape for image in images] == [(48, 64, 3)] * 3
+    assert_allclose([image[24, 32] for image in images], colors, atol=12)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_video_without_images_is_no_file(tmp_path):
+    VideoWriter(tmp_path / "a.mp4", 30.0).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_written_in_rgb(tmp_path):
+    image = np.full((4, 6, 3), (250, 100, 5), np.uint8)
+    write_image(tmp_path / "a.png", image)
+    assert (cv2.imread(str(tmp_path / "a.png"))[..., ::-1] == image).all()
+
+
+def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a.txt") as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_a_directory_that_cannot_hold_files_is_refused_with_a_remedy(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="--out"):
+        make_directory(tmp_path / "file" / "out")
+    assert make_directory(tmp_path / "a" / "b").is_dir()

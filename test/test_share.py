@@ -1,0 +1,37 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handpose_ros.share import share_path
+
+PACKAGE = Path(__file__).parents[1] / "handpose_ros"
+
+
+def test_the_checkout_has_its_messages():
+    assert "HandPose[] hands" in share_path("msg/HandPoseArray.msg").read_text()
+
+
+def test_what_is_nowhere_is_named_with_a_remedy():
+    with pytest.raises(FileNotFoundError, match="msg/Nothing.msg.*reinstall"):
+        share_path("msg/Nothing.msg")
+
+
+@pytest.mark.parametrize("site", ["lib/python3.12/site-packages", "local/lib/python3.12/dist-packages"])
+def test_an_installation_finds_the_share_directory_of_its_own_prefix(tmp_path, site):
+    package = tmp_path / site / "handpose_ros"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "share.py"):
+        shutil.copy(PACKAGE / name, package)
+    installed = tmp_path / "share/handpose_ros/config/only_here.yaml"
+    installed.parent.mkdir(parents=True)
+    installed.touch()
+    code = "from handpose_ros.share import share_path; print(share_path('config/only_here.yaml'))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / site)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert Path(found.stdout.strip()) == installed, found.stderr
