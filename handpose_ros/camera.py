@@ -62,7 +62,7 @@ class Camera:
         distorted = np.stack([x, y], axis=-1)
         if self.model == "equidistant":
             return _fisheye_rays(distorted, self.D)
-        xy = distorted if self.D.size == 0 or not self.D.any() else _undistort(distorted, self.D)
+        xy = _undistort(distorted, self.D) if self.D.any() else distorted
         rays = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
         return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
 
@@ -83,7 +83,7 @@ class Camera:
     def _pinhole(self, points):
         z = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
         xy = points[..., :2] / z
-        return _distort(xy, self.D) if self.D.size else xy
+        return _distort(xy, self.D) if self.D.any() else xy
 
     def _fisheye(self, points):
         radius = np.linalg.norm(points[..., :2], axis=-1, keepdims=True)
@@ -150,6 +150,11 @@ def _tilt(tx, ty):
 
 def _undistort(target, D):
     """Newton's method on `_distort`; NaN beyond its fold."""
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond the fold it may run away; that is found out at the end
+        return _newton(target, D)
+
+
+def _newton(target, D):
     xy = target
     distorted, dx, dy = _distort_with_jacobian(xy, D)
     for _ in range(_NEWTON_STEPS):

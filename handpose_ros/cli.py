@@ -51,14 +51,26 @@ def _parser():
     video.add_argument("source", metavar="FILE", help="a video or a folder of images")
     video.set_defaults(run=_video)
 
+    evaluate = commands.add_parser("evaluate", help="accuracy on photos with known hands, or of the geometry alone")
+    what = evaluate.add_mutually_exclusive_group(required=True)
+    what.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="with annotations.json, FreiHAND or HO-3D")
+    what.add_argument("--synthetic", action="store_true", help="exact keypoints through every camera model")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write every figure with its n")
+    evaluate.add_argument("--html", type=Path, metavar="DIR", help="write a page with curves and the worst photos")
+    size = evaluate.add_mutually_exclusive_group()
+    size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
+    size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
+    evaluate.set_defaults(run=_evaluate)
+
     for command in (image, video):
         command.add_argument(
             "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
         )
-    for command in (demo, image, video):
+    for command in (demo, image, video, evaluate):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
         command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
         command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
+    for command in (demo, image, video):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(
             "--calibration", type=Path, metavar="YAML", help="of the camera, as camera_calibration writes it"
@@ -158,6 +170,50 @@ def _video(args):
     return 0
 
 
+def _evaluate(args):
+    if args.synthetic:
+        return _synthetic(args)
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from handpose_ros.accuracy import measure
+    from handpose_ros.evaluation import evaluate_folder
+    from handpose_ros.pipeline import HandPoseEstimator
+    from handpose_ros.recordings import write_json
+    from handpose_ros.report import as_json, as_text
+    from handpose_ros.report_page import write_page
+
+    subject, outcomes = evaluate_folder(
+        args.folder,
+        partial(HandPoseEstimator, args.backend, device=args.device, checkpoint=args.checkpoint),
+        hand_scale=args.hand_scale,
+        calibrate_size=args.calibrate_size,
+        progress=partial(tqdm, unit="image", disable=None),
+    )
+    accuracy = measure(outcomes)
+    print(as_text(subject, accuracy))
+    if args.json is not None:
+        write_json(args.json, as_json(subject, accuracy))
+    if args.html is not None:
+        write_page(args.html, subject, accuracy, outcomes)
+    return 0
+
+
+def _synthetic(args):
+    from handpose_ros.recordings import write_json
+    from handpose_ros.report import synthetic_table
+    from handpose_ros.synthetic import LIMIT_MM, synthetic_errors
+
+    errors = synthetic_errors()
+    worst = max(each.worst_mm for each in errors)
+    print(synthetic_table(errors))
+    print(f"{'within' if worst <= LIMIT_MM else 'NOT WITHIN'} {LIMIT_MM} mm")
+    if args.json is not None:
+        write_json(args.json, {"worst_mm": worst, "errors": [vars(each) for each in errors]})
+    return 0 if worst <= LIMIT_MM else 1
+
+
 def _weights(args):
     from handpose_ros import weights
 
@@ -188,6 +244,13 @@ def _positive(text):
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _scale(text):
+    value = float(text)
+    if not 0.5 <= value <= 2:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.5 and 2 times the average hand")
     return value
 
 

@@ -73,8 +73,9 @@ class View:
 
     def sample(self, image: np.ndarray, size: int, border: str) -> np.ndarray:
         """As `Region.sample`."""
-        coarse = np.nan_to_num(self.to_image(_nodes(size), size), nan=-1e4)
-        pixels = cv2.resize(np.float32(coarse), None, fx=_CELL, fy=_CELL)[_CELL : _CELL + size, _CELL : _CELL + size]
+        coarse = np.float32(self.to_image(_nodes(size), size))
+        coarse[np.isnan(coarse)] = -1e4
+        pixels = cv2.resize(coarse, None, fx=_CELL, fy=_CELL)[_CELL : _CELL + size, _CELL : _CELL + size]
         return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, borderMode=BORDERS[border])
 
     def to_image(self, points: np.ndarray, size: int) -> np.ndarray:

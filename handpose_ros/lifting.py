@@ -26,10 +26,15 @@ _HUBER = 1.345  # residuals beyond this many standard deviations count linearly 
 _MIN_RAYS = 3  # fewer leave the translation open
 _RIDGE = 1e-9  # keeps a hand without rays from failing the batch; its result is NaN
 _MIN_SIGMA = 1e-4  # [rad] no network places a joint better than this; keeps exact input from dividing by zero
-# Relative standard deviation of the distance. Adults' hand lengths spread by 5 % and the networks' shapes by as much
-# again; with the person's hand size calibrated 5.4 % were measured on real photos with known depth.
-_DISTANCE_SPREAD_AVERAGE_HAND = 0.10
+# Relative standard deviation of the distance: with the person's hand size known 5.4 % were measured on real photos; an
+# average hand instead adds the spread of adults' hand lengths, 6 % (ANSUR: 5 % within a sex, 7 % between the two).
 _DISTANCE_SPREAD_KNOWN_HAND = 0.054
+_DISTANCE_SPREAD_AVERAGE_HAND = float(np.hypot(0.054, 0.06))
+# [m] standard deviation of a keypoint in each direction across its ray: the mean error measured on real photos, taken
+# back to the hand's distance, over 1.25 (Rayleigh). Wrist and thumb CMC are creases in the skin, not points.
+_ACROSS_SIGMA = np.full(21, 0.0045)
+_ACROSS_SIGMA[[6, 7, 10, 11, 14, 15, 18, 19]] = 0.0028  # PIP, DIP
+_ACROSS_SIGMA[[0, 1]] = 0.0085, 0.0072
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class LiftedHands:
 
     joints: np.ndarray  # (..., 21, 3) [m] optical frame
     wrist_covariance: np.ndarray  # (..., 3, 3) [m^2] of the wrist's position, optical frame
+    joint_sigma: np.ndarray  # (..., 21) [m] root mean square distance expected between each joint and the true one
     reprojection_error: np.ndarray  # (...) [px] mean distance of the projected shape, before step 3, to the keypoints
 
 
@@ -56,10 +62,9 @@ def lift(
     distance = (rigid * rays).sum(axis=-1, keepdims=True)
     joints = np.where(np.isfinite(rays), rays * distance, rigid)
     spread = _DISTANCE_SPREAD_KNOWN_HAND if hand_scale else _DISTANCE_SPREAD_AVERAGE_HAND
-    wrist = joints[..., WRIST, :]
-    covariance = np.linalg.inv(information) + spread**2 * wrist[..., :, None] * wrist[..., None, :]
+    covariance, joint_sigma = _uncertainty(joints, information, spread)
     error = np.linalg.norm(camera.project(rigid) - joints_2d, axis=-1)
-    return LiftedHands(joints, covariance, _nanmean(error))
+    return LiftedHands(joints, covariance, joint_sigma, _nanmean(error))
 
 
 def scale_to_template(joints: np.ndarray) -> np.ndarray:
@@ -89,6 +94,22 @@ def _translate(shape, rays):
             break
     enough = seen.sum(axis=-1) >= _MIN_RAYS
     return np.where(enough[..., None], translation, np.nan), information
+
+
+def _uncertainty(joints, information, spread):
+    """Covariance of the wrists (..., 3, 3) [m^2] and root mean square error (..., 21) [m] to be expected of `joints`.
+
+    A joint lies on its own ray: across it only its keypoint errs, along it the fit and the distance, by `spread`.
+    """
+    distance = np.linalg.norm(joints, axis=-1)
+    rays = joints / distance[..., None]
+    fit = np.einsum("...ji,...ik,...jk->...j", rays, np.linalg.inv(information), rays)
+    along = fit + (spread * distance) ** 2
+    ray = rays[..., WRIST, :]
+    outer = ray[..., :, None] * ray[..., None, :]
+    across = _ACROSS_SIGMA**2
+    wrist = across[WRIST] * (np.eye(3) - outer) + along[..., WRIST, None, None] * outer
+    return wrist, np.sqrt(along + 2 * across)
 
 
 def _tangent_residuals(points, rays, basis):

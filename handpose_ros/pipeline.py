@@ -145,6 +145,11 @@ class HandPoseEstimator:
             tile_shares=tile_shares,
         )
 
+    @property
+    def model(self) -> str:
+        """What runs, for example mediapipe-full@0.10.21."""
+        return self._pipeline.backend.model
+
     def estimate(
         self, image: np.ndarray, camera: Camera | None = None, boxes: Sequence[np.ndarray] | None = None
     ) -> HandPoses:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -33,7 +34,16 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nothing"], ["demo", "--frames", "0"], ["image"], ["video", "a", "--fov", "180"]]
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["demo", "--frames", "0"],
+        ["image"],
+        ["video", "a", "--fov", "180"],
+        ["evaluate"],
+        ["evaluate", "a", "--hand-scale", "9"],
+    ],
 )
 def test_wrong_usage_is_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:
@@ -74,3 +84,17 @@ def test_weights_says_what_is_where_and_fails_if_one_is_wrong(tmp_path, capsys):
     out = capsys.readouterr()
     assert "hand_landmark_full" in out.out and "WRONG FILE" in out.out
     assert "--fetch" in out.err
+
+
+def test_a_folder_that_is_no_data_set_is_one_line(tmp_path, capsys):
+    for folder in (tmp_path, tmp_path / "missing"):
+        assert main(["evaluate", str(folder)]) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and str(folder) in error and "annotations.json" in error
+
+
+def test_the_synthetic_proof_is_a_table_a_file_and_exit_code_0(tmp_path, capsys):
+    assert main(["evaluate", "--synthetic", "--json", str(tmp_path / "proof.json")]) == 0
+    assert "within 1.0 mm" in capsys.readouterr().out
+    proof = json.loads((tmp_path / "proof.json").read_text())
+    assert proof["worst_mm"] < 1 and {each["model"] for each in proof["errors"]} >= {"plumb_bob", "equidistant"}

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from posed_hand import posed_hand
 from scipy.spatial.transform import Rotation
 
 from handpose_ros import features
+from handpose_ros.kinematics import HIGH, LOW, posed_hand
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 SHAPES = [(), (0,), (2, 3)]
@@ -32,9 +32,7 @@ RATIOS = [features.finger_curl, features.openness, features.grab_strength, featu
 
 def random_angles(shape=(), seed=0):
     """Angles (..., 20) [rad] within a healthy hand's range, none of them near zero by accident."""
-    low = np.radians([-5, 0, -10, -10] + [-20, -10, 0, -10] * 4)
-    high = np.radians([60, 50, 50, 70] + [20, 90, 110, 80] * 4)
-    return np.random.default_rng(seed).uniform(low, high, size=(*shape, 20))
+    return np.random.default_rng(seed).uniform(LOW, HIGH, size=(*shape, 20))
 
 
 def hands(shape, seed=0):

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from posed_hand import posed_hand
 from scipy.spatial.transform import Rotation
 
 from handpose_ros import distance_rule, taxonomy
@@ -12,6 +11,7 @@ from handpose_ros.distance_rule import DistanceRule
 from handpose_ros.features import palm_size
 from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, grasp_frame, make_classifier, next_phase
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.kinematics import posed_hand
 from handpose_ros.taxonomy import Category, CoarseType, GraspType, Opposition, Phase
 
 MIRROR = np.array([1.0, -1.0, 1.0])

@@ -102,13 +102,30 @@ def test_the_wrist_is_most_uncertain_along_its_viewing_ray():
     variances, axes = np.linalg.eigh(lifted.wrist_covariance)
     ray = hand[WRIST] / np.linalg.norm(hand[WRIST])
     assert abs(axes[:, 2] @ ray) > 0.999
-    assert_allclose(np.sqrt(variances[2]), 0.10 * np.linalg.norm(hand[WRIST]), rtol=0.01)
+    assert_allclose(np.sqrt(variances[2]), 0.081 * np.linalg.norm(hand[WRIST]), rtol=0.01)
+
+
+def test_across_its_ray_the_wrist_is_as_uncertain_as_its_keypoint_however_many_others_agree():
+    camera, hand = CAMERAS["none"], HAND + [0.0, 0.0, 0.5] - HAND[WRIST]
+    covariance = lift(camera.project(hand), HAND, camera).wrist_covariance
+    assert_allclose(covariance, np.diag([0.0085, 0.0085, 0.0403]) ** 2, rtol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_the_wrists_sigma_is_the_root_of_its_covariances_trace_and_finger_joints_are_surer(shape):
+    camera, hands = CAMERAS["equidistant"], hands_in_space(shape)
+    lifted = lift(camera.project(hands), hands, camera)
+    assert lifted.joint_sigma.shape == (*shape, 21)
+    trace = np.trace(lifted.wrist_covariance, axis1=-2, axis2=-1)
+    assert_allclose(lifted.joint_sigma[..., WRIST], np.sqrt(trace))
+    at_wrist = lifted.joint_sigma / np.linalg.norm(lifted.joints, axis=-1)
+    assert (at_wrist[..., WRIST] > at_wrist[..., 6]).all()
 
 
 def test_a_calibrated_hand_size_makes_the_distance_more_certain():
     camera, hand = CAMERAS["none"], HAND + [0.0, 0.0, 0.5]
     known, average = (lift(camera.project(hand), HAND, camera, scale).wrist_covariance[2, 2] for scale in (1.0, None))
-    assert_allclose(np.sqrt(known / average), 0.54, rtol=0.01)
+    assert_allclose(np.sqrt(known / average), 0.054 / 0.0807, rtol=0.01)
 
 
 def test_scaling_to_the_template_gives_the_template_its_lengths_whatever_the_size():

@@ -3,7 +3,20 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros.metrics import joint_errors, mpjpe, pa_mpjpe, pck, root_relative_mpjpe
+from handpose_ros.metrics import (
+    bootstrap_interval,
+    box_size,
+    ellipsoid_radius_squared,
+    joint_errors,
+    mahalanobis_squared,
+    match_hands,
+    mpjpe,
+    pa_mpjpe,
+    pck,
+    pck_auc,
+    root_relative_mpjpe,
+    scale_aligned_mpjpe,
+)
 
 HAND = np.random.default_rng(7).normal(scale=0.05, size=(21, 3))
 
@@ -48,7 +61,7 @@ def test_pa_mpjpe_is_at_most_the_error_before_alignment():
     assert (pa_mpjpe(noisy, HAND) <= mpjpe(noisy, HAND)).all()
 
 
-@pytest.mark.parametrize("metric", [mpjpe, root_relative_mpjpe, pa_mpjpe])
+@pytest.mark.parametrize("metric", [mpjpe, root_relative_mpjpe, scale_aligned_mpjpe, pa_mpjpe])
 @pytest.mark.parametrize("batch", [(), (0,), (4,), (2, 3)])
 def test_a_batch_is_measured_hand_by_hand(metric, batch):
     predicted = HAND + np.random.default_rng(2).normal(scale=0.01, size=(*batch, 21, 3))
@@ -56,7 +69,7 @@ def test_a_batch_is_measured_hand_by_hand(metric, batch):
     assert_allclose(metric(predicted, HAND), np.reshape(each, batch))
 
 
-@pytest.mark.parametrize("metric", [mpjpe, root_relative_mpjpe, pa_mpjpe])
+@pytest.mark.parametrize("metric", [mpjpe, root_relative_mpjpe, scale_aligned_mpjpe, pa_mpjpe])
 def test_an_unknown_joint_makes_its_hand_nan_and_no_other(metric):
     predicted = np.stack([HAND, HAND])
     predicted[1, 5, 0] = np.nan
@@ -69,3 +82,93 @@ def test_pck_counts_the_joints_within_the_threshold():
     predicted[7] = np.nan
     assert_allclose(pck(predicted, np.zeros((21, 2)), 3.0), 13 / 21)
     assert_allclose(pck(np.stack([predicted] * 2), np.zeros((21, 2)), np.array([3.0, 6.0])), [13 / 21, 20 / 21])
+
+
+def test_a_hand_of_another_size_elsewhere_has_no_scale_aligned_error_but_a_turned_one_has():
+    assert_allclose(scale_aligned_mpjpe(0.8 * HAND + [0.1, 0, 0.5], HAND), 0, atol=1e-12)
+    assert scale_aligned_mpjpe(HAND[:, [1, 0, 2]], HAND) > 0.01
+
+
+def test_the_best_scale_of_two_and_one_on_one_and_two_is_four_fifths():
+    predicted, true = np.zeros((21, 3)), np.zeros((21, 3))
+    predicted[8], true[8] = [2, 1, 0], [1, 2, 0]  # s = (2 + 2) / (4 + 1); what is left is (0.6, -1.2)
+    assert_allclose(scale_aligned_mpjpe(predicted, true), np.hypot(0.6, 1.2) / 21)
+
+
+def test_errors_of_0_10_and_60_millimetres_have_0_6_of_the_area_up_to_50():
+    assert_allclose(pck_auc([0.0, 10.0, 60.0], 50.0), (1 + 0.8 + 0) / 3)
+
+
+def test_the_area_is_that_of_the_pck_curve():
+    errors = np.random.default_rng(0).uniform(0, 0.08, 21)
+    thresholds = np.linspace(0, 0.05, 20001)
+    curve = (errors < thresholds[:, None]).mean(axis=-1)
+    assert_allclose(pck_auc(errors, 0.05), curve.mean(), atol=1e-4)
+
+
+def keypoints(x, y, size=40.0):
+    """(21, 2) [px] with a box of `size` from (x, y) to the lower right."""
+    joints = np.tile([x + size / 2, y + size / 2], (21, 1))
+    joints[:2] = [x, y], [x + size, y + size / 4]
+    return joints
+
+
+def test_the_box_is_as_large_as_its_longer_side_and_ignores_unknown_joints():
+    joints = keypoints(5, 7)
+    joints[20] = np.nan
+    assert box_size(joints) == 40
+    assert box_size(np.stack([joints, 2 * joints])).tolist() == [40, 80]
+
+
+def test_a_hand_just_under_half_its_box_away_is_detected_and_one_just_over_is_not():
+    true = keypoints(100, 100)
+    assert match_hands(true[None] + [19.9, 0], true[None]).tolist() == [0]
+    assert match_hands(true[None] + [20.1, 0], true[None]).tolist() == [-1]
+
+
+def test_each_found_hand_is_one_true_hand_and_the_nearest():
+    a, b = keypoints(0, 0), keypoints(15, 0)
+    assert match_hands(np.stack([b, a]), np.stack([a, b])).tolist() == [1, 0]
+    assert match_hands(np.stack([a + 1]), np.stack([b, a])).tolist() == [-1, 0]
+
+
+def test_as_many_hands_as_possible_are_matched():
+    first, second = keypoints(0, 0), keypoints(18, 0)  # 12 is nearest to the second, but the first one's only match
+    found = np.stack([keypoints(12, 0), keypoints(30, 0)])
+    assert match_hands(found, np.stack([first, second])).tolist() == [0, 1]
+
+
+def test_unknown_joints_do_not_keep_a_hand_from_being_matched():
+    true = keypoints(0, 0)
+    true[5:] = np.nan
+    assert match_hands(keypoints(1, 0)[None], true[None]).tolist() == [0]
+
+
+@pytest.mark.parametrize("found, true", [(0, 2), (2, 0), (0, 0)])
+def test_without_hands_there_is_no_match(found, true):
+    assert match_hands(np.zeros((found, 21, 2)), np.ones((true, 21, 2))).tolist() == [-1] * true
+
+
+def test_three_sigmas_along_one_axis_are_nine():
+    covariance = np.diag([1.0, 4.0, 9.0])
+    assert_allclose(mahalanobis_squared(np.array([[0, 6.0, 0], [1.0, 0, 3.0]]), np.stack([covariance] * 2)), [9, 2])
+
+
+def test_the_68_percent_ellipsoid_holds_68_percent_of_normal_errors():
+    L = np.random.default_rng(0).normal(size=(3, 3))
+    errors = np.random.default_rng(1).normal(size=(20000, 3)) @ L.T
+    inside = mahalanobis_squared(errors, np.broadcast_to(L @ L.T, (20000, 3, 3))) < ellipsoid_radius_squared(0.68)
+    assert_allclose(inside.mean(), 0.68, atol=0.01)
+
+
+def test_the_interval_of_a_mean_is_two_standard_errors_to_each_side():
+    values = np.random.default_rng(0).normal(10, 3, 400)
+    low, high = bootstrap_interval(values)
+    assert_allclose([low, high], values.mean() + np.array([-1.96, 1.96]) * values.std() / 20, atol=0.03)
+
+
+def test_the_same_values_have_the_same_interval_and_too_few_have_none():
+    values = np.arange(50.0) ** 2
+    assert bootstrap_interval(values) == bootstrap_interval(values)
+    assert bootstrap_interval(values, np.median)[0] < np.median(values) < bootstrap_interval(values, np.median)[1]
+    assert np.isnan(bootstrap_interval(values[:4])).all() and np.isnan(bootstrap_interval([])).all()

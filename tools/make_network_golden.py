@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from handpose_ros import weights
-from handpose_ros.backends.mediapipe import Network, torch_device
 from handpose_ros.hand import BONES
+from handpose_ros.runtimes import open_network
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,7 +56,7 @@ def main():
         golden[f"{kind.partition('_')[0]}_input"] = batch
         for complexity in ("full", "lite"):
             name = f"{kind}_{complexity}"
-            outputs = Network(weights.locate(name), torch_device("cpu"))(batch)
+            outputs = open_network(weights.locate(name), device="cpu", runtime="torch")(batch)
             if kind == "palm_detection":
                 best = np.argsort(-outputs[1][0, :, 0])[:8]
                 anchors = np.union1d(np.arange(0, 2016, 16), best)

@@ -15,13 +15,14 @@ import torch
 from handpose_ros.backends import Detection
 from handpose_ros.backends.mano import LICENSE as MANO_LICENSE
 from handpose_ros.backends.mano import difference, read_mano
-from handpose_ros.backends.mediapipe import MediaPipe, torch_device
+from handpose_ros.backends.mediapipe import MediaPipe
 from handpose_ros.backends.undistortion import Undistortion, is_distorted, pinhole
 from handpose_ros.backends.wildhands_checkpoint import read_network
 from handpose_ros.backends.wildhands_crops import HandCrop, SmallFrame, hand_crop, normalised, small_frame
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.cropping import Crop, Region
 from handpose_ros.hand import WRIST, ManoHand, Observation
+from handpose_ros.runtimes import torch_device
 
 ASSUMED_FOV = 2 * np.arctan(1920 / 2 / 1000)  # [rad] of an image without a camera: EPIC-Kitchens', 88 degrees
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}

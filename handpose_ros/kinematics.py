@@ -9,6 +9,17 @@ KNUCKLES = np.array([[0.0, 0.028, 0.09], [0.0, 0.0, 0.092], [0.0, -0.017, 0.087]
 FINGER_BONES = [[0.045, 0.026, 0.02], [0.049, 0.03, 0.021], [0.045, 0.029, 0.021], [0.036, 0.021, 0.019]]
 
 
+# Limits of a healthy hand's joint angles, in the order of `posed_hand`'s [rad].
+LOW = np.radians([-5, 0, -10, -10] + [-20, -10, 0, -10] * 4)
+HIGH = np.radians([60, 50, 50, 70] + [20, 90, 110, 80] * 4)
+
+
+def random_hands(count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count, 21, 3) joints [m] of right hands in wrist axes: angles uniform between LOW and HIGH."""
+    angles = rng.uniform(LOW, HIGH, size=(count, 20))
+    return np.array([posed_hand(each) for each in angles]).reshape(count, 21, 3)
+
+
 def posed_hand(angles) -> np.ndarray:
     """(21, 3) joints [m] of a right hand in wrist axes whose joint angles are `angles` (20) [rad]."""
     angles = np.asarray(angles, dtype=float).reshape(5, 4)

@@ -1,0 +1,147 @@
+"""How long the pipeline takes: an image in memory in, its hands in memory out, on scenes whose hands are known."""
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from handpose_ros.backends import Backend, Detection
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.cropping import Crop
+from handpose_ros.hand import Observation
+from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.sources import open_source
+from handpose_ros.tracking import DETECT_EVERY
+
+SCENES = ("two_hands", "one_hand_of_two", "no_hand")  # what is in view; up to two hands are looked for in each
+BLOCK = 4 * DETECT_EVERY  # images timed as one: whole rounds of the detector
+_FRAMES = 96  # of the demo clip: three seconds, in which both hands stay in their halves of the image
+_PERIOD = 1 / 30  # [s] between the stamps
+_WARM_UP = 2 * BLOCK
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Images of one kind, taken by one camera."""
+
+    name: str
+    images: tuple[np.ndarray, ...]  # (H, W, 3) uint8 RGB
+    camera: Camera
+
+    def frame(self, number: int) -> Frame:
+        """The image with this number, counted on over the scene's end, a period after the one before."""
+        return Frame(self.images[number % len(self.images)], self.camera, number * _PERIOD)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Quantiles of something measured many times."""
+
+    median: float
+    quartiles: tuple[float, float]
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        median, low, high, p95, p99 = np.percentile(values, [50, 25, 75, 95, 99]).tolist()
+        return cls(median, (low, high), p95, p99)
+
+
+class Stopwatch:
+    """A backend that notes how long the one it stands before takes. See `handpose_ros.backends.Backend`."""
+
+    def __init__(self, backend: Backend):
+        self.name, self.model, self.license = backend.name, backend.model, backend.license
+        self.seconds = {"detect": 0.0, "observe": 0.0, "aim": 0.0}  # since the last `take`
+        self._backend = backend
+
+    def take(self) -> dict[str, float]:
+        """The seconds of each stage since the last call."""
+        taken, self.seconds = self.seconds, dict.fromkeys(self.seconds, 0.0)
+        return taken
+
+    def detect(self, frame: Frame) -> list[Detection]:
+        return self._timed("detect", self._backend.detect, frame)
+
+    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
+        return self._timed("observe", self._backend.observe, frame, crops)
+
+    def track(self, frame: Frame, observation: Observation) -> Crop:
+        return self._timed("aim", self._backend.track, frame, observation)
+
+    def _timed(self, stage, call, *arguments):
+        start = time.perf_counter()
+        result = call(*arguments)
+        self.seconds[stage] += time.perf_counter() - start
+        return result
+
+
+def make_scene(name: str, size: tuple[int, int] = (640, 480)) -> Scene:
+    """One of SCENES at `size` (width, height) [px]: the demo clip scaled up, hands that are too many painted over."""
+    hidden = {"two_hands": 0.0, "one_hand_of_two": 0.5, "no_hand": 1.0}[name]
+    with open_source("demo") as source:
+        camera, images = source.camera, list(itertools.islice(source, _FRAMES))
+    scale = min(size[0] / camera.size[0], size[1] / camera.size[1])
+    scaled = camera.resize(round(camera.size[0] * scale), round(camera.size[1] * scale))
+    left, above = (size[0] - scaled.size[0]) // 2, (size[1] - scaled.size[1]) // 2
+    made = []
+    for image in images:
+        image = image.copy()
+        image[:, : round(hidden * image.shape[1])] = np.median(image, axis=(0, 1))
+        canvas = np.full((size[1], size[0], 3), 96, np.uint8)
+        canvas[above : above + scaled.size[1], left : left + scaled.size[0]] = cv2.resize(image, scaled.size)
+        made.append(canvas)
+    return Scene(name, tuple(made), scaled.crop(-left, -above, *size))
+
+
+def many_hands(count: int) -> Scene:
+    """The demo clip's two hands, `count` times over in tiles of 640x480 px side by side, two hands in each."""
+    two = make_scene("two_hands")
+    tiles = -(-count // 2)
+    images = tuple(np.concatenate([image] * tiles, axis=1) for image in two.images)
+    if count % 2:
+        images = tuple(_without_last_half(image) for image in images)
+    return Scene(f"{count} hands", images, two.camera.crop(0, 0, 640 * tiles, 480))
+
+
+def time_scene(pipeline: HandPosePipeline, scene: Scene, images: int, cold: bool = False) -> dict[str, Spread]:
+    """[ms] of each stage and in "total", an image, over `images` images after a warm-up.
+
+    cold: every image as if it were the first, as for single photographs. "detect" is that of the images on which the
+    detector ran. The pipeline's backend must be a Stopwatch.
+    """
+    stopwatch: Stopwatch = pipeline.backend
+    samples: dict[str, list[float]] = {stage: [] for stage in (*stopwatch.seconds, "rest", "total")}
+    pipeline.reset()
+    for number in range(_WARM_UP + images):
+        frame = scene.frame(number)
+        if cold:
+            pipeline.reset()
+        stopwatch.take()
+        start = time.perf_counter()
+        pipeline(frame)
+        total = time.perf_counter() - start
+        stages = stopwatch.take()
+        if number >= _WARM_UP:
+            for stage, seconds in {**stages, "rest": total - sum(stages.values()), "total": total}.items():
+                if seconds or stage != "detect":
+                    samples[stage].append(1000 * seconds)
+    return {stage: Spread.of(times) for stage, times in samples.items() if times}
+
+
+def time_block(run: Callable[[int], None], first: int) -> float:
+    """[ms] an image, the mean over BLOCK images that `run` is given the numbers of."""
+    start = time.perf_counter()
+    for number in range(first, first + BLOCK):
+        run(number)
+    return 1000 * (time.perf_counter() - start) / BLOCK
+
+
+def _without_last_half(image):
+    half = image.copy()
+    half[:, -320:] = np.median(image, axis=(0, 1))
+    return half

@@ -1,0 +1,107 @@
+"""Official MediaPipe in an environment and a process of its own, given the same images in the same run."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from handpose_ros.benchmark import BLOCK, Scene, Spread, time_block
+from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.weights import REQUIREMENT, VERSION, cache_dir
+
+PYTHONS = ("3.12", "3.11", "3.10", "3.9")  # for which there are wheels of it
+_PROCESS = Path(__file__).with_name("rival_process.py")
+
+
+class Rival:
+    """The official solution, up to two hands, model complexity 1, tracking; a context manager."""
+
+    def __init__(self, scene: Scene):
+        """Starts it on the images of `scene`. Raises: OSError, with what it said last, if it does not start."""
+        self._folder = tempfile.TemporaryDirectory()
+        images = Path(self._folder.name) / "images.npy"
+        np.save(images, np.stack(scene.images))
+        log = self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by close
+        command = [str(rival_python()), str(_PROCESS), str(images)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        self._answer()
+
+    def time_block(self, first: int) -> float:
+        """[ms] an image over the BLOCK images from number `first` on."""
+        self._process.stdin.write(f"{first} {BLOCK}\n")
+        self._process.stdin.flush()
+        return self._answer()["ms"]
+
+    def close(self):
+        """Ends the process."""
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._log.close()
+        self._folder.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _answer(self):
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        self._log.seek(0)
+        lines = self._log.read().strip().splitlines()[-3:]
+        raise OSError(f"official MediaPipe ended: {' / '.join(lines)}")
+
+
+def compare(pipeline: HandPosePipeline, scene: Scene, blocks: int) -> dict[str, Spread]:
+    """Ours and the rival, alternating in blocks of images: "ours" and "rival" [ms] an image, "ratio" block by block."""
+    ours, theirs = [], []
+    with Rival(scene) as rival:
+        pipeline.reset()
+        for block in range(-2, blocks):  # the first two warm up
+            first = (block + 2) * BLOCK
+            # Who goes first changes, so that a slow spell of the machine meets both alike.
+            if block % 2:
+                mine, its = time_block(lambda number: pipeline(scene.frame(number)), first), rival.time_block(first)
+            else:
+                its, mine = rival.time_block(first), time_block(lambda number: pipeline(scene.frame(number)), first)
+            if block >= 0:
+                ours.append(mine)
+                theirs.append(its)
+    ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
+    return {"ours": Spread.of(ours), "rival": Spread.of(theirs), "ratio": Spread.of(ratios)}
+
+
+def rival_python() -> Path:
+    """The interpreter of an environment with official MediaPipe, made in the user's cache the first time.
+
+    Raises: OSError with the remedy if it cannot be made.
+    """
+    folder = cache_dir() / f"mediapipe-{VERSION}-env"
+    python = folder / "bin" / "python"
+    if (folder / "ready").exists():
+        return python
+    base = _base_python()
+    print(f"installing {REQUIREMENT} into {folder} ...", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    for command in ([base, "-m", "venv", str(folder)], [str(python), "-m", "pip", "install", "-q", REQUIREMENT]):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise OSError(f"cannot install {REQUIREMENT} ({reason}): connect to the network once")
+    (folder / "ready").touch()
+    return python
+
+
+def _base_python():
+    if "{}.{}".format(*sys.version_info) in PYTHONS:
+        return sys.executable
+    found = next(filter(None, (shutil.which(f"python{version}") for version in PYTHONS)), None)
+    if found is None:
+        raise OSError(f"{REQUIREMENT} needs a Python of {', '.join(reversed(PYTHONS))}: install one of them")
+    return found

@@ -1,0 +1,254 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from handpose_ros.accuracy import measure
+from handpose_ros.camera import Camera
+from handpose_ros.datasets import Sample, TrueHand, load_dataset
+from handpose_ros.evaluation import Subject, calibrated_size, compare, evaluate, evaluate_folder
+from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
+from handpose_ros.kinematics import posed_hand
+from handpose_ros.pipeline import HandPoseEstimator
+from handpose_ros.recordings import write_json
+from handpose_ros.report import as_json, as_text
+from handpose_ros.report_page import worst, write_page
+
+CAMERA = Camera.from_fov((640, 480), np.radians(60))
+SHAPE = posed_hand(np.radians([20, 20, 10, 10] + [5, 20, 20, 10] * 4))[:, [1, 2, 0]]
+LEFT, RIGHT = SHAPE * [-1, 1, 1] + [-0.1, 0, 0.5], SHAPE + [0.1, 0, 0.5]
+PHOTOS = Path(__file__).parents[1] / ".." / "shared" / "data" / "hands" / "ntu_dev"
+SUBJECT = Subject("tiny", "a network", np.nan, "average")
+
+
+def true_hand(joints, side, valid=None):
+    return TrueHand(side, CAMERA.project(joints), joints, np.ones(21, bool) if valid is None else valid)
+
+
+def found_hand(joints, side, sigma=0.01):
+    covariance = np.full((6, 6), np.nan)
+    covariance[:3, :3] = sigma**2 * np.eye(3)
+    return HandPose(
+        side, 1.0, 1.0, CAMERA.project(joints), joints, depth_source=DepthSource.MONO, wrist_covariance=covariance
+    )
+
+
+def outcome(true, found, image="a.png"):
+    return compare(Sample(image, CAMERA, tuple(true)), HandPoses(tuple(found), CAMERA.size, calibrated=True))
+
+
+BOTH = (true_hand(LEFT, Side.LEFT), true_hand(RIGHT, Side.RIGHT))
+
+
+def test_hands_are_paired_by_place_not_by_order_or_side():
+    pairs = outcome(BOTH, [found_hand(RIGHT, Side.LEFT), found_hand(LEFT, Side.LEFT)]).pairs
+    assert [pair.true.side for pair in pairs] == [Side.LEFT, Side.RIGHT]
+    assert_allclose([pair.found.joints_3d for pair in pairs], [LEFT, RIGHT])
+
+
+def test_missed_and_extra_hands_and_wrong_sides_are_counted():
+    elsewhere = found_hand(SHAPE + [0.1, 0.15, 0.6], Side.LEFT)
+    accuracy = measure(
+        [
+            outcome(BOTH, [found_hand(LEFT, Side.LEFT), elsewhere]),
+            outcome(BOTH, [found_hand(LEFT, Side.RIGHT), found_hand(RIGHT, Side.RIGHT)]),
+            outcome([], [found_hand(LEFT, Side.LEFT)]),
+        ]
+    )
+    assert (accuracy.images, accuracy.hands, accuracy.detected, accuracy.extra) == (3, 4, 3, 2)
+    assert accuracy.detection_rate.mean == 0.75 and accuracy.detection_rate.n == 4
+    assert_allclose(accuracy.side_accuracy.mean, 2 / 3)
+
+
+def test_the_truth_itself_has_no_error():
+    accuracy = measure([outcome(BOTH, [found_hand(LEFT, Side.LEFT), found_hand(RIGHT, Side.RIGHT)])] * 3)
+    for figure in (accuracy.pixels_2d, accuracy.absolute_mm, accuracy.root_relative_mm, accuracy.pa_mm):
+        assert figure.mean < 1e-6 and figure.n == 6
+    assert accuracy.absolute_mm.auc_50mm.mean > 0.9999 and accuracy.absolute_mm.pck_20mm.mean == 1
+    assert accuracy.absolute_mm.curve[0] == 0 and set(accuracy.absolute_mm.curve[1:]) == {1.0}
+
+
+def test_thirty_millimetres_too_far_are_absolute_and_depth_but_not_shape():
+    moved = [replace(hand, joints_3d=hand.joints_3d + [0, 0, 0.03]) for hand in (found_hand(RIGHT, Side.RIGHT),)]
+    accuracy = measure([outcome(BOTH[1:], moved)])
+    assert_allclose(accuracy.absolute_mm.mean, 30)
+    assert_allclose(accuracy.absolute_mm.median, 30)
+    assert_allclose(accuracy.depth_bias_mm.mean, 30)
+    assert_allclose(accuracy.absolute_mm.auc_50mm.mean, 0.4)
+    assert accuracy.absolute_mm.pck_20mm.mean == 0 and accuracy.root_relative_mm.mean < 1e-6
+    assert (accuracy.depth_curve[15], accuracy.depth_curve[16]) == (0, 1)  # below 30 and below 32 mm
+
+
+def test_the_table_of_joints_shows_the_one_that_is_off():
+    joints = RIGHT.copy()
+    joints[8] += [0.021, 0, 0]
+    table = measure([outcome(BOTH[1:], [replace(found_hand(RIGHT, Side.RIGHT), joints_3d=joints)])]).joints
+    assert_allclose([joint.absolute_mm for joint in table], [21.0 if j == 8 else 0 for j in range(21)], atol=1e-9)
+    assert table[8].name == "index_tip"
+
+
+def test_ten_pixels_are_ten_pixels_and_a_share_of_the_true_box():
+    hand = found_hand(RIGHT, Side.RIGHT)
+    accuracy = measure([outcome(BOTH[1:], [replace(hand, joints_2d=hand.joints_2d + [6.0, 8.0])])])
+    box = np.ptp(CAMERA.project(RIGHT), axis=0).max()
+    assert_allclose(accuracy.pixels_2d.mean, 10)
+    assert_allclose(accuracy.box_2d.mean, 10 / box)
+    assert accuracy.pck_2d_20px.mean == 1 and accuracy.pck_2d_box_05.mean == float(10 / box < 0.05)
+
+
+def test_joints_that_are_not_annotated_count_in_2d_for_nothing_and_leave_the_hand_out_of_3d():
+    valid = np.arange(21) != 4
+    hand = found_hand(RIGHT, Side.RIGHT)
+    pixels = hand.joints_2d.copy()
+    pixels[4] += 500
+    accuracy = measure([outcome([true_hand(RIGHT, Side.RIGHT, valid)], [replace(hand, joints_2d=pixels)])])
+    assert accuracy.pixels_2d.mean < 1e-9 and accuracy.pck_2d_20px.mean == 1
+    assert accuracy.root_relative_mm.n == 0 and np.isnan(accuracy.root_relative_mm.mean)
+
+
+def test_a_hand_relative_to_its_wrist_has_a_shape_but_no_place():
+    hand = replace(found_hand(RIGHT, Side.RIGHT), joints_3d=RIGHT - RIGHT[0], depth_source=DepthSource.NONE)
+    accuracy = measure([outcome(BOTH[1:], [hand])])
+    assert accuracy.root_relative_mm.mean < 1e-9 and accuracy.absolute_mm.n == 0 and accuracy.depth_error_mm.n == 0
+
+
+@pytest.mark.parametrize("error, held", [(0.018, 1.0), (0.02, 0.0)])
+def test_the_68_percent_ellipsoid_of_a_centimetre_reaches_to_1_87_centimetres(error, held):
+    hand = found_hand(RIGHT, Side.RIGHT)
+    coverage = measure([outcome(BOTH[1:], [replace(hand, joints_3d=hand.joints_3d + [0, 0, error])])]).wrist_coverage
+    assert {each.probability: each.share.mean for each in coverage}[0.68] == held
+
+
+def test_hands_that_all_seem_a_tenth_too_near_are_a_ninth_larger():
+    found = [found_hand(0.9 * LEFT, Side.LEFT), found_hand(0.9 * RIGHT, Side.RIGHT)]
+    assert_allclose(calibrated_size([outcome(BOTH, found)]), 1 / 0.9)
+
+
+def test_without_known_places_the_size_cannot_be_calibrated():
+    with pytest.raises(ValueError, match="no hand"):
+        calibrated_size([outcome(BOTH, [])])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    items = []
+    for number, joints in enumerate((LEFT, RIGHT, RIGHT)):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((480, 640, 3), 60 * number, np.uint8))
+        side = "left" if joints is LEFT else "right"
+        hand = {"side": side, "joints_2d": CAMERA.project(joints).tolist(), "joints_3d": joints.tolist()}
+        hand["valid"] = [1] * 21
+        size = {"width": 640, "height": 480, "K": CAMERA.K.tolist(), "dist": None}
+        items.append({"image": f"{number}.png", "hands": [hand], **size})
+    (tmp_path / "annotations.json").write_text(json.dumps({"items": items}))
+    return tmp_path
+
+
+class Nearsighted:
+    """Knows the hands of the first two images of `folder`, but takes them for smaller, and so nearer, by a fifth."""
+
+    model = "a network <1>"
+
+    def __init__(self, hand_scale=None):
+        self._factor = 0.8 * (hand_scale or 1.0)
+        self._source = DepthSource.MONO_SCALED if hand_scale else DepthSource.MONO
+
+    def estimate(self, image, camera):
+        number = image[0, 0, 0] // 60
+        hands = [found_hand(LEFT, Side.LEFT), found_hand(RIGHT, Side.RIGHT)][number : number + 1]
+        hands = [replace(h, joints_3d=self._factor * h.joints_3d, depth_source=self._source) for h in hands]
+        return HandPoses(tuple(hands), camera.size, calibrated=True)
+
+
+def test_a_folder_is_evaluated_photo_by_photo(folder):
+    subject, outcomes = evaluate_folder(folder, Nearsighted)
+    assert [len(outcome.pairs) for outcome in outcomes] == [1, 1, 0]
+    assert (subject.data_set, subject.hand_scale_source) == (folder.name, "average")
+    assert_allclose(measure(outcomes).absolute_mm.mean, 1000 * 0.2 * np.linalg.norm([LEFT, RIGHT], axis=-1).mean())
+
+
+def test_calibrating_the_size_finds_it_uses_it_and_says_so(folder):
+    subject, outcomes = evaluate_folder(folder, Nearsighted, calibrate_size=True)
+    assert_allclose(subject.hand_scale, 1.25)
+    assert measure(outcomes).absolute_mm.mean < 1e-6
+    assert "hand size calibrated: 1.25" in as_text(subject, measure(outcomes))
+
+
+class Headstrong(Nearsighted):
+    def __init__(self, hand_scale=None):
+        super().__init__(None)
+
+
+def test_an_estimator_that_does_not_care_about_the_size_cannot_be_calibrated(folder):
+    with pytest.raises(ValueError, match="itself"):
+        evaluate_folder(folder, Headstrong, calibrate_size=True)
+
+
+def test_a_given_size_is_used_and_said(folder):
+    subject, outcomes = evaluate_folder(folder, Nearsighted, hand_scale=1.25)
+    assert measure(outcomes).absolute_mm.mean < 1e-6
+    assert "hand size given: 1.25" in as_text(subject, measure(outcomes))
+
+
+def test_an_image_that_is_missing_is_named(folder):
+    (folder / "1.png").unlink()
+    with pytest.raises(OSError, match="1.png"):
+        evaluate_folder(folder, Nearsighted)
+
+
+def test_the_json_has_every_figure_with_its_n_and_no_nan(folder, tmp_path):
+    subject, outcomes = evaluate_folder(folder, Nearsighted)
+    write_json(tmp_path / "a.json", as_json(subject, measure(outcomes)))
+    figures = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+    assert (figures["detected"], figures["hands"], figures["images"], figures["extra"]) == (2, 3, 3, 0)
+    for name in ("absolute_mm", "root_relative_mm", "scale_aligned_mm", "pa_mm", "pixels_2d", "depth_error_mm"):
+        assert figures[name]["n"] == 2 and {"mean", "median", "mean_95", "median_95"} <= set(figures[name])
+    assert figures["pa_mm"]["mean"] < 1e-6 and figures["absolute_mm"]["auc_50mm"]["n"] == 2
+    assert figures["hand_scale"] is None and figures["absolute_mm"]["mean_95"] == [None, None]
+
+
+def test_the_text_leaves_out_what_the_data_set_cannot_tell():
+    photo = replace(BOTH[1], joints_3d=None)
+    text = as_text(SUBJECT, measure([outcome([photo], [found_hand(RIGHT, Side.RIGHT)])]))
+    assert "2D error [px]" in text and "Procrustes-aligned error" not in text and "nan" not in text
+
+
+def test_nothing_at_all_is_a_table_too():
+    accuracy = measure([])
+    assert accuracy.hands == 0 and "0 of 0 hands" in as_text(SUBJECT, accuracy)
+
+
+def test_the_worst_photos_are_those_with_missed_hands_then_those_with_the_largest_error():
+    near = replace(found_hand(RIGHT, Side.RIGHT), joints_3d=RIGHT * [1.1, 1, 1])
+    far = replace(found_hand(RIGHT, Side.RIGHT), joints_3d=RIGHT * [1.5, 1, 1])
+    outcomes = [outcome(BOTH[1:], [hand], name) for name, hand in (("near", near), ("far", far))]
+    ranked = worst([*outcomes, outcome(BOTH[1:], [], "missed")], count=3)
+    assert [each.sample.image for each, _ in ranked] == ["missed", "far", "near"]
+    assert "1 missed" in ranked[0][1] and "mm root-relative" in ranked[1][1]
+
+
+def test_the_page_is_one_file_that_asks_for_nothing_else(folder, tmp_path):
+    subject, outcomes = evaluate_folder(folder, Nearsighted)
+    write_page(tmp_path / "page", subject, measure(outcomes), outcomes)
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert list((tmp_path / "page").iterdir()) == [tmp_path / "page" / "index.html"]
+    assert page.count("<img") == 3 and page.count('src="data:image/jpeg;base64,') == 3
+    assert page.count("<svg") == 2 and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "a network &lt;1&gt;" in page and "a network <1>" not in page
+
+
+def test_progress_sees_every_photo(folder):
+    seen = []
+    evaluate_folder(folder, Nearsighted, progress=lambda samples: seen.extend(samples) or samples)
+    assert len(seen) == 3 and evaluate([], Nearsighted().estimate) == ()
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photos are not part of the repository")
+def test_real_photos_show_left_hands_near_their_true_places():
+    accuracy = measure(evaluate(load_dataset(PHOTOS)[::13], HandPoseEstimator(device="cpu").estimate))
+    assert accuracy.detection_rate.mean > 0.9 and accuracy.side_accuracy.mean > 0.9
+    assert accuracy.box_2d.mean < 0.05 and accuracy.pa_mm.mean < 13 and accuracy.root_relative_mm.mean < 35
+    assert accuracy.absolute_mm.median < 60
