@@ -3,30 +3,7 @@
 `ids` (N) are the track that stands for one true hand in each of N images, 0 where there is none.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-
-_NEAR = 0.5  # sizes of the true hand within which a hand found is that hand
-
-
-def matches(found: Sequence[np.ndarray], true: np.ndarray) -> np.ndarray:
-    """(H,) index in `found` of each of H true hands in one image, -1 for none; pairs with the least total distance.
-
-    found: (21, 2) [px] each. true: (H, 21, 2) [px], NaN for a hand that is not visible.
-    """
-    true = np.asarray(true, float)
-    result = np.full(len(true), -1)
-    if not len(found) or not len(true):
-        return result
-    size = np.ptp(true, axis=1).max(axis=-1)[:, None]
-    apart = np.linalg.norm(np.asarray(found)[None] - true[:, None], axis=-1).mean(axis=-1) / size
-    apart = np.where(apart < _NEAR, apart, 1e3)  # NaN is not near
-    for hand, index in zip(*linear_sum_assignment(apart), strict=True):
-        if apart[hand, index] < _NEAR:
-            result[hand] = index
-    return result
 
 
 def switches(labels: np.ndarray) -> int:

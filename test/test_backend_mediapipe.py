@@ -18,11 +18,12 @@ from numpy.testing import assert_allclose
 
 from handpose_ros import weights
 from handpose_ros.backends import make_backend
-from handpose_ros.backends.mediapipe import MediaPipe, Network, torch_device, tracked_region
+from handpose_ros.backends.mediapipe import MediaPipe, tracked_region
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
 from handpose_ros.camera import Frame
 from handpose_ros.cropping import Region, region_iou, whole
 from handpose_ros.hand import Observation
+from handpose_ros.runtimes import open_network, torch_device
 
 ROOT = Path(__file__).parents[1]
 DRAWING = ROOT / "test" / "data" / "networks.npz"
@@ -119,7 +120,7 @@ def test_two_hands_of_one_batch_are_those_of_two_calls(full, drawing):
 
 def test_a_network_takes_bytes_and_returns_what_was_recorded():
     golden = np.load(DRAWING)
-    network = Network(network_file("hand_landmark_full"), torch_device("cpu"))
+    network = open_network(network_file("hand_landmark_full"), device="cpu")
     for i, (output, atol) in enumerate(zip(network(golden["hand_input"]), (2e-3, 2e-5, 2e-5, 2e-6), strict=True)):
         assert_allclose(output, golden[f"hand_landmark_full_{i}"], rtol=0, atol=atol)
 

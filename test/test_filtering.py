@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from posed_hand import posed_hand
 from scipy.spatial.transform import Rotation
 
 from handpose_ros.filtering import Body, HandFilter, filter_lag
 from handpose_ros.hand import BONES, WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.kinematics import posed_hand
 from handpose_ros.recorded_filtering import smooth_recording
 
 HAND = posed_hand(np.full(20, 0.3)) @ Rotation.from_euler("xyz", [1.2, 0.3, 0.4]).as_matrix().T

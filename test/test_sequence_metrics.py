@@ -7,25 +7,11 @@ from handpose_ros.sequence_metrics import (
     fragments,
     jitter,
     lag,
-    matches,
     switches,
     time_to_detection,
 )
 
-SHAPE = np.random.default_rng(0).uniform(0, 100, (21, 2))  # a hand of about 100 px
 STAMPS = np.arange(8) * 0.1
-
-
-def test_each_true_hand_gets_the_found_one_that_is_near_and_no_other():
-    true = np.stack([SHAPE, SHAPE + [300, 0]])
-    assert_allclose(matches([SHAPE + [310, 0], SHAPE + [5, 0]], true), [1, 0])
-    assert_allclose(matches([SHAPE + [360, 0]], true), [-1, -1])
-    assert_allclose(matches([], true), [-1, -1])
-    assert_allclose(matches([SHAPE], np.full((1, 21, 2), np.nan)), [-1])
-
-
-def test_one_found_hand_stands_for_one_true_hand_only():
-    assert sorted(matches([SHAPE], np.stack([SHAPE, SHAPE + [10, 0]]))) == [-1, 0]
 
 
 def test_a_switch_is_a_change_of_a_known_label_also_across_a_gap():
