@@ -19,7 +19,7 @@ FLOORS = {
     "edges": "share decoding calibration sources drawing recordings bags answers summary processes "
     "datasets evaluation accuracy report report_page",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.grasp_messages "
-    "ros.recorder_node ros.camera_node ros.hand_pose_node ros.grasp_node",
+    "ros.recorder_node ros.probe ros.camera_node ros.hand_pose_node ros.grasp_node",
     "commands": "demo benchmark rival_process rival node_benchmark cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
