@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 RUNTIMES = ("auto", "openvino", "torch")
@@ -22,7 +21,7 @@ class Network(Protocol):
 
     description: str  # runtime, device, threads and precision, for people
 
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, images: "np.ndarray") -> "tuple[np.ndarray, ...]":
         """(N, size, size, 3) uint8 RGB, N > 0 -> the file's outputs, float32, N in front."""
 
 
@@ -121,7 +120,10 @@ def _on_cpu(path, batch, runtime, threads):
 
 
 def _installed(module):
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # someone put None in its place
+        return False
 
 
 def _has_cuda_driver():
