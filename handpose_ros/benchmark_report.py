@@ -5,10 +5,12 @@ import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from handpose_ros import weights
 from handpose_ros.backends import make_backend
 from handpose_ros.benchmark import SCENES, Spread, Stopwatch, make_scene, many_hands, time_scene
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.rival import compare
+from handpose_ros.runtimes import device_name, torch_device
 
 SIZES = ((640, 480), (1920, 1080))
 HANDS = (1, 2, 4, 8)
@@ -42,6 +44,7 @@ def run_benchmark(wish: Wish) -> dict[str, object]:
         return figures | _against(HandPosePipeline(backend), wish.images)
     if wish.growth:
         return figures | {"growth": list(_growth(wish, options))}
+    figures |= _floor(device_name(wish.device, wish.runtime))
     return figures | {"scenes": list(_scenes(HandPosePipeline(Stopwatch(backend)), wish.images))}
 
 
@@ -60,6 +63,21 @@ def _scenes(pipeline, images) -> Iterator[dict]:
                 row = [total.median, total.p95, total.p99, *(stage.median if stage else None for stage in stages)]
                 print(f"{label:<38}" + "".join("       -" if ms is None else f"{ms:8.2f}" for ms in row), flush=True)
                 yield asdict(times)
+
+
+def _floor(device) -> dict[str, float]:
+    """Kernels and launch-bound floor [ms] of the networks on a GPU; nothing on a CPU."""
+    if not device.startswith("cuda"):
+        return {}
+    from handpose_ros.launch_floor import launch_floor
+    from handpose_ros.torch_network import CudaNetwork
+
+    figures = {}
+    for name, batch in (("palm_detection_full", 1), ("hand_landmark_full", 2)):
+        floor = launch_floor(CudaNetwork(weights.locate(name), batch, torch_device(device)))
+        print(f"{name}, batch {batch}: {floor.kernels} kernels x {floor.launch_us:.2f} us = {floor.ms:.3f} ms at least")
+        figures[f"floor_ms.{name}"] = floor.ms
+    return figures
 
 
 def _growth(wish, options) -> Iterator[dict]:

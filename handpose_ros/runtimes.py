@@ -37,7 +37,7 @@ def open_network(
     """
     _check_runtime(runtime, device)
     threads = num_threads or default_threads()
-    name = _device_name(device, runtime)
+    name = device_name(device, runtime)
     if name == "cpu":
         return _on_cpu(path, batch, runtime, threads)
     import torch
@@ -68,11 +68,25 @@ def torch_device(name: str) -> "torch.device":
     """
     import torch
 
-    name = _device_name(name, "torch")
+    name = device_name(name, "torch")
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise ValueError(f"there is no device {name}: torch sees {torch.cuda.device_count()} CUDA devices")
     return torch.device(name)
+
+
+def device_name(device: str, runtime: str = "auto") -> str:
+    """`device` with "auto" decided: "cpu", "cuda" or "cuda:N". Raises: ValueError if it is called otherwise."""
+    kind, colon, index = device.partition(":")
+    if device not in ("auto", "cpu") and (kind != "cuda" or (colon and not index.isdigit())):
+        raise ValueError(f"device is {device!r}, it must be auto, cpu, cuda or cuda:N")
+    if device != "auto":
+        return device
+    if runtime == "openvino" or not _has_cuda_driver():
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def default_threads() -> int:
@@ -93,20 +107,6 @@ def _check_runtime(runtime, device):
         raise ValueError(f"runtime openvino runs on the CPU, and device is {device!r}: set one of them to auto")
     if runtime == "openvino" and not _installed("openvino"):
         raise ValueError("runtime openvino is not installed: pip install 'handpose_ros[cpu]', or set runtime to auto")
-
-
-def _device_name(device, runtime):
-    """`device` with "auto" decided: "cpu", "cuda" or "cuda:N"."""
-    kind, colon, index = device.partition(":")
-    if device not in ("auto", "cpu") and (kind != "cuda" or (colon and not index.isdigit())):
-        raise ValueError(f"device is {device!r}, it must be auto, cpu, cuda or cuda:N")
-    if device != "auto":
-        return device
-    if runtime == "openvino" or not _has_cuda_driver():
-        return "cpu"
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _on_cpu(path, batch, runtime, threads):

@@ -12,7 +12,7 @@ FLOORS = {
     "vocabulary": "hand camera geometry",
     "algorithms": "cropping lifting kinematics tracking confidence features taxonomy distance_rule grasp gripper "
     "metrics synthetic",
-    "inference": "weights tflite tflite_torch openvino_network torch_network runtimes "
+    "inference": "weights tflite tflite_torch openvino_network torch_network launch_floor runtimes "
     "backends backends.palm backends.mediapipe backends.rotations "
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands pipeline",
