@@ -74,8 +74,9 @@ class _Run:
         self._stream = torch.cuda.Stream(device) if on_gpu else None
         with torch.inference_mode():
             self._shapes = [output.shape[1:] for output in self._outputs()]
+            length = sum(shape.numel() for shape in self._shapes)
+            self._received = torch.empty(self.size, length, pin_memory=on_gpu)
             self._launch = self._captured() if on_gpu else self.together
-            self._received = torch.empty_like(self.together(), device="cpu", pin_memory=on_gpu)
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
