@@ -10,7 +10,7 @@ import numpy as np
 
 from handpose_ros.backends import Backend, Detection
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.cropping import Crop
+from handpose_ros.cropping import Crop, Region
 from handpose_ros.hand import Observation
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.sources import open_source
@@ -80,8 +80,8 @@ class Stopwatch:
         taken, self.seconds = self.seconds, dict.fromkeys(self.seconds, 0.0)
         return taken
 
-    def detect(self, frame: Frame) -> list[Detection]:
-        return self._timed("detect", self._backend.detect, frame)
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
+        return self._timed("detect", self._backend.detect, frame, squares)
 
     def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
         return self._timed("observe", self._backend.observe, frame, crops)

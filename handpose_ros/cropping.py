@@ -134,10 +134,37 @@ def aim(region: Region, camera: Camera | None) -> Crop:
     return View(camera, facing @ turn, float(extent))
 
 
+def shifted(crop: Crop, offset: np.ndarray) -> Crop:
+    """`crop` moved by `offset` (2,) [px] of the image; where a view cannot be moved there, as it is."""
+    if isinstance(crop, Region):
+        return replace(crop, center=crop.center + offset)
+    center = crop.to_image(np.array([0.5, 0.5]), 1)
+    old, new = crop.camera.unproject(np.stack([center, center + offset]))
+    if not np.isfinite([old, new]).all():
+        return crop
+    return replace(crop, R_camera_from_view=_facing(new) @ _facing(old).T @ crop.R_camera_from_view)
+
+
 def whole(image: np.ndarray) -> Region:
     """The smallest upright region that holds all of the image (H, W, ...), in its middle."""
     height, width = image.shape[:2]
     return Region(np.array([width / 2, height / 2]), max(width, height))
+
+
+def tiles(size: tuple[int, int], share: float, overlap: float = 0.35) -> list[Region]:
+    """Upright squares that cover an image of `size` (width, height) [px], each `share` of the longer side long.
+
+    Neighbours share at least `overlap` of their side, so that what is smaller than that is whole in one of them.
+    """
+    side = share * max(size)
+
+    def centers(length):
+        if length <= side:
+            return [length / 2]
+        count = int(np.ceil((length - side) / (side * (1 - overlap)) - 1e-9)) + 1
+        return np.linspace(side / 2, length - side / 2, count)
+
+    return [Region(np.array([x, y]), side) for y in centers(size[1]) for x in centers(size[0])]
 
 
 def rotation(angle: float) -> np.ndarray:

@@ -1,5 +1,6 @@
-"""Frame -> HandPoses: detect or follow, observe, track, lift. The same for live, recorded and single images."""
+"""Frame -> HandPoses: detect or follow, observe, track, lift, filter. The same for live and recorded images."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,11 @@ import numpy as np
 from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.confidence import joint_confidence
-from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
+from handpose_ros.filtering import FILTERS, HandFilter
+from handpose_ros.finding import boxed_crops, find_hands
+from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, TrackingState
 from handpose_ros.lifting import lift, scale_to_template
+from handpose_ros.searching import TILE_SHARES, Search
 from handpose_ros.tracking import HandTracker, Track
 
 
@@ -23,35 +27,72 @@ class HandPosePipeline:
         min_score: float = 0.5,
         coast_time: float = 0.25,
         hand_scale: float | None = None,
+        filter: str = "one_euro",
+        region: np.ndarray | None = None,
+        tile_shares: Sequence[float] = TILE_SHARES,
     ):
         """Follows at most `max_hands`, coasting for `coast_time` [s]; a score above `min_score` is a hand.
 
         `hand_scale` is the person's hand size over the average hand's; None: not known.
+        `filter` smooths joints_3d and gives wrist_velocity: "one_euro", or "none" for what was measured.
+        New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
+        tiles of it of these shares of its longer side, so that small hands are found; () for no tiles.
+        Raises: ValueError for another filter or a region without area.
         """
+        if filter not in FILTERS:
+            raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend = backend
         self._hand_scale = hand_scale
+        self._filter = HandFilter() if filter == "one_euro" else None
         self._tracker = HandTracker(max_hands, min_score, coast_time)
+        self._search = Search(region, tile_shares)
 
-    def __call__(self, frame: Frame) -> HandPoses:
-        """The hands of the next image. A stamp earlier than the last one's starts anew."""
+    def __call__(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
+        """The hands of the next image. A stamp earlier than the last one's starts anew.
+
+        `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
+        """
         tracker = self._tracker
         tracker.advance(frame.stamp)
         crops = tracker.crops
         if tracker.wants_detection:
-            crops += tracker.admit([detection.crop for detection in self.backend.detect(frame)])
+            crops += tracker.admit(self._detect(frame, boxes))
         observations = self.backend.observe(frame, crops)
-        tracks = tracker.update(observations, [self.backend.track(frame, each) for each in observations])
-        return HandPoses(
+        return self._answer(frame, observations)
+
+    def alone(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
+        """The hands of an image that has nothing to do with the others, searched more thoroughly. Forgets all hands."""
+        self.reset()
+        self._tracker.advance(frame.stamp)
+        tracker = self._tracker
+        found = find_hands(self.backend, frame, tracker.max_hands, tracker.min_score, self._search, boxes)
+        return self._answer(frame, found)
+
+    def reset(self):
+        """Forgets all hands."""
+        self._tracker.reset()
+        self._search.reset()
+        if self._filter:
+            self._filter.reset()
+
+    def _detect(self, frame, boxes):
+        """Crops in which hands may be."""
+        if boxes is not None:
+            return boxed_crops(self.backend, frame, boxes)
+        missing = [track.crop for track in self._tracker.tracks if track.state is TrackingState.COASTING]
+        return [found.crop for found in self.backend.detect(frame, self._search.next(frame.image, missing))]
+
+    def _answer(self, frame: Frame, observations: Sequence[Observation]) -> HandPoses:
+        next_crops = [self.backend.track(frame, each) for each in observations]
+        tracks = self._tracker.update(observations, next_crops)
+        hands = HandPoses(
             hands=self._lift(tracks, frame),
             size=frame.size,
             stamp=frame.stamp,
             frame_id=frame.frame_id,
             calibrated=frame.camera is not None,
         )
-
-    def reset(self):
-        """Forgets all hands."""
-        self._tracker.reset()
+        return self._filter(hands) if self._filter else hands
 
     def _lift(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
         if not tracks:
@@ -86,14 +127,22 @@ class HandPoseEstimator:
         max_hands: int = 2,
         min_score: float = 0.5,
         hand_scale: float | None = None,
+        region: np.ndarray | None = None,
+        tile_shares: Sequence[float] = TILE_SHARES,
         **backend_options,
     ):
-        """`backend` is a key of backends.BACKENDS, `backend_options` go to its builder; the rest as the pipeline's."""
+        """`backend` is a key of backends.BACKENDS, `backend_options` go to its builder; the rest as the pipeline's.
+
+        Tiles are searched where the whole shows no hand, the largest first.
+        """
         self._pipeline = HandPosePipeline(
             make_backend(backend, max_hands=max_hands, **backend_options),
             max_hands=max_hands,
             min_score=min_score,
             hand_scale=hand_scale,
+            filter="none",
+            region=region,
+            tile_shares=tile_shares,
         )
 
     @property
@@ -101,19 +150,17 @@ class HandPoseEstimator:
         """What runs, for example mediapipe-full@0.10.21."""
         return self._pipeline.backend.model
 
-    def estimate(self, image: np.ndarray, camera: Camera | None = None) -> HandPoses:
+    def estimate(
+        self, image: np.ndarray, camera: Camera | None = None, boxes: Sequence[np.ndarray] | None = None
+    ) -> HandPoses:
         """The hands of `image` (H, W, 3) uint8 RGB.
 
         With its `camera` the joints are in metres in the camera's optical frame. Without one they are relative to the
         wrist and the result says `calibrated=False`; Camera.from_fov makes one from a field of view.
+        `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
         Raises ValueError for an image of another type or of another size than the camera's.
         """
-        frame = Frame(image, camera)
-        self._pipeline.reset()
-        self._pipeline(frame)
-        # A second look, from where the first one saw the hands: the detector aims less well than the landmarks do.
-        hands = self._pipeline(frame)
-        return replace(hands, hands=tuple(hand for hand in hands if hand.state is TrackingState.TRACKED))
+        return self._pipeline.alone(Frame(image, camera), boxes)
 
 
 def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:

@@ -1,8 +1,8 @@
-"""Which hand is which from image to image: the only module of the pipeline with memory.
+"""Which hand is which from image to image: the only module of the pipeline with a memory of hands.
 
-A track is followed by looking where its last observation pointed. It is TRACKED while the network
-sees a hand there, COASTING for a bounded time when it does not, then LOST, once. The palm detector
-runs only while there is room for another hand: every few images, and at once after a loss.
+A track is looked for where its last observation pointed and its motion leads. It is TRACKED while the network sees a
+hand there, COASTING for a bounded time when it does not, then LOST, once. The detector runs only while there is room
+for another hand: every few images, and at once while a hand is missing.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handpose_ros.cropping import Crop, region_iou, same_hand
+from handpose_ros.association import REACH, assign, distance, distinct
+from handpose_ros.cropping import Crop, region_iou, shifted
 from handpose_ros.hand import Observation, Side, TrackingState
 
-DETECT_EVERY = 3  # images; one run of the detector costs about as much as following one hand
+DETECT_EVERY = 6  # images while a hand is followed and another may come
+DETECT_EVERY_ALONE = 2  # images while there is none
+_SPARE = 2  # detections observed beyond the room there is: not all of them are hands
 _VOTES = 15  # images over which the side is averaged
 _FLIP_MARGIN = 0.2  # the average must pass 0.5 by this much before a track changes its side
+_STRONG_SIDE, _STRONG_VOTES = 0.95, 10  # evidence for which one person is believed to show two hands of one side
 _SAME_PLACE = 0.5  # intersection over union of two crops of one hand
+_OWN_REACH = 2.0  # as REACH, for what was seen in the track's own crop
+_STILL = 0.05  # hand sizes: a crop is not moved for less
+_VELOCITY_TIME = 0.05  # [s] over which a hand's motion in the image is averaged
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,16 @@ class Track:
     first_seen: float  # [s]
     last_seen: float  # [s]
     stamp: float  # [s] of the latest image
+    velocity: np.ndarray  # (2,) [px/s] of the hand in the image
 
     @property
     def age(self) -> float:
         """Time since the hand was first seen [s]."""
         return self.stamp - self.first_seen
+
+    def expected(self, stamp: float) -> np.ndarray:
+        """(21, 2) [px] joints at `stamp` [s], had they moved on evenly."""
+        return self.observation.joints_2d + self.velocity * (stamp - self.stamp)
 
     @property
     def side_score(self) -> float:
@@ -61,6 +73,11 @@ class HandTracker:
         self._stamp = -np.inf
         self._images_since_detection = DETECT_EVERY
 
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The living tracks as of the latest image."""
+        return self._tracks
+
     def advance(self, stamp: float):
         """Begins the image of time `stamp` [s]; a jump back in time (a bag that loops) resets."""
         if stamp < self._stamp:
@@ -71,7 +88,7 @@ class HandTracker:
     @property
     def crops(self) -> list[Crop]:
         """Where the tracks are to be looked for in this image, in their order."""
-        return [track.crop for track in self._tracks]
+        return [self._ahead(track) for track in self._tracks]
 
     @property
     def wants_detection(self) -> bool:
@@ -79,15 +96,16 @@ class HandTracker:
         states = [track.state for track in self._tracks]
         if states.count(TrackingState.TRACKED) >= self.max_hands:
             return False
-        return self._images_since_detection >= DETECT_EVERY or TrackingState.COASTING in states
+        every = DETECT_EVERY if TrackingState.TRACKED in states else DETECT_EVERY_ALONE
+        return self._images_since_detection >= every or TrackingState.COASTING in states
 
     def admit(self, detected: Sequence[Crop]) -> list[Crop]:
-        """Those of the `detected` crops, best first, that show a hand not yet followed and that there is room for."""
+        """Those of the `detected` crops, best first, that may show a hand not yet followed that there is room for."""
         self._images_since_detection = 0
-        followed = [track.crop for track in self._tracks if track.state is TrackingState.TRACKED]
+        followed = [self._ahead(track) for track in self._tracks if track.state is TrackingState.TRACKED]
         admitted: list[Crop] = []
         for crop in detected:
-            if len(followed) + len(admitted) >= self.max_hands:
+            if len(admitted) >= self.max_hands - len(followed) + _SPARE:
                 break
             if all(region_iou(crop, other) <= _SAME_PLACE for other in followed + admitted):
                 admitted.append(crop)
@@ -99,28 +117,40 @@ class HandTracker:
         `observations` are those of `crops`, in their order, then those of the admitted ones;
         `next_crops` say for each where its hand is to be looked for next.
         """
-        followed = len(self._tracks)
         seen = [index for index, found in enumerate(observations) if found.score > self.min_score]
-        seen = _without_repetitions(seen, observations)
-        measured = {index: index for index in seen if index < followed}
-        new = [index for index in seen if index >= followed]
-        for index, track in enumerate(self._tracks):  # a hand detected where a track was last seen is that track
-            if index not in measured:
-                again = next((i for i in new if _reach(track, observations[i])), None)
-                if again is not None:
-                    new.remove(again)
-                    measured[index] = again
+        seen = distinct(seen, observations)
+        measured = self._assign(seen, observations)
         tracks = [
             self._measured(track, observations[measured[index]], next_crops[measured[index]])
             if index in measured
             else self._unmeasured(track)
             for index, track in enumerate(self._tracks)
         ]
+        new = [index for index in seen if index not in measured.values()]
         room = self.max_hands - sum(track.state is TrackingState.TRACKED for track in tracks)
         newborn = [self._born(observations[i], next_crops[i]) for i in new[: max(room, 0)]]
         tracks = self._make_room(tracks, len(newborn)) + newborn
+        tracks = _two_sides(tracks) if self.max_hands == 2 else tracks
         self._tracks = tuple(track for track in tracks if track.state is not TrackingState.LOST)
         return tuple(tracks)
+
+    def _assign(self, seen, observations):
+        """Track -> index among `observations` of the hand that it is."""
+        distances = np.array(
+            [
+                [distance(track.expected(self._stamp), track.right_average, observations[i]) for i in seen]
+                for track in self._tracks
+            ]
+        ).reshape(len(self._tracks), len(seen))
+        own = np.arange(len(self._tracks))[:, None] == np.array(seen, int)
+        found = assign(distances, np.where(own, _OWN_REACH, REACH))
+        return {track: seen[column] for track, column in found.items()}
+
+    def _ahead(self, track):
+        """Where the track's hand is to be looked for in this image."""
+        offset = track.velocity * (self._stamp - track.stamp)
+        far = np.linalg.norm(offset) > _STILL * np.ptp(track.observation.joints_2d, axis=0).max()
+        return shifted(track.crop, offset) if far else track.crop
 
     def _make_room(self, tracks, newborn):
         """`tracks`, of which coasting ones give way to `newborn` others, the longest unseen first."""
@@ -134,7 +164,9 @@ class HandTracker:
         side = Side.RIGHT if observation.right_score > 0.5 else Side.LEFT
         track_id, self._next_id = self._next_id, self._next_id + 1
         state, stamp = TrackingState.TRACKED, self._stamp
-        return Track(track_id, state, observation, crop, side, observation.right_score, 1, stamp, stamp, stamp)
+        return Track(
+            track_id, state, observation, crop, side, observation.right_score, 1, stamp, stamp, stamp, np.zeros(2)
+        )
 
     def _measured(self, track, observation, crop):
         votes = min(track.votes + 1, _VOTES)
@@ -152,23 +184,36 @@ class HandTracker:
             votes=votes,
             last_seen=self._stamp,
             stamp=self._stamp,
+            velocity=self._velocity(track, observation),
         )
 
+    def _velocity(self, track, observation):
+        dt = self._stamp - track.stamp
+        if dt <= 0:
+            return track.velocity
+        moved = (observation.joints_2d - track.observation.joints_2d).mean(axis=0)
+        return track.velocity + (1 - np.exp(-dt / _VELOCITY_TIME)) * (moved / dt - track.velocity)
+
     def _unmeasured(self, track):
-        coasting = self._stamp - track.last_seen <= self.coast_time
-        return replace(track, state=TrackingState.COASTING if coasting else TrackingState.LOST, stamp=self._stamp)
+        """The track moved on evenly, or lost."""
+        state = TrackingState.COASTING if self._stamp - track.last_seen <= self.coast_time else TrackingState.LOST
+        offset = track.velocity * (self._stamp - track.stamp)
+        return replace(
+            track,
+            state=state,
+            observation=replace(track.observation, joints_2d=track.observation.joints_2d + offset),
+            crop=shifted(track.crop, offset),
+            stamp=self._stamp,
+        )
 
 
-def _without_repetitions(indices, observations):
-    """`indices` without those whose observation repeats an earlier one."""
-    kept: list[int] = []
-    for index in indices:
-        if not any(same_hand(observations[other].joints_2d, observations[index].joints_2d) for other in kept):
-            kept.append(index)
-    return kept
-
-
-def _reach(track, observation):
-    """Whether the hand observed may be the track's: no further from its last place than the hand is large."""
-    moved = np.linalg.norm(observation.joints_2d.mean(axis=0) - track.observation.joints_2d.mean(axis=0))
-    return moved < np.ptp(track.observation.joints_2d, axis=0).max()
+def _two_sides(tracks):
+    """`tracks`, of which two living ones on one side are taken for a left and a right hand, unless both are sure."""
+    living = [track for track in tracks if track.state is not TrackingState.LOST]
+    if len(living) != 2 or living[0].side is not living[1].side:
+        return tracks
+    doubtful = min(living, key=lambda track: track.side_score)
+    if doubtful.side_score > _STRONG_SIDE and doubtful.votes >= _STRONG_VOTES:
+        return tracks
+    other = Side.LEFT if doubtful.side is Side.RIGHT else Side.RIGHT
+    return [replace(track, side=other) if track is doubtful else track for track in tracks]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Crop
+from handpose_ros.cropping import Crop, Region
 from handpose_ros.hand import Observation
 
 
@@ -27,8 +27,11 @@ class Backend(Protocol):
     model: str  # what runs, for example mediapipe-full@0.10.21
     license: str  # of the weights
 
-    def detect(self, frame: Frame) -> list[Detection]:
-        """Hands in the whole image, the best first."""
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
+        """Hands in upright `squares` of the image, all at once, the best first; in the whole of it for None.
+
+        A few more than there are: `observe` tells which are hands.
+        """
 
     def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
         """What the network sees in each crop, in their order, those without a hand (a low score) too."""

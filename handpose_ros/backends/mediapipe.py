@@ -18,6 +18,7 @@ from handpose_ros.hand import Observation
 from handpose_ros.runtimes import open_network
 
 SIZE = 224  # [px] side of the landmark network's input
+SPARE = 2  # detections beyond the hands asked for: the palm network takes faces and elbows for palms
 STEADY = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # joints that bound the tracked region: no tips
 
 
@@ -32,14 +33,15 @@ class MediaPipe:
         complexity: str = "full",
         device: str = "auto",
         max_hands: int = 2,
-        detection_threshold: float = 0.5,
+        detection_threshold: float = 0.2,
         runtime: str = "auto",
         num_threads: int = 0,
         weights_path: Path | str | None = None,
     ):
         """Loads the networks, fetching their weights if need be.
 
-        complexity: "full" or "lite". max_hands: most detections per image. detection_threshold: least score of a palm.
+        complexity: "full" or "lite". max_hands: most palms per image; `detect` offers a few more, for an observation
+        tells better than the score of a palm whether there is a hand. detection_threshold: least score of a palm.
         device, runtime, num_threads: as in `runtimes.open_network`. weights_path: as in `weights.locate`.
         Raises: ValueError naming the wrong option; what `weights.locate` raises.
         """
@@ -54,16 +56,23 @@ class MediaPipe:
         self._max_hands = max_hands
         self._detection_threshold = detection_threshold
 
-    def detect(self, frame: Frame) -> list[Detection]:
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
         return [
-            Detection(aim(palm.observed_region(found), frame.camera), found.score) for found in self.palms(frame.image)
+            Detection(aim(palm.observed_region(found), frame.camera), found.score)
+            for found in self._search(frame.image, squares or [whole(frame.image)], self._max_hands + SPARE)
         ]
 
     def palms(self, image: np.ndarray) -> list[palm.Palm]:
-        """The palms behind the detections in `image` (H, W, 3) uint8 RGB, the best first."""
-        region = whole(image)
-        raw, logits = self._palms(region.sample(image, palm.SIZE, "black")[None])
-        return palm.decode(raw[0], logits[0, :, 0], region, self._detection_threshold, self._max_hands)
+        """The palms of `image` (H, W, 3) uint8 RGB seen as a whole, the best first."""
+        return self._search(image, [whole(image)], self._max_hands)
+
+    def _search(self, image: np.ndarray, squares: Sequence[Region], count: int) -> list[palm.Palm]:
+        raw, logits = self._palms(np.stack([square.sample(image, palm.SIZE, "black") for square in squares]))
+        found = [
+            palm.decode(raw[i], logits[i, :, 0], square, self._detection_threshold, count)
+            for i, square in enumerate(squares)
+        ]
+        return found[0] if len(found) == 1 else palm.merge([each for palms in found for each in palms], count)
 
     def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
         if not crops:

@@ -1,5 +1,6 @@
 """Turns the palm network's output into palms, and palms into regions to observe."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,16 @@ def decode(raw: np.ndarray, logits: np.ndarray, region: Region, threshold: float
     points = raw[kept].reshape(-1, 9, 2).astype(float)  # centre, size, keypoints
     points[:, np.arange(9) != 1] += ANCHORS[kept, None]
     return [_palm(corners, score, region) for corners, score in _merge(points, scores[kept], count)]
+
+
+def merge(palms: Sequence[Palm], count: int) -> list[Palm]:
+    """The `count` best of `palms` found in several squares of one image; those that overlap are averaged into one."""
+    if not palms:
+        return []
+    palms = sorted(palms, key=lambda palm: -palm.score)
+    points = np.stack([[p.box[:2] + p.box[2:] / 2, p.box[2:], *p.keypoints] for p in palms])
+    merged = _merge(points, np.array([palm.score for palm in palms]), count)
+    return [Palm(np.concatenate([p[0] - p[1] / 2, p[1]]), p[2:], score) for p, score in merged]
 
 
 def observed_region(palm: Palm) -> Region:

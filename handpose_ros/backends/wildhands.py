@@ -20,7 +20,7 @@ from handpose_ros.backends.undistortion import Undistortion, is_distorted, pinho
 from handpose_ros.backends.wildhands_checkpoint import read_network
 from handpose_ros.backends.wildhands_crops import HandCrop, SmallFrame, hand_crop, normalised, small_frame
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.cropping import Crop
+from handpose_ros.cropping import Crop, Region
 from handpose_ros.hand import WRIST, ManoHand, Observation
 from handpose_ros.runtimes import torch_device
 
@@ -66,8 +66,8 @@ class WildHands:
         self.model = f"wildhands-eccv2024+{self._finder.model}"
         self.license = f"WildHands: CC-BY-NC-4.0; MANO: {MANO_LICENSE}; MediaPipe: {self._finder.license}"
 
-    def detect(self, frame: Frame) -> list[Detection]:
-        return self._finder.detect(frame)
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
+        return self._finder.detect(frame, squares)
 
     def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
         found = self._finder.observe(frame, crops)

@@ -9,6 +9,7 @@ from std_msgs.msg import Header
 from handpose_ros import features
 from handpose_ros.calibration import ros_distortion
 from handpose_ros.camera import Camera
+from handpose_ros.filtering import filter_lag
 from handpose_ros.geometry import wrist_rotation
 from handpose_ros.hand import KEYPOINTS, PARENTS, WRIST, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.msg import HandModel, HandPoseArray
@@ -38,8 +39,9 @@ def hands_to_msg(
     )
 
 
-def hand_model_msg(model: str, license: str) -> HandModel:
-    """What the numbers of `model` mean, for the latched topic."""
+def hand_model_msg(model: str, license: str, filter: str = "none") -> HandModel:
+    """What the numbers of `model` mean, for the latched topic; `filter` is one of filtering.FILTERS."""
+    smoothed = filter == "one_euro"
     return HandModel(
         model=model,
         license=license,
@@ -47,8 +49,8 @@ def hand_model_msg(model: str, license: str) -> HandModel:
         parents=list(PARENTS),
         angle_names=list(features.ANGLE_NAMES),
         wrist_axes=HandModel.AXES_OPERATOR,
-        filter=HandModel.FILTER_NONE,
-        filter_lag=0.0,
+        filter=HandModel.FILTER_ONE_EURO if smoothed else HandModel.FILTER_NONE,
+        filter_lag=filter_lag() if smoothed else 0.0,
     )
 
 

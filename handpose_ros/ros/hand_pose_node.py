@@ -20,6 +20,7 @@ from handpose_ros.backends import BACKENDS, make_backend
 from handpose_ros.calibration import camera_from_info
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.decoding import BadMessage, decode_compressed, decode_image, stamp_seconds
+from handpose_ros.filtering import FILTERS
 from handpose_ros.hand import HandPoses
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
@@ -60,6 +61,11 @@ class HandPoseParams:
     hand_scale: float = parameter(
         0.0, "the person's hand size over the average hand's; 0: not known", minimum=0.0, maximum=2.0
     )
+    filter: str = parameter(
+        "one_euro",
+        "smoothing of joints and wrist, and what wrist_velocity comes from; none: as measured",
+        choices=FILTERS,
+    )
     compressed: bool = parameter(False, "subscribe to <image>/compressed (JPEG, PNG)")
     rectified: bool = parameter(False, "the image is rectified: P of camera_info holds, not K and D")
     fov: float = parameter(
@@ -85,6 +91,7 @@ def build_pipeline(params: HandPoseParams) -> HandPosePipeline:
         min_score=params.min_score,
         coast_time=params.coast_time,
         hand_scale=params.hand_scale or None,
+        filter=params.filter,
     )
 
 
@@ -115,7 +122,7 @@ class HandPoseNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", OUTPUT_DEPTH)
         self._tf = self.create_publisher(TFMessage, "/tf", 100) if TFMessage else None
         self._model = self.create_publisher(HandModel, "~/hand_model", LATCHED)
-        self._model.publish(hand_model_msg(backend.model, backend.license))
+        self._model.publish(hand_model_msg(backend.model, backend.license, self._params.filter))
 
         # Steady, so that a paused simulation or bag does not silence it.
         self.create_timer(1.0, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))

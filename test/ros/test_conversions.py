@@ -140,6 +140,12 @@ def test_the_hand_model_names_every_joint_and_angle_once():
     assert msg.wrist_axes == HandModel.AXES_OPERATOR
 
 
+def test_the_hand_model_names_the_filter_and_how_late_it_is():
+    smooth, raw = (over_the_wire(hand_model_msg("net@1", "Apache-2.0", name)) for name in ("one_euro", "none"))
+    assert (raw.filter, raw.filter_lag) == (HandModel.FILTER_NONE, 0.0)
+    assert smooth.filter == HandModel.FILTER_ONE_EURO and 0.001 < smooth.filter_lag < 0.025
+
+
 def test_tf_gets_the_surest_measured_hand_of_each_side(right_hand):
     unsure = replace(right_hand, score=0.5, joints_3d=right_hand.joints_3d + 1, track_id=8)
     coasting = replace(right_hand, side=Side.LEFT, state=TrackingState.COASTING)

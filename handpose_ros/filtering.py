@@ -1,0 +1,241 @@
+"""Hands that are steady at rest and hardly late in motion: smoothing while they come in.
+
+A hand is filtered as a body, not as 21 points: the wrist's bearing and distance, the wrist's rotation, the directions
+of the bones in the wrist's axes, and the bones' lengths. The joints are put together again from these, so that
+smoothing cannot bend a bone, and bones keep their length while the hand moves.
+
+Live it is the One Euro filter: a low-pass whose cut-off frequency rises with the speed (Casiez, Roussel, Vogel,
+1 Euro Filter, CHI 2012). Only joints_3d and wrist_velocity are filtered; joints_2d stay what was measured.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from handpose_ros.geometry import wrist_rotation
+from handpose_ros.hand import PARENTS, WRIST, DepthSource, HandPose, HandPoses, TrackingState
+
+FILTERS = ("one_euro", "none")
+
+
+@dataclass(frozen=True)
+class OneEuro:
+    """Constants of the filter. `unit` is what is filtered: rad, or 1 for the logarithm of a distance."""
+
+    min_cutoff: float  # [Hz] at rest
+    beta: float  # [Hz / (unit/s)] by which the cut-off rises with the speed
+    derivative_cutoff: float = 1.0  # [Hz] of the low-pass that the speed itself goes through
+
+    def cutoff(self, speed: np.ndarray) -> np.ndarray:
+        """[Hz] at `speed` [unit/s]."""
+        return self.min_cutoff + self.beta * speed
+
+
+# Noise of the networks on a hand at rest, white from image to image: 0.1 to 0.7 % of the distance, 0.6 mrad across,
+# 10 mrad in the palm's rotation. At half a metre 1 rad/s across, or 1/s in the logarithm of the distance, is 0.5 m/s.
+BEARING = OneEuro(min_cutoff=1.5, beta=15.0)
+DISTANCE = OneEuro(min_cutoff=0.4, beta=20.0)
+TURN = OneEuro(min_cutoff=1.0, beta=2.0)
+BONES = OneEuro(min_cutoff=1.0, beta=2.0)  # closing the hand in half a second turns bones by about 3 rad/s
+
+_NOISE_TIME = 1.0  # [s] over which the noise of a measurement is averaged
+_NOISE_MARGIN = 2.0  # a speed is real as far as its square is above this multiple of what noise makes of it
+_LENGTHS_TIME = 3.0  # [s] over which the bones' lengths are averaged
+_LONGEST_GAP = 0.5  # [s] without a measurement after which the filter starts anew
+_JUMP_SPEED, _JUMP_FLOOR = 5.0, 0.08  # [m/s], [m]: what no hand moves from one image to the next
+_JUMP_TURN_SPEED, _JUMP_TURN_FLOOR = 25.0, 0.8  # [rad/s], [rad]
+_JUMP_TIME = 0.1  # [s] after which what looked like a jump is believed
+_PREDICTION_DECAY = 0.1  # [s] in which the velocity of a hand that is not seen falls to a third
+_PARENTS = np.array(PARENTS[1:])
+
+
+def _bones_to_joints() -> np.ndarray:
+    """(21, 20) 1 where a bone lies between the wrist and a joint."""
+    chain = np.zeros((21, 20))
+    for joint, parent in enumerate(_PARENTS, start=1):
+        chain[joint] = chain[parent]
+        chain[joint, joint - 1] = 1
+    return chain
+
+
+_BONES_TO_JOINT = _bones_to_joints()
+
+
+@dataclass(frozen=True)
+class Body:
+    """A hand as what is filtered."""
+
+    wrist: np.ndarray  # (..., 3) [m]
+    R: np.ndarray  # (..., 3, 3) R_camera_from_wrist of the hand taken as a right one, whichever it is
+    directions: np.ndarray  # (..., 20, 3) unit vectors along the bones to joints 1 .. 20, in the wrist's axes
+    lengths: np.ndarray  # (..., 20) [m]
+
+    @classmethod
+    def of(cls, joints: np.ndarray) -> "Body":
+        """The body of `joints` (..., 21, 3) [m]."""
+        R = wrist_rotation(joints, True)
+        bones = (joints[..., 1:, :] - joints[..., _PARENTS, :]) @ R
+        lengths = np.linalg.norm(bones, axis=-1)
+        return cls(joints[..., WRIST, :], R, bones / np.maximum(lengths, 1e-9)[..., None], lengths)
+
+    @property
+    def joints(self) -> np.ndarray:
+        """(..., 21, 3) [m]."""
+        bones = (self.directions * self.lengths[..., None]) @ np.swapaxes(self.R, -1, -2)
+        return self.wrist[..., None, :] + _BONES_TO_JOINT @ bones
+
+
+def filter_lag(speed: float = 0.5, distance: float = 0.5) -> float:
+    """Delay [s] of a wrist that moves steadily at `speed` [m/s], `distance` [m] away, towards the camera or across."""
+    return max(1 / (2 * np.pi * constants.cutoff(speed / distance)) for constants in (BEARING, DISTANCE))
+
+
+class HandFilter:
+    """The hands of one image after the other, smoothed. Remembers tracks: one filter for one camera."""
+
+    def __init__(self):
+        self.reset()
+
+    def reset(self):
+        """Forgets all hands."""
+        self._tracks: dict[int, _FilteredHand] = {}
+        self._stamp = -np.inf
+
+    def __call__(self, hands: HandPoses) -> HandPoses:
+        """`hands` with smooth joints_3d, and wrist_velocity; a stamp earlier than the last one's starts anew.
+
+        A hand that coasts is moved on with its last velocity, which decays. One that is lost is left as it is.
+        """
+        if hands.stamp < self._stamp:
+            self.reset()
+        self._stamp = hands.stamp
+        known, self._tracks = self._tracks, {}
+        return replace(hands, hands=tuple(self._filter(hand, known.get(hand.track_id)) for hand in hands))
+
+    def _filter(self, hand: HandPose, track: "_FilteredHand | None") -> HandPose:
+        if hand.state is TrackingState.LOST:
+            return hand
+        metric = hand.depth_source is not DepthSource.NONE
+        if track is None or track.metric != metric or self._stamp - track.last_measured > _LONGEST_GAP:
+            track = _FilteredHand(metric)
+        measured = hand.state is TrackingState.TRACKED and np.isfinite(hand.joints_3d).all()
+        body = Body.of(hand.joints_3d) if measured else None
+        if body is not None and np.isfinite(body.R).all():
+            track.measure(body, self._stamp)
+        elif track.body is not None:
+            track.predict(self._stamp)
+        else:
+            return hand
+        self._tracks[hand.track_id] = track
+        return replace(hand, joints_3d=track.body.joints, wrist_velocity=track.velocity)
+
+
+class _FilteredHand:
+    """The filter's memory of one hand."""
+
+    def __init__(self, metric: bool):
+        self.metric = metric
+        self.body: Body | None = None
+        self.velocity = np.full(6, np.nan)
+        self.stamp = self.last_measured = -np.inf
+        self._start()
+
+    def _start(self):
+        self._bearing, self._distance = _LowPass(BEARING), _LowPass(DISTANCE)
+        self._turn, self._bones = _LowPass(TURN, _turn_between, _turned), _LowPass(BONES)
+        self._measurements = 0
+
+    def measure(self, body: Body, stamp: float):
+        """Takes in what was measured at `stamp` [s]."""
+        if stamp <= self.stamp:  # the same image again
+            return
+        if self.body is not None and self._is_jump(body, stamp):
+            if stamp - self.last_measured < _JUMP_TIME:
+                return self.predict(stamp)
+            self._start()
+        before, dt = self.body, stamp - self.last_measured
+        fresh = self._measurements == 0
+        self._measurements += 1
+        before = body if fresh else before
+        weight = max(1 / self._measurements, min(dt / _LENGTHS_TIME, 1.0)) if not fresh else 1.0
+        self.body = Body(
+            self._wrist(before.wrist, body.wrist, dt),
+            self._turn(before.R, body.R, dt),
+            _unit(self._bones(before.directions, body.directions, dt)),
+            before.lengths + weight * (body.lengths - before.lengths),
+        )
+        self.velocity = np.full(6, np.nan) if fresh else self._velocity(before, stamp - self.stamp)
+        self.stamp = self.last_measured = stamp
+
+    def predict(self, stamp: float):
+        """Moves on to `stamp` [s] without a measurement."""
+        dt, self.stamp = stamp - self.stamp, stamp
+        self.velocity = self.velocity * np.exp(-dt / _PREDICTION_DECAY)
+        linear, angular = np.nan_to_num(self.velocity.reshape(2, 3)) * dt
+        self.body = replace(self.body, wrist=self.body.wrist + linear, R=_turned(self.body.R, angular))
+
+    def _wrist(self, before, measured, dt):
+        if not self.metric:
+            return measured
+        old, new = np.linalg.norm(before), np.linalg.norm(measured)
+        bearing = _unit(self._bearing(before / old, measured / new, dt))
+        return bearing * np.exp(self._distance(np.log([old]), np.log([new]), dt))
+
+    def _velocity(self, before, dt):
+        linear = self.body.wrist - before.wrist if self.metric else np.full(3, np.nan)
+        return np.concatenate([linear, _turn_between(before.R, self.body.R)]) / dt
+
+    def _is_jump(self, body, stamp):
+        dt = stamp - self.last_measured
+        moved = np.linalg.norm(body.wrist - self.body.wrist)
+        turned = np.linalg.norm(_turn_between(self.body.R, body.R))
+        return moved > _JUMP_FLOOR + _JUMP_SPEED * dt or turned > _JUMP_TURN_FLOOR + _JUMP_TURN_SPEED * dt
+
+
+class _LowPass:
+    """One Euro on vectors (..., D), each with a speed of its own; on rotations with their own `difference` and `add`.
+
+    White noise looks like speed, and would open the filter just where it is needed. How much of it there is shows in
+    how the rate changes from image to image, which a steady motion does not: that part of the speed is left out.
+    """
+
+    def __init__(self, constants, difference=lambda a, b: b - a, add=lambda a, change: a + change):
+        self._constants, self._difference, self._add = constants, difference, add
+        self._measured = None
+        self._last_rate = self._rate = self._noise = 0.0
+        self._rates = 0
+
+    def __call__(self, filtered, measured, dt):
+        """The value `filtered` before, `dt` [s] later, given what is `measured` now."""
+        if self._measured is None:
+            self._measured = measured
+            return measured
+        rate = self._difference(self._measured, measured) / dt
+        self._rates += 1
+        change = ((rate - self._last_rate) ** 2).sum(axis=-1, keepdims=True)
+        self._noise = self._noise + max(1 / self._rates, min(dt / _NOISE_TIME, 1.0)) * (change - self._noise)
+        share = _smoothing(self._constants.derivative_cutoff, dt)
+        self._rate = self._rate + share * (rate - self._rate)
+        self._measured, self._last_rate = measured, rate
+        squared = (self._rate**2).sum(axis=-1, keepdims=True) - _NOISE_MARGIN * share**2 * self._noise
+        alpha = _smoothing(self._constants.cutoff(np.sqrt(np.maximum(squared, 0.0))), dt)
+        return self._add(filtered, alpha * self._difference(filtered, measured))
+
+
+def _smoothing(cutoff, dt):
+    """Share 0..1 of the new value in a first-order low-pass of `cutoff` [Hz] after `dt` [s]."""
+    return 1 - 1 / (1 + 2 * np.pi * cutoff * dt)
+
+
+def _unit(vectors):
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def _turn_between(a, b):
+    """(3,) rotation vector [rad], in the axes that a and b (3, 3) lead to, that turns a into b."""
+    return cv2.Rodrigues(b @ a.T)[0][:, 0]
+
+
+def _turned(R, turn):
+    return cv2.Rodrigues(turn)[0] @ R

@@ -1,0 +1,62 @@
+"""Hands of one image of which nothing is known before: detected, observed, and observed again from where they are.
+
+The palm network offers places, with a low threshold; whether a hand is there is for the landmark network to say, which
+is asked twice: a hand is one from its own crop too, and its joints are better there. An image in which nothing is
+found as a whole is searched again in tiles, in which small hands are larger.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from handpose_ros.association import distinct
+from handpose_ros.backends import Backend
+from handpose_ros.camera import Frame
+from handpose_ros.cropping import Crop, Region, aim
+from handpose_ros.hand import Observation
+from handpose_ros.searching import Search
+
+_BOX_MARGIN = 1.3  # a box around a hand is this much smaller than the square that the landmark network expects
+_TURNS = np.pi / 2 * np.arange(4)  # a box does not say where the fingers point
+
+
+def find_hands(
+    backend: Backend,
+    frame: Frame,
+    max_hands: int,
+    min_score: float,
+    search: Search,
+    boxes: Sequence[np.ndarray] | None = None,
+) -> list[Observation]:
+    """At most `max_hands` hands of an image, the surest first; a score above `min_score` is a hand.
+
+    Where another detector's `boxes` are given, (4,) low x, low y, high x, high y [px] each, only these are looked at;
+    else `search` says where, until something is found.
+    """
+    if boxes is not None:
+        return confirmed(backend, frame, boxed_crops(backend, frame, boxes), min_score)[:max_hands]
+    image = frame.image
+    for squares in ([search.whole(image)], *(search.tiles(image, share) for share in search.tile_shares)):
+        crops = [detection.crop for detection in backend.detect(frame, squares)]
+        if found := confirmed(backend, frame, crops, min_score)[:max_hands]:
+            return found
+    return []
+
+
+def confirmed(backend: Backend, frame: Frame, crops: Sequence[Crop], min_score: float) -> list[Observation]:
+    """The hands that `crops` show and that are still hands when looked at from where they are, the surest first."""
+    first = [found for found in backend.observe(frame, crops) if found.score > min_score]
+    again = backend.observe(frame, [backend.track(frame, found) for found in first])
+    sure = [index for index, found in enumerate(again) if found.score > min_score]
+    return sorted((again[index] for index in distinct(sure, again)), key=lambda found: -found.score)
+
+
+def boxed_crops(backend: Backend, frame: Frame, boxes: Sequence[np.ndarray]) -> list[Crop]:
+    """Where to observe the hand in each of `boxes` (4,) low x, low y, high x, high y [px]: turned as it looks best."""
+    crops = []
+    for box in np.asarray(boxes, float).reshape(-1, 4):
+        side = _BOX_MARGIN * (box[2:] - box[:2]).max()
+        turned = [aim(Region((box[:2] + box[2:]) / 2, side, angle), frame.camera) for angle in _TURNS]
+        scores = [found.score for found in backend.observe(frame, turned)]
+        crops.append(turned[int(np.argmax(scores))])
+    return crops

@@ -1,0 +1,78 @@
+"""Hands of a recording, smoothed with what came before and after: no lag, and no step across a gap.
+
+Savitzky-Golay on each unbroken stretch of each track, on the same parts of a hand as the live filter: the wrist's
+position and rotation, and the bones' directions; the bones' lengths are one value for the whole track.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.signal import savgol_filter
+
+from handpose_ros.filtering import Body
+from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
+
+_ORDER = 2
+_GAP = 1.6  # median periods between two images of one track that make a gap
+
+
+def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> list[HandPoses]:
+    """`recording`, in the order of time, with smooth joints_3d and wrist_velocity; `window` [s] is how far it looks.
+
+    Within a stretch the images must come at a steady rate. Hands that coast or are lost, and stretches of fewer than
+    five images, stay as they are.
+    """
+    places: dict[int, list[tuple[int, int]]] = {}  # track -> (image, place in the image)
+    for image, hands in enumerate(recording):
+        for place, hand in enumerate(hands):
+            if hand.state is TrackingState.TRACKED and np.isfinite(hand.joints_3d).all():
+                places.setdefault(hand.track_id, []).append((image, place))
+    result = [list(hands) for hands in recording]
+    for track in places.values():
+        stamps = np.array([recording[image].stamp for image, _ in track])
+        smooth = _smooth_track([result[image][place] for image, place in track], stamps, window)
+        for (image, place), hand in zip(track, smooth, strict=True):
+            result[image][place] = hand
+    return [replace(hands, hands=tuple(smooth)) for hands, smooth in zip(recording, result, strict=True)]
+
+
+def _smooth_track(track: list[HandPose], stamps: np.ndarray, window: float) -> list[HandPose]:
+    if len(track) < 2:
+        return track
+    period = np.median(np.diff(stamps))
+    lengths = np.median(Body.of(np.stack([hand.joints_3d for hand in track])).lengths, axis=0)
+    breaks = np.flatnonzero(np.diff(stamps) > _GAP * period) + 1
+    stretches = np.split(np.arange(len(track)), breaks)
+    return [hand for part in stretches for hand in _smooth_stretch([track[i] for i in part], period, window, lengths)]
+
+
+def _smooth_stretch(hands: list[HandPose], period: float, window: float, lengths: np.ndarray) -> list[HandPose]:
+    count = min(int(round(window / period)), len(hands))
+    count -= 1 - count % 2  # odd
+    if count <= _ORDER + 1 or len(hands) < 5:
+        return hands
+
+    def smooth(values, derivative=0):
+        return savgol_filter(values, count, _ORDER, derivative, period, axis=0)
+
+    body = Body.of(np.stack([hand.joints_3d for hand in hands]))
+    R = _nearest_rotation(smooth(body.R))
+    directions = smooth(body.directions)
+    directions = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+    joints = Body(smooth(body.wrist), R, directions, np.broadcast_to(lengths, body.lengths.shape)).joints
+    spin = smooth(body.R, 1) @ np.swapaxes(R, -1, -2)  # its skew part is the angular velocity
+    angular = np.stack(
+        [spin[:, 2, 1] - spin[:, 1, 2], spin[:, 0, 2] - spin[:, 2, 0], spin[:, 1, 0] - spin[:, 0, 1]], -1
+    )
+    velocity = np.concatenate([smooth(body.wrist, 1), angular / 2], axis=-1)
+    metric = np.array([hand.depth_source is not DepthSource.NONE for hand in hands])
+    velocity[~metric, :3] = np.nan  # relative to the wrist, which therefore seems to rest
+    return [replace(hand, joints_3d=joints[i], wrist_velocity=velocity[i]) for i, hand in enumerate(hands)]
+
+
+def _nearest_rotation(matrices: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) the rotations closest to `matrices` (..., 3, 3)."""
+    U, _, Vt = np.linalg.svd(matrices)
+    U[..., 2] *= np.linalg.det(U @ Vt)[..., None]
+    return U @ Vt

@@ -1,0 +1,56 @@
+"""Which squares of an image the detector searches: the whole, and in turn tiles, in which small hands are larger."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from handpose_ros.cropping import Crop, Region, tiles, whole
+
+TILE_SHARES = (0.6, 0.4)  # of the longer side; with less, fingers of a near hand look like hands
+_AROUND = 1.5  # crops of a hand that a search around it is wide
+
+
+class Search:
+    """The squares of one search after the other: the whole image, a tile, the whole image, the next tile, ...
+
+    A search of one square costs the same every time, and every tile has its turn.
+    """
+
+    def __init__(self, region: np.ndarray | None = None, tile_shares: Sequence[float] = TILE_SHARES):
+        """Searches only `region` (4,) low x, low y, high x, high y [px]; the whole image for None.
+
+        Raises: ValueError for a region without area.
+        """
+        self.region = None if region is None else np.asarray(region, float)
+        if self.region is not None and not (self.region.shape == (4,) and (self.region[2:] > self.region[:2]).all()):
+            raise ValueError(f"the region is {region}: give low x, low y, high x, high y in pixels")
+        self.tile_shares = tuple(tile_shares)
+        self._turn = 0
+
+    def whole(self, image: np.ndarray) -> Region:
+        """The square around all that is searched."""
+        if self.region is None:
+            return whole(image)
+        low, high = self.region[:2], self.region[2:]
+        return Region((low + high) / 2, float((high - low).max()))
+
+    def tiles(self, image: np.ndarray, share: float) -> list[Region]:
+        """The tiles of that, each `share` of its longer side long."""
+        box = np.array([0, 0, *image.shape[1::-1]], float) if self.region is None else self.region
+        return [Region(tile.center + box[:2], tile.size) for tile in tiles(tuple(box[2:] - box[:2]), share)]
+
+    def next(self, image: np.ndarray, missing: Sequence[Crop] = ()) -> list[Region]:
+        """The squares to search in this image: of the turn, and around hands that are `missing`, with the whole."""
+        if missing:
+            boxes = np.stack([crop.box for crop in missing])
+            around = [Region((box[:2] + box[2:]) / 2, float(_AROUND * (box[2] - box[0]))) for box in boxes]
+            return [self.whole(image), *around]
+        turn, self._turn = self._turn, self._turn + 1
+        if turn % 2 == 0 or not self.tile_shares:
+            return [self.whole(image)]
+        small = [tile for share in self.tile_shares for tile in self.tiles(image, share)]
+        return [small[turn // 2 % len(small)]]
+
+    def reset(self):
+        """Begins with the whole image again."""
+        self._turn = 0
