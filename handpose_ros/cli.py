@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+from handpose_ros.runtimes import RUNTIMES
+
 _DEMO_OUT = Path("demo_output")
 
 
@@ -78,6 +80,20 @@ def _parser():
         calibration.add_argument(
             "--fov", type=_fov, metavar="DEG", help="horizontal field of view, where there is no calibration"
         )
+
+    benchmark = commands.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")
+    benchmark.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
+    benchmark.add_argument("--runtime", default="auto", choices=RUNTIMES, help="default: %(default)s")
+    benchmark.add_argument("--threads", type=int, default=0, metavar="N", help="on the CPU; default: cores, at most 4")
+    benchmark.add_argument(
+        "--images", type=_positive, default=120, metavar="N", help="in each row; default: %(default)s"
+    )
+    what = benchmark.add_mutually_exclusive_group()
+    what.add_argument("--against", choices=["mediapipe"], help="the official solution, on the same images in turns")
+    what.add_argument("--growth", action="store_true", help="with the number of hands")
+    what.add_argument("--node", action="store_true", help="the node over DDS, at 30 and 60 images a second")
+    benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    benchmark.set_defaults(run=_benchmark)
 
     weights = commands.add_parser("weights", help="the networks' files: which are where")
     weights.add_argument("--fetch", action="store_true", help="fetch those that are missing")
@@ -212,6 +228,17 @@ def _synthetic(args):
     if args.json is not None:
         write_json(args.json, {"worst_mm": worst, "errors": [vars(each) for each in errors]})
     return 0 if worst <= LIMIT_MM else 1
+
+
+def _benchmark(args):
+    from handpose_ros.benchmark_report import Wish, run_benchmark
+    from handpose_ros.recordings import write_json
+
+    wish = Wish(args.device, args.runtime, args.threads, args.images, args.against, args.growth, args.node)
+    figures = run_benchmark(wish)
+    if args.json is not None:
+        write_json(args.json, figures)
+    return 0
 
 
 def _weights(args):
