@@ -7,7 +7,7 @@ import numpy as np
 
 from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.confidence import joint_confidence
+from handpose_ros.confidence import filter_low_confidence, joint_confidence
 from handpose_ros.filtering import FILTERS, HandFilter
 from handpose_ros.finding import boxed_crops, find_hands
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, TrackingState
@@ -28,6 +28,7 @@ class HandPosePipeline:
         coast_time: float = 0.25,
         hand_scale: float | None = None,
         filter: str = "one_euro",
+        min_joint_score: float = 0.0,
         region: np.ndarray | None = None,
         tile_shares: Sequence[float] = TILE_SHARES,
     ):
@@ -35,6 +36,7 @@ class HandPosePipeline:
 
         `hand_scale` is the person's hand size over the average hand's; None: not known.
         `filter` smooths joints_3d and gives wrist_velocity: "one_euro", or "none" for what was measured.
+        Joints with a score below `min_joint_score` are NaN.
         New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
         tiles of it of these shares of its longer side, so that small hands are found; () for no tiles.
         Raises: ValueError for another filter or a region without area.
@@ -43,6 +45,7 @@ class HandPosePipeline:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend = backend
         self._hand_scale = hand_scale
+        self._min_joint_score = min_joint_score
         self._filter = HandFilter() if filter == "one_euro" else None
         self._tracker = HandTracker(max_hands, min_score, coast_time)
         self._search = Search(region, tile_shares)
@@ -92,7 +95,10 @@ class HandPosePipeline:
             frame_id=frame.frame_id,
             calibrated=frame.camera is not None,
         )
-        return self._filter(hands) if self._filter else hands
+        hands = self._filter(hands) if self._filter else hands
+        if not self._min_joint_score:
+            return hands
+        return replace(hands, hands=tuple(filter_low_confidence(hand, self._min_joint_score) for hand in hands))
 
     def _lift(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
         if not tracks:
