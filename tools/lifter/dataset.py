@@ -13,7 +13,7 @@ from handpose_ros.backends.mediapipe import SIZE, Network, tracked_region
 from handpose_ros.cropping import place
 from handpose_ros.hand import Side
 from tools.hand_mesh import HandMesh
-from tools.lifter.scenes import random_scene
+from tools.lifter.scenes import keypoint_frames, random_hand, random_scene
 
 LOOKS = 2  # per picture: at the true place, roughly, then as the tracker refines it
 _BATCH = 16  # pictures
@@ -65,6 +65,13 @@ def render_samples(meshes: Path, count: int, seed: int, processes: int) -> Sampl
         return Samples.join(list(pool.imap(_render_batch, starts)))
 
 
+def pose_samples(meshes: Path, count: int, seed: int, processes: int) -> Samples:
+    """`count` poses as in the pictures, of which nothing was observed (NaN)."""
+    starts = [(meshes, seed, start, min(_BATCH, count - start)) for start in range(0, count, _BATCH)]
+    with multiprocessing.get_context("spawn").Pool(processes, _one_thread) as pool:
+        return Samples.join(list(pool.imap(_pose_batch, starts)))
+
+
 def _one_thread():
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -75,13 +82,11 @@ _LOADED = {}  # per process: meshes and network
 
 def _render_batch(job):
     folder, seed, start, count = job
-    if not _LOADED:
-        _LOADED["meshes"] = tuple(
-            HandMesh.load(folder / f"{side.name.lower()}.glb", side) for side in (Side.LEFT, Side.RIGHT)
-        )
+    meshes = _meshes(folder)
+    if "network" not in _LOADED:
         _LOADED["network"] = Network(weights.locate("hand_landmark_full"), torch.device("cpu"))
     rngs = [np.random.default_rng([seed, start + index]) for index in range(count)]
-    scenes = [random_scene(_LOADED["meshes"], rng) for rng in rngs]
+    scenes = [random_scene(meshes, rng) for rng in rngs]
     guesses = [_jittered(scene.camera.project(scene.keypoints), rng) for scene, rng in zip(scenes, rngs, strict=True)]
     looks = []
     for _ in range(LOOKS):
@@ -91,6 +96,36 @@ def _render_batch(job):
         looks.append(look)
     both = Samples.join(looks)
     return both[_is_sane(both)]
+
+
+def _pose_batch(job):
+    folder, seed, start, count = job
+    meshes = _meshes(folder)
+    hands = []
+    for index in range(start, start + count):
+        rng = np.random.default_rng([seed, index, 1])
+        mesh, joints = random_hand(meshes[rng.integers(2)], rng)
+        hands.append((mesh.side == Side.RIGHT, mesh.keypoints(joints), keypoint_frames(joints)))
+    right, keypoints, frames = (np.stack(values) for values in zip(*hands, strict=True))
+    unknown = np.full((count, 21, 3), np.nan)
+    return Samples(
+        picture=start + np.arange(count),
+        right=right,
+        right_score=unknown[:, 0, 0],
+        score=unknown[:, 0, 0],
+        rays=unknown[..., :2],
+        local=unknown,
+        z=unknown[..., 0],
+        keypoints=keypoints,
+        frames=frames,
+    )
+
+
+def _meshes(folder):
+    if "meshes" not in _LOADED:
+        sides = (Side.LEFT, Side.RIGHT)
+        _LOADED["meshes"] = tuple(HandMesh.load(folder / f"{side.name.lower()}.glb", side) for side in sides)
+    return _LOADED["meshes"]
 
 
 def _jittered(points, rng):

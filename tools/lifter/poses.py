@@ -10,20 +10,20 @@ from tools.demo_motion import POSES
 from tools.hand_mesh import PARENTS, HandMesh
 
 # Degrees: spread, twist, three flexions; rows thumb .. little (see hand_mesh). What a hand can do without help.
-LOWEST = np.array([[-5, -20, -15, -15, -30]] + 4 * [[-8, -6, -30, -5, -10]], float)
+LOWEST = np.array([[-32, -20, -25, -15, -30]] + 4 * [[-8, -6, -30, -5, -10]], float)
 HIGHEST = np.array([[70, 30, 55, 60, 85]] + 4 * [[28, 6, 95, 110, 80]], float)
 _STRAIGHT_FINGER = np.array([-8.0, 2.0, 0.0])  # [deg] flexions of a finger at curl 0
 _FIST_FINGER = np.array([82.0, 102.0, 62.0])  # [deg] at curl 1
 _FINGER_SPREAD = np.array([8.0, 0.0, 6.0, 12.0])  # [deg] index .. little, of a relaxed open hand
-_THUMB_OUT = np.array([40.0, 0.0, 0.0, 0.0, 0.0])  # [deg]
-_THUMB_IN = np.array([32.0, 12.0, 38.0, 25.0, 35.0])  # [deg] over the palm
+# [deg] The thumb goes where it likes: at spread 0 the mesh's stands 30 degrees before the palm, at -30 beside it.
+_THUMB = np.array([(-32, 48), (-20, 22), (-25, 48), (-10, 52), (-18, 78)], float)
 # Fingers up in the image, back of the hand to the camera.
 _UPRIGHT = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
 def random_angles(rng: np.random.Generator) -> np.ndarray:
     """(5, 5) [rad] of a hand as `hand_mesh` bends it: gestures, grasps, and anything in between."""
-    kind = rng.choice(3, p=[0.4, 0.25, 0.35])
+    kind = rng.choice(3, p=[0.5, 0.28, 0.22])
     if kind == 0:  # every finger for itself: straight, half bent, or in the palm
         low, high = np.array([(0.0, 0.15), (0.15, 0.75), (0.75, 1.05)])[rng.choice(3, 4, p=[0.42, 0.26, 0.32])].T
         angles = _curled(rng.uniform(low, high), rng)
@@ -34,7 +34,8 @@ def random_angles(rng: np.random.Generator) -> np.ndarray:
         weight = rng.uniform()
         named = list(POSES.values())
         angles = weight * np.array(named[one], float) + (1 - weight) * np.array(named[other], float)
-        angles += rng.normal(0, 1, (5, 5)) * [5, 2, 9, 10, 8]
+        angles += rng.normal(0, 1, (5, 5)) * [6, 2, 9, 10, 8]
+        angles[0] += rng.uniform(0, 1) * (rng.uniform(*_THUMB.T) - angles[0])
     return np.deg2rad(np.clip(angles, LOWEST, HIGHEST))
 
 
@@ -43,8 +44,7 @@ def _curled(curl, rng):
     curls = np.clip(curl[:, None] + rng.normal(0, [0.16, 0.07, 0.10], (4, 3)), 0, 1.1)
     flexion = _STRAIGHT_FINGER + curls * (_FIST_FINGER - _STRAIGHT_FINGER)
     spread = _FINGER_SPREAD * rng.uniform(-0.5, 2.2) * np.clip(1 - 0.8 * curl, 0, 1) + rng.normal(0, 2.5, 4)
-    fold = rng.uniform(-0.15, 1.1) + rng.normal(0, 0.25, 5)
-    thumb = _THUMB_OUT + fold * (_THUMB_IN - _THUMB_OUT) + rng.normal(0, 1, 5) * [10, 6, 10, 12, 16]
+    thumb = rng.uniform(*_THUMB.T)
     fingers = np.column_stack([spread, rng.normal(0, 2, 4), flexion])
     return np.vstack([thumb, fingers])
 

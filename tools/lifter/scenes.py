@@ -46,8 +46,7 @@ def random_scene(meshes: tuple[HandMesh, HandMesh], rng: np.random.Generator) ->
     """A hand of the two `meshes`, other proportions, pose, place, skin, light and background at random."""
     first, second = rng.permutation(2)
     skin = _skin(rng)
-    distance = np.exp(rng.uniform(*np.log(_DISTANCES)))
-    mesh, joints = _pose(meshes[first], np.array([0, 0, distance]), rng)
+    mesh, joints = random_hand(meshes[first], rng)
     keypoints = mesh.keypoints(joints)
     parts = _parts(mesh, joints, skin, rng)
     if rng.uniform() < 0.22:
@@ -59,7 +58,17 @@ def random_scene(meshes: tuple[HandMesh, HandMesh], rng: np.random.Generator) ->
         parts += _parts(other, pose, skin, rng)
     camera = _camera_around(keypoints, rng)
     image = degrade(_render(parts, camera, rng), rng)
-    return Scene(image, camera, mesh.side, keypoints, joints[list(KEYPOINT_JOINTS), :3, :3])
+    return Scene(image, camera, mesh.side, keypoints, keypoint_frames(joints))
+
+
+def random_hand(mesh: HandMesh, rng: np.random.Generator) -> tuple[HandMesh, np.ndarray]:
+    """`mesh` with other proportions, and its joints (25, 4, 4) T_camera_from_joint somewhere straight ahead."""
+    return _pose(mesh, np.array([0, 0, np.exp(rng.uniform(*np.log(_DISTANCES)))]), rng)
+
+
+def keypoint_frames(joints: np.ndarray) -> np.ndarray:
+    """(21, 3, 3) R_camera_from_joint of hand.KEYPOINTS."""
+    return joints[list(KEYPOINT_JOINTS), :3, :3]
 
 
 def _pose(mesh, center, rng):
