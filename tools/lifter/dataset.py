@@ -6,12 +6,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from handpose_ros import weights
-from handpose_ros.backends.mediapipe import SIZE, Network, tracked_region
+from handpose_ros.backends.mediapipe import SIZE, tracked_region
 from handpose_ros.cropping import place
 from handpose_ros.hand import Side
+from handpose_ros.runtimes import open_network
 from tools.hand_mesh import HandMesh
 from tools.lifter.scenes import keypoint_frames, random_hand, random_scene
 
@@ -73,7 +73,6 @@ def pose_samples(meshes: Path, count: int, seed: int, processes: int) -> Samples
 
 
 def _one_thread():
-    torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
 
@@ -84,7 +83,8 @@ def _render_batch(job):
     folder, seed, start, count = job
     meshes = _meshes(folder)
     if "network" not in _LOADED:
-        _LOADED["network"] = Network(weights.locate("hand_landmark_full"), torch.device("cpu"))
+        path = weights.locate("hand_landmark_full")
+        _LOADED["network"] = open_network(path, batch=_BATCH, device="cpu", runtime="torch", num_threads=1)
     rngs = [np.random.default_rng([seed, start + index]) for index in range(count)]
     scenes = [random_scene(meshes, rng) for rng in rngs]
     guesses = [_jittered(scene.camera.project(scene.keypoints), rng) for scene, rng in zip(scenes, rngs, strict=True)]
