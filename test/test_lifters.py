@@ -105,7 +105,7 @@ def test_what_is_learned_is_a_hand_of_average_size():
     expected = np.linalg.norm(HAND[bones[:, 0]] - HAND[bones[:, 1]], axis=-1)
     assert 0.85 < np.median(lengths / expected) < 1.15
     scale = similarity(scale_to_template(joints), joints)[0]
-    assert_allclose(scale, np.ones(20), atol=0.12)
+    assert 0.9 < np.median(scale) < 1.1
 
 
 def test_a_hand_with_a_joint_that_no_ray_reaches_is_believed_and_its_neighbour_is_not_harmed():
