@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.interfaces import Nodetype, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -42,6 +42,15 @@ def typestore():
     for path in sorted(share_path("msg").glob("*.msg")):
         store.register(get_types_from_msg(path.read_text(), f"handpose_ros/msg/{path.stem}"))
     return store
+
+
+def make_message(type: str, /, **fields):
+    """A message of `type` ("geometry_msgs/msg/Point") with the given fields; the others are 0 or empty.
+
+    What `messages.Make` asks for. Numbers in arrays must be numpy's, of the field's type.
+    """
+    _, definition = typestore().fielddefs[type]
+    return typestore().types[type](**{name: _default(kind) for name, kind in definition if name not in fields} | fields)
 
 
 class BagWriter:
@@ -108,6 +117,19 @@ def read_messages(path: Path | str, *topics: str) -> Iterator[BagMessage]:
                 yield BagMessage(connection.topic, connection.msgtype, stamp, message)
     except ReaderError as error:
         raise ValueError(f"{path} is not a bag that can be read: {error}") from error
+
+
+def _default(definition):
+    """The value of a field that nobody set."""
+    node, detail = definition
+    if node is Nodetype.BASE:
+        return {"string": "", "bool": False, "float32": 0.0, "float64": 0.0}.get(detail[0], 0)
+    if node is Nodetype.NAME:
+        return make_message(detail)
+    (element_node, element), length = detail
+    if element_node is Nodetype.BASE and element[0] != "string":
+        return np.zeros(length if node is Nodetype.ARRAY else 0, element[0])
+    return [_default((element_node, element)) for _ in range(length if node is Nodetype.ARRAY else 0)]
 
 
 def _qos(durability):

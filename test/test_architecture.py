@@ -16,9 +16,9 @@ FLOORS = {
     "backends backends.palm backends.mediapipe backends.rotations "
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands finding pipeline",
-    "edges": "share decoding calibration sources drawing recordings bags answers summary processes "
+    "edges": "share decoding calibration sources drawing messages markers recordings bags answers summary processes "
     "datasets evaluation accuracy report report_page",
-    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.grasp_messages "
+    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions "
     "ros.recorder_node ros.camera_node ros.hand_pose_node ros.grasp_node",
     "commands": "demo benchmark rival_process rival node_benchmark cli",
 }
