@@ -7,7 +7,9 @@ file opens in Foxglove and plays with `ros2 bag play`: it holds the definition a
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rosbags.interfaces import Nodetype, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from handpose_ros.share import share_path
@@ -33,6 +35,15 @@ class BagMessage:
     type: str  # "sensor_msgs/msg/CompressedImage"
     stamp: int  # [ns] when it was logged: for what this package writes, the stamp of the image it belongs to
     message: object  # with the attributes of the ROS message
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What a bag holds of one topic."""
+
+    name: str
+    type: str
+    count: int  # messages
 
 
 @cache
@@ -95,11 +106,16 @@ class BagWriter:
         finally:
             shutil.rmtree(self._directory)
 
+    def discard(self):
+        """Leaves no file."""
+        self._connections.clear()
+        self.close()
+
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, error, *_):
+        self.discard() if error else self.close()
 
 
 def read_messages(path: Path | str, *topics: str) -> Iterator[BagMessage]:
@@ -107,16 +123,38 @@ def read_messages(path: Path | str, *topics: str) -> Iterator[BagMessage]:
 
     Of the given `topics` only, if there are any. Raises ValueError if it is not a bag.
     """
+    with _opened(path) as reader:
+        connections = [c for c in reader.connections if not topics or c.topic in topics]
+        if not connections:
+            return
+        for connection, stamp, data in reader.messages(connections):
+            message = typestore().deserialize_cdr(data, connection.msgtype)
+            yield BagMessage(connection.topic, connection.msgtype, stamp, message)
+
+
+def read_topics(path: Path | str) -> tuple[Topic, ...]:
+    """The topics of a bag by name. Raises ValueError if it is not a bag."""
+    counts: Counter[tuple[str, str]] = Counter()
+    with _opened(path) as reader:
+        for connection in reader.connections:
+            counts[connection.topic, connection.msgtype] += connection.msgcount
+    return tuple(Topic(*key, count) for key, count in sorted(counts.items()))
+
+
+@contextmanager
+def _opened(path):
+    """The open bag; whatever its reading trips over becomes one ValueError."""
     try:
         with Reader(Path(path)) as reader:
-            connections = [c for c in reader.connections if not topics or c.topic in topics]
-            if not connections:
-                return
-            for connection, stamp, data in reader.messages(connections):
-                message = typestore().deserialize_cdr(data, connection.msgtype)
-                yield BagMessage(connection.topic, connection.msgtype, stamp, message)
-    except ReaderError as error:
-        raise ValueError(f"{path} is not a bag that can be read: {error}") from error
+            yield reader
+    except OSError:
+        raise
+    except Exception as error:  # what damaged bytes raise in rosbags, sqlite3, zstd and lz4 is of no one family
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{path} is not a bag that can be read, or not a whole one ({reason}): give an .mcap or .db3 file or a "
+            "rosbag2 directory; `ros2 bag reindex` repairs one whose recording was cut off"
+        ) from error
 
 
 def _default(definition):
