@@ -144,10 +144,12 @@ def read_topics(path: Path | str) -> tuple[Topic, ...]:
 @contextmanager
 def _opened(path):
     """The open bag; whatever its reading trips over becomes one ValueError."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no bag {path}: give an .mcap or .db3 file or a rosbag2 directory")
     try:
         with Reader(Path(path)) as reader:
             yield reader
-    except OSError:
+    except PermissionError:
         raise
     except Exception as error:  # what damaged bytes raise in rosbags, sqlite3, zstd and lz4 is of no one family
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -31,7 +31,8 @@ class Bar:
     start: float
     end: float
     color: str
-    text: str = ""  # written into it, where it fits; a tooltip anyway
+    text: str = ""  # written into it, where it fits
+    tooltip: str = ""  # before the times
 
 
 def lines_plot(
@@ -76,12 +77,12 @@ def bars_plot(bars: Sequence[Bar], rows: Sequence[str], span: tuple[float, float
         rect = f'<rect x="{left:.1f}" y="{top + 2}" width="{wide:.1f}" height="20" fill="{bar.color}"/>'
         fits = bar.text and 6.6 * len(bar.text) + 8 < wide
         text = f'<text x="{left + 5:.1f}" y="{top + 16}">{escape(bar.text)}</text>' if fits else ""
-        title = f"<title>{escape(bar.text or bar.row)}, {bar.start:.2f} s to {bar.end:.2f} s</title>"
+        title = f"<title>{escape(bar.tooltip or bar.row)}, {bar.start:.2f} s to {bar.end:.2f} s</title>"
         parts.append(f"<g>{title}{rect}{text}</g>")
     return _svg(parts, width, height)
 
 
-def paths_plot(paths: Sequence[Line], labels: tuple[str, str], size: int = 300, *, y_down: bool = False) -> str:
+def paths_plot(paths: Sequence[Line], labels: tuple[str, str], size: int = 250, *, y_down: bool = False) -> str:
     """An SVG of curves in a plane [m], both axes to the same scale; a ring is the start, a disc the end."""
     points = np.concatenate([np.column_stack([path.x, path.y]) for path in paths] or [np.zeros((0, 2))])
     points = points[np.isfinite(points).all(axis=1)]
@@ -90,8 +91,9 @@ def paths_plot(paths: Sequence[Line], labels: tuple[str, str], size: int = 300, 
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     half = max(0.55 * float((points.max(axis=0) - points.min(axis=0)).max()), 0.02)
     ys = (middle[1] - half, middle[1] + half)
-    width = size + _LEFT + 12 - _ABOVE
-    axes = _Axes((middle[0] - half, middle[0] + half), ys[::-1] if y_down else ys, width, size + _BELOW + 16, 12)
+    # Below the axis there is room for its name, and so the axes' frame is `size` in both directions.
+    width, height = size + _LEFT + 12, size + _ABOVE + _BELOW
+    axes = _Axes((middle[0] - half, middle[0] + half), ys[::-1] if y_down else ys, width, height, 12)
     parts = [axes.frame(labels[1], labels[0])]
     for path in paths:
         style = f'fill="none" stroke="{path.color}" stroke-width="1.4" stroke-linejoin="round"'
@@ -107,7 +109,7 @@ def paths_plot(paths: Sequence[Line], labels: tuple[str, str], size: int = 300, 
                     parts.append(
                         f'<text x="{x + 6:.1f}" y="{y - 5:.1f}" fill="{path.color}">{escape(path.name)}</text>'
                     )
-    return _svg(parts, width, size + _BELOW + 16)
+    return _svg(parts, width, height + 14)
 
 
 def ticks(low: float, high: float, most: int = 6) -> np.ndarray:
@@ -115,7 +117,7 @@ def ticks(low: float, high: float, most: int = 6) -> np.ndarray:
     rough = max(high - low, 1e-9) / most
     power = 10.0 ** np.floor(np.log10(rough))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    return np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
+    return np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step + 0.0  # no -0
 
 
 class _Axes:
@@ -153,7 +155,7 @@ class _Axes:
             parts.append(f'<text class="t" x="{x:.1f}" y="{base + 15}" text-anchor="middle">{label}</text>')
         if unit != "s":
             x = (_LEFT + self.width - self.right) / 2
-            parts.append(f'<text class="t" x="{x}" y="{base + 17}" dy="12" text-anchor="middle">{escape(unit)}</text>')
+            parts.append(f'<text class="t" x="{x}" y="{base + 31}" text-anchor="middle">{escape(unit)}</text>')
         return "".join(parts)
 
 

@@ -36,7 +36,7 @@ h1{font-size:1.6em;margin:0 0 .1em}h2{font-size:1.15em;margin:2em 0 .5em;border-
 p{margin:.4em 0}.s{color:#5c6773}.tiles{display:flex;flex-wrap:wrap;gap:10px;margin:1.2em 0}
 .tile{background:#f4f6f8;border-radius:8px;padding:.55em .95em;min-width:105px}.tile b{display:block;font-size:1.35em}
 .warn{background:#fff5d9;border-left:4px solid #e0a800;padding:.5em .9em;margin:.5em 0}
-.pics{display:grid;grid-template-columns:repeat(auto-fill,minmax(225px,1fr));gap:8px}.pics figure{margin:0}
+.pics{display:grid;grid-template-columns:repeat(auto-fill,minmax(290px,1fr));gap:8px}.pics figure{margin:0}
 .pics img{width:100%;display:block;border-radius:4px}figcaption{font-size:12px;color:#5c6773}
 svg{max-width:100%;height:auto;font-size:12px;font-family:system-ui,sans-serif}svg .t{fill:#5c6773;font-size:11px}
 .row{display:flex;flex-wrap:wrap;gap:6px}.key span{display:inline-block;padding:0 .5em;margin-right:.5em;font-size:13px}
@@ -134,7 +134,7 @@ def _grasps(results, tracks, usual, start, span):
         for grasp in grasps:
             if grasp.track_id not in names:
                 continue
-            key, run = (grasp.phase, grasp_name(grasp)), open_runs.get(grasp.track_id)
+            key, run = (grasp.phase, grasp.type.name, grasp_name(grasp)), open_runs.get(grasp.track_id)
             if run and run[0] == key and frame.stamp - run[2] <= _GAPS * usual:
                 run[2] = frame.stamp
                 continue
@@ -149,8 +149,8 @@ def _grasps(results, tracks, usual, start, span):
 
 
 def _grasp_bar(row, run, usual, start):
-    (phase, name), first, last = run
-    return Bar(row, *_ends(np.array([first, last]), usual, start), _PHASE_COLORS[phase], name)
+    (phase, type, name), first, last = run
+    return Bar(row, *_ends(np.array([first, last]), usual, start), _PHASE_COLORS[phase], type, name)
 
 
 def _ends(stamps, usual, start):

@@ -14,7 +14,7 @@ from handpose_ros.taxonomy import UNKNOWN
 from handpose_ros.trajectories import Trajectory, period, stamp_warnings, trajectories
 
 _PICTURES = 12
-_PICTURE_WIDTH = 340  # [px]
+_PICTURE_WIDTH = 480  # [px]
 _PICTURE_QUALITY = 82
 
 
@@ -66,7 +66,7 @@ class Results:
     def add(self, image: np.ndarray, hands: HandPoses, grasps: Sequence[Grasp]):
         """The next image (H, W, 3) uint8 RGB, its hands and their grasps."""
         if len(self.frames) in self._pictured:
-            self.pictures.append(_picture(image, hands, grasps))
+            self.pictures.append(_picture(image, hands))
         # The mesh of a hand is ten times as large as all else, and nothing here asks for it.
         self.frames.append(replace(hands, hands=tuple(replace(hand, mano=None) for hand in hands)))
         self.grasps.append(tuple(grasps))
@@ -115,10 +115,10 @@ def _caption(grasp):
     return grasp_name(grasp) + (f"  {100 * grasp.aperture:.1f} cm" if np.isfinite(grasp.aperture) else "")
 
 
-def _picture(image, hands, grasps):
+def _picture(image, hands):
     scale = min(1.0, _PICTURE_WIDTH / image.shape[1])
     # Drawn at full size, then shrunk: labels keep their place, lines their smoothness.
-    drawn = draw_hands(image, hands, captions(grasps))
+    drawn = draw_hands(image, hands)
     small = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _PICTURE_QUALITY])
     return Picture(hands.stamp, jpeg.tobytes())
