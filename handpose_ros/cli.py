@@ -53,6 +53,14 @@ def _parser():
     video.add_argument("source", metavar="FILE", help="a video or a folder of images")
     video.set_defaults(run=_video)
 
+    bag = commands.add_parser("bag", help="hands in a recorded bag: hands.mcap, joints.npz, report.html; no ROS")
+    bag.add_argument("source", type=Path, metavar="BAG", help="an .mcap or .db3 file or a rosbag2 directory")
+    bag.add_argument("--image", metavar="TOPIC", help="of the images, raw or compressed; default: the only one")
+    bag.add_argument("--camera-info", metavar="TOPIC", help="default: the one beside the images")
+    bag.add_argument("--rectified", action="store_true", help="the images are rectified: P holds, not K and D")
+    bag.add_argument("--compare", nargs="?", const="", metavar="TOPIC", help="with the hands that were recorded live")
+    bag.set_defaults(run=_bag)
+
     evaluate = commands.add_parser("evaluate", help="accuracy on photos with known hands, or of the geometry alone")
     what = evaluate.add_mutually_exclusive_group(required=True)
     what.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="with annotations.json, FreiHAND or HO-3D")
@@ -64,15 +72,15 @@ def _parser():
     size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
     evaluate.set_defaults(run=_evaluate)
 
-    for command in (image, video):
+    for command in (image, video, bag):
         command.add_argument(
             "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
         )
-    for command in (demo, image, video, evaluate):
+    for command in (demo, image, video, bag, evaluate):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
         command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
         command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
-    for command in (demo, image, video):
+    for command in (demo, image, video, bag):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(
             "--calibration", type=Path, metavar="YAML", help="of the camera, as camera_calibration writes it"
@@ -183,6 +191,35 @@ def _video(args):
     write_json(out / "summary.json", {"source": args.source, "model": pipeline.backend.model, **asdict(summary)})
     print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
     print(f"{out}: overlay.mp4, joints.npz, summary.json")
+    return 0
+
+
+def _bag(args):
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from handpose_ros.backends import make_backend
+    from handpose_ros.bag_images import BagImages
+    from handpose_ros.bag_run import run_bag
+    from handpose_ros.pipeline import HandPosePipeline
+
+    camera = partial(_camera, args)
+    images = BagImages(
+        args.source,
+        args.image,
+        args.camera_info,
+        rectified=args.rectified,
+        calibration=camera if args.calibration else None,
+        guess=camera if args.fov else None,
+    )
+    pipeline = HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint))
+    progress = partial(tqdm, total=images.count, unit="frame", disable=None)
+    summary = run_bag(images, pipeline, args.out, compared=args.compare, progress=progress)
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
+    print(f"{args.out}: hands.mcap, joints.npz, summary.json, report.html")
     return 0
 
 

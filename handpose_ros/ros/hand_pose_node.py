@@ -24,9 +24,8 @@ from handpose_ros.filtering import FILTERS
 from handpose_ros.hand import HandPoses
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.ros.conversions import hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
+from handpose_ros.ros.conversions import hand_markers, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
 from handpose_ros.ros.health import Health
-from handpose_ros.ros.markers import hand_markers
 from handpose_ros.ros.params import declare, parameter
 from handpose_ros.ros.running import run_node
 from handpose_ros.ros.worker import LatestWorker
