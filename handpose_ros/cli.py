@@ -70,6 +70,7 @@ def _parser():
     size = evaluate.add_mutually_exclusive_group()
     size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
     size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
+    evaluate.add_argument("--lifter", default="learned", help="or mediapipe; default: %(default)s")
     evaluate.set_defaults(run=_evaluate)
 
     for command in (image, video, bag):
@@ -239,7 +240,7 @@ def _evaluate(args):
 
     subject, outcomes = evaluate_folder(
         args.folder,
-        partial(HandPoseEstimator, args.backend, device=args.device, checkpoint=args.checkpoint),
+        partial(HandPoseEstimator, args.backend, device=args.device, checkpoint=args.checkpoint, lifter=args.lifter),
         hand_scale=args.hand_scale,
         calibrate_size=args.calibrate_size,
         progress=partial(tqdm, unit="image", disable=None),
