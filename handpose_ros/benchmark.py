@@ -17,7 +17,7 @@ from handpose_ros.sources import open_source
 from handpose_ros.tracking import DETECT_EVERY
 
 SCENES = ("two_hands", "one_hand_of_two", "no_hand")  # what is in view; up to two hands are looked for in each
-BLOCK = 4 * DETECT_EVERY  # images timed as one: whole rounds of the detector
+BLOCK = 2 * DETECT_EVERY  # images timed as one: whole rounds of the detector
 _FRAMES = 96  # of the demo clip: three seconds, in which both hands stay in their halves of the image
 _PERIOD = 1 / 30  # [s] between the stamps
 _WARM_UP = 2 * BLOCK
