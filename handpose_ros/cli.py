@@ -53,6 +53,14 @@ def _parser():
     video.add_argument("source", metavar="FILE", help="a video or a folder of images")
     video.set_defaults(run=_video)
 
+    bag = commands.add_parser("bag", help="hands in a recorded bag: hands.mcap, joints.npz, report.html; no ROS")
+    bag.add_argument("source", type=Path, metavar="BAG", help="an .mcap or .db3 file or a rosbag2 directory")
+    bag.add_argument("--image", metavar="TOPIC", help="of the images, raw or compressed; default: the only one")
+    bag.add_argument("--camera-info", metavar="TOPIC", help="default: the one beside the images")
+    bag.add_argument("--rectified", action="store_true", help="the images are rectified: P holds, not K and D")
+    bag.add_argument("--compare", nargs="?", const="", metavar="TOPIC", help="with the hands that were recorded live")
+    bag.set_defaults(run=_bag)
+
     evaluate = commands.add_parser("evaluate", help="accuracy on photos with known hands, or of the geometry alone")
     what = evaluate.add_mutually_exclusive_group(required=True)
     what.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="with annotations.json, FreiHAND or HO-3D")
@@ -62,17 +70,18 @@ def _parser():
     size = evaluate.add_mutually_exclusive_group()
     size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
     size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
+    evaluate.add_argument("--lifter", default="learned", help="or mediapipe; default: %(default)s")
     evaluate.set_defaults(run=_evaluate)
 
-    for command in (image, video):
+    for command in (image, video, bag):
         command.add_argument(
             "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
         )
-    for command in (demo, image, video, evaluate):
+    for command in (demo, image, video, bag, evaluate):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
         command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
         command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
-    for command in (demo, image, video):
+    for command in (demo, image, video, bag):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(
             "--calibration", type=Path, metavar="YAML", help="of the camera, as camera_calibration writes it"
@@ -186,6 +195,35 @@ def _video(args):
     return 0
 
 
+def _bag(args):
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from handpose_ros.backends import make_backend
+    from handpose_ros.bag_images import BagImages
+    from handpose_ros.bag_run import run_bag
+    from handpose_ros.pipeline import HandPosePipeline
+
+    camera = partial(_camera, args)
+    images = BagImages(
+        args.source,
+        args.image,
+        args.camera_info,
+        rectified=args.rectified,
+        calibration=camera if args.calibration else None,
+        guess=camera if args.fov else None,
+    )
+    pipeline = HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint))
+    progress = partial(tqdm, total=images.count, unit="frame", disable=None)
+    summary = run_bag(images, pipeline, args.out, compared=args.compare, progress=progress)
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
+    print(f"{args.out}: hands.mcap, joints.npz, summary.json, report.html")
+    return 0
+
+
 def _evaluate(args):
     if args.synthetic:
         return _synthetic(args)
@@ -202,7 +240,7 @@ def _evaluate(args):
 
     subject, outcomes = evaluate_folder(
         args.folder,
-        partial(HandPoseEstimator, args.backend, device=args.device, checkpoint=args.checkpoint),
+        partial(HandPoseEstimator, args.backend, device=args.device, checkpoint=args.checkpoint, lifter=args.lifter),
         hand_scale=args.hand_scale,
         calibrate_size=args.calibrate_size,
         progress=partial(tqdm, unit="image", disable=None),

@@ -1,8 +1,10 @@
 """How far each joint of an observation is to be believed. A heuristic: the networks say nothing about single joints."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from handpose_ros.hand import Observation
+from handpose_ros.hand import HandPose, Observation
 
 # [m] disagreement of a joint's place in the image with its place in the hand-relative shape that halves the
 # confidence: nine in ten joints of real photos agree better. It tells joints that are off by more than a tenth of the
@@ -15,6 +17,19 @@ def joint_confidence(observation: Observation, size: tuple[int, int]) -> np.ndar
     inside = ((observation.joints_2d >= -0.5) & (observation.joints_2d < np.array(size) - 0.5)).all(axis=-1)
     agreement = 1 / (1 + (disagreement(observation) / HALVING_DISAGREEMENT) ** 2)
     return observation.score * agreement * inside
+
+
+def filter_low_confidence(hand: HandPose, threshold: float) -> HandPose:
+    """`hand` without the joints whose score is below `threshold`: NaN in the image and in space, never 0.
+
+    The scores stay. A joint whose score is not known stays too.
+    """
+    doubtful = (hand.joint_scores < threshold)[:, None]
+    return replace(
+        hand,
+        joints_2d=np.where(doubtful, np.nan, hand.joints_2d),
+        joints_3d=np.where(doubtful, np.nan, hand.joints_3d),
+    )
 
 
 def disagreement(observation: Observation) -> np.ndarray:

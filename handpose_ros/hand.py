@@ -112,8 +112,8 @@ class HandPose:
 
     @property
     def bbox(self) -> np.ndarray:
-        """(4,) x, y of the top left corner, width, height [px] of the box around joints_2d."""
-        low, high = self.joints_2d.min(axis=0), self.joints_2d.max(axis=0)
+        """(4,) x, y of the top left corner, width, height [px] of the box around the known joints_2d."""
+        low, high = np.fmin.reduce(self.joints_2d), np.fmax.reduce(self.joints_2d)
         return np.concatenate([low, high - low])
 
 

@@ -7,11 +7,12 @@ import numpy as np
 
 from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.confidence import joint_confidence
+from handpose_ros.confidence import filter_low_confidence, joint_confidence
 from handpose_ros.filtering import FILTERS, HandFilter
 from handpose_ros.finding import boxed_crops, find_hands
-from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, TrackingState
-from handpose_ros.lifting import lift, scale_to_template
+from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, Side, TrackingState
+from handpose_ros.lifters import make_lifter, scale_to_template
+from handpose_ros.lifting import lift
 from handpose_ros.searching import TILE_SHARES, Search
 from handpose_ros.tracking import HandTracker, Track
 
@@ -27,14 +28,18 @@ class HandPosePipeline:
         min_score: float = 0.5,
         coast_time: float = 0.25,
         hand_scale: float | None = None,
+        lifter: str = "learned",
         filter: str = "one_euro",
+        min_joint_score: float = 0.0,
         region: np.ndarray | None = None,
         tile_shares: Sequence[float] = TILE_SHARES,
     ):
         """Follows at most `max_hands`, coasting for `coast_time` [s]; a score above `min_score` is a hand.
 
         `hand_scale` is the person's hand size over the average hand's; None: not known.
+        `lifter` makes shapes of what the network saw: a key of lifters.LIFTERS.
         `filter` smooths joints_3d and gives wrist_velocity: "one_euro", or "none" for what was measured.
+        Joints with a score below `min_joint_score` are NaN.
         New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
         tiles of it of these shares of its longer side, so that small hands are found; () for no tiles.
         Raises: ValueError for another filter or a region without area.
@@ -42,7 +47,9 @@ class HandPosePipeline:
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend = backend
+        self._lifter = make_lifter(lifter)
         self._hand_scale = hand_scale
+        self._min_joint_score = min_joint_score
         self._filter = HandFilter() if filter == "one_euro" else None
         self._tracker = HandTracker(max_hands, min_score, coast_time)
         self._search = Search(region, tile_shares)
@@ -92,7 +99,10 @@ class HandPosePipeline:
             frame_id=frame.frame_id,
             calibrated=frame.camera is not None,
         )
-        return self._filter(hands) if self._filter else hands
+        hands = self._filter(hands) if self._filter else hands
+        if not self._min_joint_score:
+            return hands
+        return replace(hands, hands=tuple(filter_low_confidence(hand, self._min_joint_score) for hand in hands))
 
     def _lift(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
         if not tracks:
@@ -101,7 +111,8 @@ class HandPosePipeline:
         joints_local = np.stack([track.observation.joints_local for track in tracks])
         hands = [_relative_to_wrist(track, frame.size) for track in tracks]
         if frame.camera is not None:
-            lifted = lift(joints_2d, joints_local, frame.camera, self._hand_scale)
+            right = np.array([track.side is Side.RIGHT for track in tracks])
+            lifted = lift(joints_2d, joints_local, frame.camera, self._hand_scale, right=right, lifter=self._lifter)
             hands = [
                 replace(
                     hand,
@@ -127,6 +138,7 @@ class HandPoseEstimator:
         max_hands: int = 2,
         min_score: float = 0.5,
         hand_scale: float | None = None,
+        lifter: str = "learned",
         region: np.ndarray | None = None,
         tile_shares: Sequence[float] = TILE_SHARES,
         **backend_options,
@@ -140,6 +152,7 @@ class HandPoseEstimator:
             max_hands=max_hands,
             min_score=min_score,
             hand_scale=hand_scale,
+            lifter=lifter,
             filter="none",
             region=region,
             tile_shares=tile_shares,

@@ -1,8 +1,8 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from handpose_ros.confidence import HALVING_DISAGREEMENT, disagreement, joint_confidence
-from handpose_ros.hand import Observation
+from handpose_ros.confidence import HALVING_DISAGREEMENT, disagreement, filter_low_confidence, joint_confidence
+from handpose_ros.hand import HandPose, Observation, Side
 
 LOCAL = np.random.default_rng(0).uniform(-0.08, 0.08, (21, 3))
 PIXELS_PER_METRE = 1000.0
@@ -36,3 +36,15 @@ def test_joints_outside_of_the_image_are_not_believed():
     assert 0 < outside.sum() < 21
     assert (confidence[outside] == 0).all()
     assert (confidence[~outside] > 0).all()
+
+
+def test_joints_that_are_not_believed_are_unknown_and_never_zero():
+    scores = np.full(21, 0.9)
+    scores[[4, 8]], scores[12] = 0.2, np.nan
+    hand = HandPose(Side.LEFT, 0.9, 0.9, np.full((21, 2), 7.0), np.full((21, 3), 0.5), joint_scores=scores)
+    masked = filter_low_confidence(hand, 0.5)
+    for joints, value in ((masked.joints_2d, 7.0), (masked.joints_3d, 0.5)):
+        assert np.isnan(joints[[4, 8]]).all()
+        assert (np.delete(joints, [4, 8], axis=0) == value).all()
+    assert_allclose(masked.joint_scores, scores)
+    assert_allclose(masked.bbox, [7, 7, 0, 0])

@@ -3,7 +3,7 @@ import pytest
 
 from handpose_ros.cropping import Region
 from handpose_ros.hand import Observation, Side, TrackingState
-from handpose_ros.tracking import DETECT_EVERY, HandTracker
+from handpose_ros.tracking import DETECT_EVERY, DETECT_EVERY_ALONE, HandTracker
 
 TRACKED, COASTING, LOST = TrackingState.TRACKED, TrackingState.COASTING, TrackingState.LOST
 SHAPE = np.random.default_rng(0).uniform(-50, 50, (21, 2))  # a hand of 100 px
@@ -180,3 +180,76 @@ def test_a_track_knows_its_age():
     for _ in range(4):
         tracks = scene.show(hand(150))
     assert tracks[0].age == pytest.approx(3 * PERIOD)
+
+
+def test_hands_that_cross_keep_their_ids_while_the_one_behind_is_hidden():
+    scene = Scene(coast_time=0.5)
+    for step in range(41):
+        left, right = hand(100 + 10 * step, right=0.1), hand(500 - 10 * step, right=0.9)
+        hidden = abs(step - 20) < 5  # the right hand is in front
+        tracks = scene.show(*([right] if hidden else [left, right]))
+        assert {track.id for track in tracks} == {1, 2}
+    sides = {track.id: track.side for track in tracks}
+    assert [sides[1], sides[2]] == [Side.LEFT, Side.RIGHT]
+    places = {track.id: _x(track.observation) for track in tracks}
+    assert places == pytest.approx({1: 500, 2: 100})
+
+
+def test_a_hand_in_front_does_not_take_the_id_of_the_one_behind():
+    scene = Scene(coast_time=1.0)
+    for _ in range(5):
+        scene.show(hand(300, right=0.1), hand(450, right=0.9))
+    for step in range(5):
+        tracks = scene.show(hand(430 - 25 * step, right=0.9))  # over the left hand
+    assert ids(tracks) == [2] and ids(tracks, COASTING) == [1]
+
+
+def test_a_coasting_hand_moves_on_as_it_did():
+    scene = Scene(coast_time=0.5)
+    for step in range(12):
+        scene.show(hand(100 + 8 * step))
+    (before,) = scene.show()
+    (after,) = scene.show()
+    assert after.state is COASTING
+    assert _x(after.observation) - _x(before.observation) == pytest.approx(8, abs=0.1)
+    assert after.crop.center[0] - before.crop.center[0] == pytest.approx(8, abs=0.1)
+
+
+def test_a_fast_hand_is_looked_for_where_it_is_going():
+    scene = Scene()
+    for step in range(12):
+        scene.show(hand(100 + 20 * step))
+    scene.tracker.advance(scene.stamp + PERIOD)
+    assert scene.tracker.crops[0].center[0] == pytest.approx(100 + 20 * 12, abs=1)
+
+
+def test_with_no_hand_the_detector_runs_more_often_than_with_one():
+    scene = Scene()
+    for _ in range(4 * DETECT_EVERY_ALONE):
+        scene.show()
+    assert scene.detections == 4 and DETECT_EVERY_ALONE < DETECT_EVERY
+
+
+def test_with_one_hand_of_two_in_view_the_detector_runs_on_a_fifth_of_the_images_at_most():
+    scene = Scene(max_hands=2)
+    for _ in range(120):
+        scene.show(hand(150))
+    assert scene.detections <= 120 / 5
+
+
+def test_two_hands_are_a_left_and_a_right_one_unless_both_are_sure():
+    scene = Scene(max_hands=2)
+    for _ in range(20):
+        tracks = scene.show(hand(150, right=0.99), hand(500, right=0.7))
+        assert [track.side for track in tracks] == [Side.RIGHT, Side.LEFT]
+    assert tracks[1].side_score == 0.5
+    sure = Scene(max_hands=2)
+    for _ in range(20):
+        tracks = sure.show(hand(150, right=0.99), hand(500, right=0.99))
+    assert [track.side for track in tracks] == [Side.RIGHT, Side.RIGHT]
+
+
+def test_hands_of_several_people_may_all_be_right_ones():
+    scene = Scene(max_hands=4)
+    tracks = scene.show(hand(150, right=0.8), hand(500, right=0.8))
+    assert [track.side for track in tracks] == [Side.RIGHT, Side.RIGHT]
