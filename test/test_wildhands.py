@@ -226,9 +226,7 @@ def test_an_image_without_hands_has_none(backend):
 
 def test_the_estimator_takes_the_checkpoint_as_an_option(backend, wildhands_folder, drawing):
     estimator = HandPoseEstimator("wildhands", checkpoint=wildhands_folder / "wildhands.ckpt", device="cpu")
-    pipeline, frame = HandPosePipeline(backend), Frame(drawing, NARROW)
-    pipeline(frame)
-    (hand,), (expected,) = estimator.estimate(drawing, NARROW), pipeline(frame)  # the estimator looks twice
+    (hand,), (expected,) = estimator.estimate(drawing, NARROW), hands_in(backend, drawing, NARROW)
     assert_allclose(hand.joints_3d, expected.joints_3d, atol=1e-6)
 
 
