@@ -7,15 +7,17 @@ file opens in Foxglove and plays with `ros2 bag play`: it holds the definition a
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer
+from rosbags.interfaces import Nodetype, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from handpose_ros.share import share_path
@@ -35,6 +37,15 @@ class BagMessage:
     message: object  # with the attributes of the ROS message
 
 
+@dataclass(frozen=True)
+class Topic:
+    """What a bag holds of one topic."""
+
+    name: str
+    type: str
+    count: int  # messages
+
+
 @cache
 def typestore():
     """The message types of ROS 2 Kilted and of this package."""
@@ -42,6 +53,15 @@ def typestore():
     for path in sorted(share_path("msg").glob("*.msg")):
         store.register(get_types_from_msg(path.read_text(), f"handpose_ros/msg/{path.stem}"))
     return store
+
+
+def make_message(type: str, /, **fields):
+    """A message of `type` ("geometry_msgs/msg/Point") with the given fields; the others are 0 or empty.
+
+    What `messages.Make` asks for. Numbers in arrays must be numpy's, of the field's type.
+    """
+    _, definition = typestore().fielddefs[type]
+    return typestore().types[type](**{name: _default(kind) for name, kind in definition if name not in fields} | fields)
 
 
 class BagWriter:
@@ -86,11 +106,16 @@ class BagWriter:
         finally:
             shutil.rmtree(self._directory)
 
+    def discard(self):
+        """Leaves no file."""
+        self._connections.clear()
+        self.close()
+
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, error, *_):
+        self.discard() if error else self.close()
 
 
 def read_messages(path: Path | str, *topics: str) -> Iterator[BagMessage]:
@@ -98,16 +123,53 @@ def read_messages(path: Path | str, *topics: str) -> Iterator[BagMessage]:
 
     Of the given `topics` only, if there are any. Raises ValueError if it is not a bag.
     """
+    with _opened(path) as reader:
+        connections = [c for c in reader.connections if not topics or c.topic in topics]
+        if not connections:
+            return
+        for connection, stamp, data in reader.messages(connections):
+            message = typestore().deserialize_cdr(data, connection.msgtype)
+            yield BagMessage(connection.topic, connection.msgtype, stamp, message)
+
+
+def read_topics(path: Path | str) -> tuple[Topic, ...]:
+    """The topics of a bag by name. Raises ValueError if it is not a bag."""
+    counts: Counter[tuple[str, str]] = Counter()
+    with _opened(path) as reader:
+        for connection in reader.connections:
+            counts[connection.topic, connection.msgtype] += connection.msgcount
+    return tuple(Topic(*key, count) for key, count in sorted(counts.items()))
+
+
+@contextmanager
+def _opened(path):
+    """The open bag; whatever its reading trips over becomes one ValueError."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no bag {path}: give an .mcap or .db3 file or a rosbag2 directory")
     try:
         with Reader(Path(path)) as reader:
-            connections = [c for c in reader.connections if not topics or c.topic in topics]
-            if not connections:
-                return
-            for connection, stamp, data in reader.messages(connections):
-                message = typestore().deserialize_cdr(data, connection.msgtype)
-                yield BagMessage(connection.topic, connection.msgtype, stamp, message)
-    except ReaderError as error:
-        raise ValueError(f"{path} is not a bag that can be read: {error}") from error
+            yield reader
+    except PermissionError:
+        raise
+    except Exception as error:  # what damaged bytes raise in rosbags, sqlite3, zstd and lz4 is of no one family
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{path} is not a bag that can be read, or not a whole one ({reason}): give an .mcap or .db3 file or a "
+            "rosbag2 directory; `ros2 bag reindex` repairs one whose recording was cut off"
+        ) from error
+
+
+def _default(definition):
+    """The value of a field that nobody set."""
+    node, detail = definition
+    if node is Nodetype.BASE:
+        return {"string": "", "bool": False, "float32": 0.0, "float64": 0.0}.get(detail[0], 0)
+    if node is Nodetype.NAME:
+        return make_message(detail)
+    (element_node, element), length = detail
+    if element_node is Nodetype.BASE and element[0] != "string":
+        return np.zeros(length if node is Nodetype.ARRAY else 0, element[0])
+    return [_default((element_node, element)) for _ in range(length if node is Nodetype.ARRAY else 0)]
 
 
 def _qos(durability):

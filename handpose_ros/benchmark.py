@@ -51,6 +51,22 @@ class Spread:
         return cls(median, (low, high), p95, p99)
 
 
+@dataclass(frozen=True)
+class SceneTimes:
+    """[ms] an image of one scene; a stage's times are those of the images in which it ran."""
+
+    scene: str
+    size: tuple[int, int]  # (width, height) [px]
+    cold: bool  # every image as if it were the first
+    images: int
+    hands: int  # in the median image
+    total: Spread
+    detect: Spread | None  # palms: sampling, network, boxes; None: never ran
+    observe: Spread | None  # landmarks: sampling, network, points in the image
+    aim: Spread | None  # where to look in the next image
+    rest: Spread  # tracking, lifting to metres, results
+
+
 class Stopwatch:
     """A backend that notes how long the one it stands before takes. See `handpose_ros.backends.Backend`."""
 
@@ -99,38 +115,39 @@ def make_scene(name: str, size: tuple[int, int] = (640, 480)) -> Scene:
 
 
 def many_hands(count: int) -> Scene:
-    """The demo clip's two hands, `count` times over in tiles of 640x480 px side by side, two hands in each."""
-    two = make_scene("two_hands")
-    tiles = -(-count // 2)
-    images = tuple(np.concatenate([image] * tiles, axis=1) for image in two.images)
-    if count % 2:
-        images = tuple(_without_last_half(image) for image in images)
-    return Scene(f"{count} hands", images, two.camera.crop(0, 0, 640 * tiles, 480))
+    """An image of 1280x960 px with `count` hands, up to 8: the demo clip in up to four tiles."""
+    one, two, none = (make_scene(name) for name in ("one_hand_of_two", "two_hands", "no_hand"))
+    tiles = [two if 2 * tile + 2 <= count else one if 2 * tile + 1 == count else none for tile in range(4)]
+    images = [
+        np.vstack([np.hstack(four[:2]), np.hstack(four[2:])]) for four in zip(*(t.images for t in tiles), strict=True)
+    ]
+    return Scene(f"{count} hands", tuple(images), two.camera.crop(0, 0, 1280, 960))
 
 
-def time_scene(pipeline: HandPosePipeline, scene: Scene, images: int, cold: bool = False) -> dict[str, Spread]:
-    """[ms] of each stage and in "total", an image, over `images` images after a warm-up.
+def time_scene(pipeline: HandPosePipeline, scene: Scene, images: int, cold: bool = False) -> SceneTimes:
+    """The times of `images` images after a warm-up. The pipeline's backend must be a Stopwatch.
 
-    cold: every image as if it were the first, as for single photographs. "detect" is that of the images on which the
-    detector ran. The pipeline's backend must be a Stopwatch.
+    cold: nothing is known from the image before, as for single photographs.
     """
     stopwatch: Stopwatch = pipeline.backend
     samples: dict[str, list[float]] = {stage: [] for stage in (*stopwatch.seconds, "rest", "total")}
     pipeline.reset()
+    seen = []
     for number in range(_WARM_UP + images):
         frame = scene.frame(number)
         if cold:
             pipeline.reset()
         stopwatch.take()
         start = time.perf_counter()
-        pipeline(frame)
+        seen.append(len(pipeline(frame)))
         total = time.perf_counter() - start
         stages = stopwatch.take()
         if number >= _WARM_UP:
             for stage, seconds in {**stages, "rest": total - sum(stages.values()), "total": total}.items():
-                if seconds or stage != "detect":
+                if seconds:
                     samples[stage].append(1000 * seconds)
-    return {stage: Spread.of(times) for stage, times in samples.items() if times}
+    spreads = {stage: Spread.of(times) if times else None for stage, times in samples.items()}
+    return SceneTimes(scene.name, frame.size, cold, images, int(np.median(seen)), **spreads)
 
 
 def time_block(run: Callable[[int], None], first: int) -> float:
@@ -139,9 +156,3 @@ def time_block(run: Callable[[int], None], first: int) -> float:
     for number in range(first, first + BLOCK):
         run(number)
     return 1000 * (time.perf_counter() - start) / BLOCK
-
-
-def _without_last_half(image):
-    half = image.copy()
-    half[:, -320:] = np.median(image, axis=(0, 1))
-    return half

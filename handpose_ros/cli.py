@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+from handpose_ros.runtimes import RUNTIMES
+
 _DEMO_OUT = Path("demo_output")
 
 
@@ -51,6 +53,14 @@ def _parser():
     video.add_argument("source", metavar="FILE", help="a video or a folder of images")
     video.set_defaults(run=_video)
 
+    bag = commands.add_parser("bag", help="hands in a recorded bag: hands.mcap, joints.npz, report.html; no ROS")
+    bag.add_argument("source", type=Path, metavar="BAG", help="an .mcap or .db3 file or a rosbag2 directory")
+    bag.add_argument("--image", metavar="TOPIC", help="of the images, raw or compressed; default: the only one")
+    bag.add_argument("--camera-info", metavar="TOPIC", help="default: the one beside the images")
+    bag.add_argument("--rectified", action="store_true", help="the images are rectified: P holds, not K and D")
+    bag.add_argument("--compare", nargs="?", const="", metavar="TOPIC", help="with the hands that were recorded live")
+    bag.set_defaults(run=_bag)
+
     evaluate = commands.add_parser("evaluate", help="accuracy on photos with known hands, or of the geometry alone")
     what = evaluate.add_mutually_exclusive_group(required=True)
     what.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="with annotations.json, FreiHAND or HO-3D")
@@ -62,15 +72,15 @@ def _parser():
     size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
     evaluate.set_defaults(run=_evaluate)
 
-    for command in (image, video):
+    for command in (image, video, bag):
         command.add_argument(
             "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
         )
-    for command in (demo, image, video, evaluate):
+    for command in (demo, image, video, bag, evaluate):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
         command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
         command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
-    for command in (demo, image, video):
+    for command in (demo, image, video, bag):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(
             "--calibration", type=Path, metavar="YAML", help="of the camera, as camera_calibration writes it"
@@ -78,6 +88,20 @@ def _parser():
         calibration.add_argument(
             "--fov", type=_fov, metavar="DEG", help="horizontal field of view, where there is no calibration"
         )
+
+    benchmark = commands.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")
+    benchmark.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
+    benchmark.add_argument("--runtime", default="auto", choices=RUNTIMES, help="default: %(default)s")
+    benchmark.add_argument("--threads", type=int, default=0, metavar="N", help="on the CPU; default: cores, at most 4")
+    benchmark.add_argument(
+        "--images", type=_positive, default=120, metavar="N", help="in each row; default: %(default)s"
+    )
+    what = benchmark.add_mutually_exclusive_group()
+    what.add_argument("--against", choices=["mediapipe"], help="the official solution, on the same images in turns")
+    what.add_argument("--growth", action="store_true", help="with the number of hands")
+    what.add_argument("--node", action="store_true", help="the node over DDS, at 30 and 60 images a second")
+    benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    benchmark.set_defaults(run=_benchmark)
 
     weights = commands.add_parser("weights", help="the networks' files: which are where")
     weights.add_argument("--fetch", action="store_true", help="fetch those that are missing")
@@ -170,6 +194,35 @@ def _video(args):
     return 0
 
 
+def _bag(args):
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from handpose_ros.backends import make_backend
+    from handpose_ros.bag_images import BagImages
+    from handpose_ros.bag_run import run_bag
+    from handpose_ros.pipeline import HandPosePipeline
+
+    camera = partial(_camera, args)
+    images = BagImages(
+        args.source,
+        args.image,
+        args.camera_info,
+        rectified=args.rectified,
+        calibration=camera if args.calibration else None,
+        guess=camera if args.fov else None,
+    )
+    pipeline = HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint))
+    progress = partial(tqdm, total=images.count, unit="frame", disable=None)
+    summary = run_bag(images, pipeline, args.out, compared=args.compare, progress=progress)
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
+    print(f"{args.out}: hands.mcap, joints.npz, summary.json, report.html")
+    return 0
+
+
 def _evaluate(args):
     if args.synthetic:
         return _synthetic(args)
@@ -212,6 +265,17 @@ def _synthetic(args):
     if args.json is not None:
         write_json(args.json, {"worst_mm": worst, "errors": [vars(each) for each in errors]})
     return 0 if worst <= LIMIT_MM else 1
+
+
+def _benchmark(args):
+    from handpose_ros.benchmark_report import Wish, run_benchmark
+    from handpose_ros.recordings import write_json
+
+    wish = Wish(args.device, args.runtime, args.threads, args.images, args.against, args.growth, args.node)
+    figures = run_benchmark(wish)
+    if args.json is not None:
+        write_json(args.json, figures)
+    return 0
 
 
 def _weights(args):

@@ -124,8 +124,8 @@ def _start(demo, recorder, processes):
     print("starting hand_pose and grasp ...", flush=True)
     images = {"image": IMAGE, "camera_info": CAMERA_INFO}
     networks = {"backend": demo.backend, "checkpoint": demo.checkpoint, "device": demo.device, "fov": demo.fov}
-    processes.start("hand_pose", _node("hand_pose", networks, images))
-    processes.start("grasp", _node("grasp", {}, {"hands": HANDS}))
+    processes.start("hand_pose", node_command("hand_pose", networks, images))
+    processes.start("grasp", node_command("grasp", {}, {"hands": HANDS}))
     if demo.viewer:
         _start_viewer(processes)
     _wait_until(lambda: recorder.chain_is_ready, _START_TIMEOUT, "hand_pose", recorder, processes)
@@ -133,11 +133,11 @@ def _start(demo, recorder, processes):
     print(f"{model.model} ({model.license}) is running; starting the camera: {demo.source}", flush=True)
     parameters = {"source": demo.source, "loop": False, "paced": True, "listeners": 2}  # hand_pose, recorder
     parameters |= {"calibration": str(demo.calibration)} if demo.calibration else {}
-    processes.start("camera", _node("camera", parameters, {"hands": HANDS}))
+    processes.start("camera", node_command("camera", parameters, {"hands": HANDS}))
     _wait_until(lambda: recorder.progress.frames, _FIRST_IMAGE_TIMEOUT, "camera", recorder, processes)
 
 
-def _node(name, parameters, remappings):
+def node_command(name: str, parameters: Mapping[str, object], remappings: Mapping[str, str]) -> list[str]:
     """The command that starts a node of this package with this interpreter."""
     command = [sys.executable, "-m", f"handpose_ros.ros.{name}_node", "--ros-args"]
     command += [part for name, value in remappings.items() for part in ("-r", f"{name}:={value}")]

@@ -1,11 +1,10 @@
 """2D keypoints, a hand-relative shape and a camera -> metric joints in the camera's optical frame.
 
-1. Size: the networks' shapes are too small by a median 27 %, so they are scaled until nine bones
-   that hardly deform (palm and proximal phalanges) have the length of an average hand's, times the
-   person's hand scale where that is known.
+1. Shape: a lifter gives the shape of a hand of average size and the rays on which its joints lie;
+   it is scaled by the person's hand size where that is known.
 2. Translation: robust Gauss-Newton on the viewing rays. A residual is the tangent of the angle
    between a joint and its ray, so any camera model will do, beyond 90 degrees too.
-3. Shape: each joint is moved onto its own ray at the distance that the translated shape gives it.
+3. Rays: each joint is moved onto its own ray at the distance that the translated shape gives it.
 """
 
 from dataclasses import dataclass
@@ -14,11 +13,7 @@ import numpy as np
 
 from handpose_ros.camera import Camera
 from handpose_ros.hand import WRIST
-
-# Bones of the average hand and their lengths [m]: those of the WebXR generic hand mesh, moved to where the networks put
-# their landmarks (the wrist 11 mm and the MCPs 5 mm nearer the fingers than the mesh's joints, measured on renders).
-TEMPLATE_BONES = np.array([(0, 5), (0, 9), (0, 13), (0, 17), (5, 17), (5, 6), (9, 10), (13, 14), (17, 18)])
-TEMPLATE_LENGTHS = np.array([0.0876, 0.0857, 0.0807, 0.0769, 0.0612, 0.0386, 0.0419, 0.0379, 0.0296])
+from handpose_ros.lifters import Lifter, believe
 
 _ITERATIONS = 8  # at most
 _CONVERGED = 1e-4  # [m] a smaller step is the last one: hands are off by millimetres, their distance by 5 %
@@ -48,15 +43,22 @@ class LiftedHands:
 
 
 def lift(
-    joints_2d: np.ndarray, joints_local: np.ndarray, camera: Camera, hand_scale: float | None = None
+    joints_2d: np.ndarray,
+    joints_local: np.ndarray,
+    camera: Camera,
+    hand_scale: float | None = None,
+    *,
+    right: np.ndarray | bool = True,
+    lifter: Lifter = believe,
 ) -> LiftedHands:
     """The hands of keypoints `joints_2d` (..., 21, 2) [px] and shapes `joints_local` (..., 21, 3) [m].
 
     The shapes are in the camera's axes with any origin and any size. `hand_scale` is the person's hand size over the
-    average hand's; None: not known, taken as average. A joint outside the camera's model stays where the shape has it.
+    average hand's; None: not known, taken as average. `right` (...) says which hands are right ones, for lifters that
+    care. A joint outside the camera's model stays where the shape has it.
     """
-    shape = scale_to_template(joints_local) * (hand_scale or 1.0)
-    rays = camera.unproject(joints_2d)
+    shaped = lifter(camera.unproject(joints_2d), joints_local, right)
+    shape, rays = shaped.joints * (hand_scale or 1.0), shaped.rays
     translation, information = _translate(shape, rays)
     rigid = shape + translation[..., None, :]
     distance = (rigid * rays).sum(axis=-1, keepdims=True)
@@ -65,12 +67,6 @@ def lift(
     covariance, joint_sigma = _uncertainty(joints, information, spread)
     error = np.linalg.norm(camera.project(rigid) - joints_2d, axis=-1)
     return LiftedHands(joints, covariance, joint_sigma, _nanmean(error))
-
-
-def scale_to_template(joints: np.ndarray) -> np.ndarray:
-    """`joints` (..., 21, 3) scaled so that the template bones have, in the median, the average hand's lengths [m]."""
-    lengths = np.linalg.norm(joints[..., TEMPLATE_BONES[:, 0], :] - joints[..., TEMPLATE_BONES[:, 1], :], axis=-1)
-    return joints * np.median(TEMPLATE_LENGTHS / lengths, axis=-1)[..., None, None]
 
 
 def _translate(shape, rays):

@@ -10,8 +10,9 @@ from handpose_ros.camera import Camera, Frame
 from handpose_ros.confidence import filter_low_confidence, joint_confidence
 from handpose_ros.filtering import FILTERS, HandFilter
 from handpose_ros.finding import boxed_crops, confirmed, find_hands
-from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, TrackingState
-from handpose_ros.lifting import lift, scale_to_template
+from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, Side, TrackingState
+from handpose_ros.lifters import make_lifter, scale_to_template
+from handpose_ros.lifting import lift
 from handpose_ros.searching import TILE_SHARES, Search
 from handpose_ros.tracking import HandTracker, Track
 
@@ -27,6 +28,7 @@ class HandPosePipeline:
         min_score: float = 0.5,
         coast_time: float = 0.25,
         hand_scale: float | None = None,
+        lifter: str = "learned",
         filter: str = "one_euro",
         min_joint_score: float = 0.0,
         region: np.ndarray | None = None,
@@ -35,6 +37,7 @@ class HandPosePipeline:
         """Follows at most `max_hands`, coasting for `coast_time` [s]; a score above `min_score` is a hand.
 
         `hand_scale` is the person's hand size over the average hand's; None: not known.
+        `lifter` makes shapes of what the network saw: a key of lifters.LIFTERS.
         `filter` smooths joints_3d and gives wrist_velocity: "one_euro", or "none" for what was measured.
         Joints with a score below `min_joint_score` are NaN.
         New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
@@ -44,6 +47,7 @@ class HandPosePipeline:
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend = backend
+        self._lifter = make_lifter(lifter)
         self._hand_scale = hand_scale
         self._min_joint_score = min_joint_score
         self._filter = HandFilter() if filter == "one_euro" else None
@@ -107,7 +111,8 @@ class HandPosePipeline:
         joints_local = np.stack([track.observation.joints_local for track in tracks])
         hands = [_relative_to_wrist(track, frame.size) for track in tracks]
         if frame.camera is not None:
-            lifted = lift(joints_2d, joints_local, frame.camera, self._hand_scale)
+            right = np.array([track.side is Side.RIGHT for track in tracks])
+            lifted = lift(joints_2d, joints_local, frame.camera, self._hand_scale, right=right, lifter=self._lifter)
             hands = [
                 replace(
                     hand,
@@ -133,6 +138,7 @@ class HandPoseEstimator:
         max_hands: int = 2,
         min_score: float = 0.5,
         hand_scale: float | None = None,
+        lifter: str = "learned",
         region: np.ndarray | None = None,
         tile_shares: Sequence[float] = TILE_SHARES,
         **backend_options,
@@ -146,6 +152,7 @@ class HandPoseEstimator:
             max_hands=max_hands,
             min_score=min_score,
             hand_scale=hand_scale,
+            lifter=lifter,
             filter="none",
             region=region,
             tile_shares=tile_shares,

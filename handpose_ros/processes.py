@@ -50,6 +50,10 @@ class Processes:
         """Whether the process `name` is no longer running."""
         return self._running[name].poll() is not None
 
+    def pid(self, name: str) -> int:
+        """The number of the process `name`."""
+        return self._running[name].pid
+
     def last_lines(self, name: str) -> str:
         """The end of what the process `name` printed, indented."""
         log = self._logs[name]

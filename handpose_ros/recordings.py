@@ -84,11 +84,18 @@ class VideoWriter:
             self._writer = None
             os.replace(self._partial, self._path)
 
+    def discard(self):
+        """Leaves no file."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+        self._partial.unlink(missing_ok=True)
+
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, error, *_):
+        self.discard() if error else self.close()
 
 
 def write_joints(path: Path | str, frames: Sequence[HandPoses]):

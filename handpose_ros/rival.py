@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,16 @@ from handpose_ros.weights import REQUIREMENT, VERSION, cache_dir
 
 PYTHONS = ("3.12", "3.11", "3.10", "3.9")  # for which there are wheels of it
 _PROCESS = Path(__file__).with_name("rival_process.py")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two solutions on the same images in the same run, over blocks of images."""
+
+    scene: str
+    ours: Spread  # [ms] an image
+    rival: Spread  # [ms] an image
+    ratio: Spread  # ours over rival, block by block
 
 
 class Rival:
@@ -58,8 +69,8 @@ class Rival:
         raise OSError(f"official MediaPipe ended: {' / '.join(lines)}")
 
 
-def compare(pipeline: HandPosePipeline, scene: Scene, blocks: int) -> dict[str, Spread]:
-    """Ours and the rival, alternating in blocks of images: "ours" and "rival" [ms] an image, "ratio" block by block."""
+def compare(pipeline: HandPosePipeline, scene: Scene, blocks: int) -> Comparison:
+    """Ours and the rival on `scene`, taking turns block by block."""
     ours, theirs = [], []
     with Rival(scene) as rival:
         pipeline.reset()
@@ -74,7 +85,7 @@ def compare(pipeline: HandPosePipeline, scene: Scene, blocks: int) -> dict[str, 
                 ours.append(mine)
                 theirs.append(its)
     ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
-    return {"ours": Spread.of(ours), "rival": Spread.of(theirs), "ratio": Spread.of(ratios)}
+    return Comparison(scene.name, Spread.of(ours), Spread.of(theirs), Spread.of(ratios))
 
 
 def rival_python() -> Path:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 RUNTIMES = ("auto", "openvino", "torch")
@@ -22,7 +21,7 @@ class Network(Protocol):
 
     description: str  # runtime, device, threads and precision, for people
 
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, images: "np.ndarray") -> "tuple[np.ndarray, ...]":
         """(N, size, size, 3) uint8 RGB, N > 0 -> the file's outputs, float32, N in front."""
 
 
@@ -38,7 +37,7 @@ def open_network(
     """
     _check_runtime(runtime, device)
     threads = num_threads or default_threads()
-    name = _device_name(device, runtime)
+    name = device_name(device, runtime)
     if name == "cpu":
         return _on_cpu(path, batch, runtime, threads)
     import torch
@@ -69,11 +68,25 @@ def torch_device(name: str) -> "torch.device":
     """
     import torch
 
-    name = _device_name(name, "torch")
+    name = device_name(name, "torch")
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise ValueError(f"there is no device {name}: torch sees {torch.cuda.device_count()} CUDA devices")
     return torch.device(name)
+
+
+def device_name(device: str, runtime: str = "auto") -> str:
+    """`device` with "auto" decided: "cpu", "cuda" or "cuda:N". Raises: ValueError if it is called otherwise."""
+    kind, colon, index = device.partition(":")
+    if device not in ("auto", "cpu") and (kind != "cuda" or (colon and not index.isdigit())):
+        raise ValueError(f"device is {device!r}, it must be auto, cpu, cuda or cuda:N")
+    if device != "auto":
+        return device
+    if runtime == "openvino" or not _has_cuda_driver():
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def default_threads() -> int:
@@ -96,20 +109,6 @@ def _check_runtime(runtime, device):
         raise ValueError("runtime openvino is not installed: pip install 'handpose_ros[cpu]', or set runtime to auto")
 
 
-def _device_name(device, runtime):
-    """`device` with "auto" decided: "cpu", "cuda" or "cuda:N"."""
-    kind, colon, index = device.partition(":")
-    if device not in ("auto", "cpu") and (kind != "cuda" or (colon and not index.isdigit())):
-        raise ValueError(f"device is {device!r}, it must be auto, cpu, cuda or cuda:N")
-    if device != "auto":
-        return device
-    if runtime == "openvino" or not _has_cuda_driver():
-        return "cpu"
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _on_cpu(path, batch, runtime, threads):
     if runtime == "openvino" or (runtime == "auto" and _installed("openvino")):
         from handpose_ros.openvino_network import OpenvinoNetwork
@@ -121,7 +120,10 @@ def _on_cpu(path, batch, runtime, threads):
 
 
 def _installed(module):
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # someone put None in its place
+        return False
 
 
 def _has_cuda_driver():

@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera
 from handpose_ros.kinematics import random_hands
-from handpose_ros.lifting import LiftedHands, lift, scale_to_template
+from handpose_ros.lifters import scale_to_template
+from handpose_ros.lifting import LiftedHands, lift
 from handpose_ros.metrics import joint_errors
 
 ANGLES = (0, 20, 35, 50, 70)  # [deg] between the optical axis and the hand

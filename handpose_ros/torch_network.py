@@ -53,6 +53,11 @@ class CudaNetwork:
         parts = [self._part(images[start : start + largest]) for start in range(0, len(images), largest)]
         return parts[0] if len(parts) == 1 else tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
+    @torch.inference_mode()
+    def run_without_graph(self):
+        """Launches the kernels of the largest batch one by one, on whatever was there last."""
+        self._runs[-1].together()
+
     def _part(self, images):
         return next(run for run in self._runs if run.size >= len(images))(images)
 
@@ -69,8 +74,9 @@ class _Run:
         self._stream = torch.cuda.Stream(device) if on_gpu else None
         with torch.inference_mode():
             self._shapes = [output.shape[1:] for output in self._outputs()]
-            self._launch = self._captured() if on_gpu else self._together
-            self._received = torch.empty_like(self._together(), device="cpu", pin_memory=on_gpu)
+            length = sum(shape.numel() for shape in self._shapes)
+            self._received = torch.empty(self.size, length, pin_memory=on_gpu)
+            self._launch = self._captured() if on_gpu else self.together
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -88,19 +94,19 @@ class _Run:
     def _outputs(self):
         return self._module(self._images.permute(0, 3, 1, 2).half() / 255)
 
-    def _together(self):
+    def together(self):
         """(size, all outputs flattened) float32."""
         return torch.cat([output.flatten(1).float() for output in self._outputs()], dim=1)
 
     def _captured(self):
-        """A function that repeats `_together` in one launch."""
+        """A function that repeats `together` in one launch."""
         graph = torch.cuda.CUDAGraph()
         with torch.backends.cudnn.flags(enabled=True, benchmark=True), torch.cuda.stream(self._stream):
             for _ in range(_WARM_UP):
-                self._together()
+                self.together()
             self._stream.synchronize()
             with torch.cuda.graph(graph, stream=self._stream):
-                result = self._together()
+                result = self.together()
 
         def launch():
             graph.replay()

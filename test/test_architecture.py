@@ -10,17 +10,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
     "vocabulary": "hand camera geometry",
-    "algorithms": "cropping searching association lifting kinematics tracking filtering recorded_filtering confidence "
-    "features taxonomy distance_rule grasp gripper metrics sequence_metrics synthetic",
-    "inference": "weights tflite tflite_torch openvino_network torch_network runtimes "
+    "algorithms": "cropping searching association lifters lifting kinematics tracking filtering recorded_filtering "
+    "confidence features taxonomy distance_rule grasp gripper metrics trajectories sequence_metrics synthetic",
+    "inference": "weights tflite tflite_torch openvino_network torch_network launch_floor runtimes "
     "backends backends.palm backends.mediapipe backends.rotations "
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands finding pipeline",
-    "edges": "share decoding calibration sources drawing recordings bags answers summary processes "
+    "edges": "share decoding calibration sources drawing messages markers recordings bags answers summary processes "
+    "bag_images comparison results plots recording_report "
     "datasets evaluation accuracy report report_page",
-    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.markers ros.grasp_messages "
-    "ros.recorder_node ros.camera_node ros.hand_pose_node ros.grasp_node",
-    "commands": "demo benchmark rival_process rival node_benchmark cli",
+    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions "
+    "ros.recorder_node ros.probe ros.camera_node ros.hand_pose_node ros.grasp_node",
+    "commands": "bag_run demo benchmark rival_process rival node_benchmark benchmark_report cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
 PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them

@@ -5,7 +5,8 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera
 from handpose_ros.hand import WRIST
-from handpose_ros.lifting import TEMPLATE_BONES, TEMPLATE_LENGTHS, lift, scale_to_template
+from handpose_ros.lifters import TEMPLATE_BONES, TEMPLATE_LENGTHS, scale_to_template
+from handpose_ros.lifting import lift
 
 K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
 CAMERAS = {

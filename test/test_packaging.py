@@ -58,7 +58,8 @@ def lock_lines() -> list[str]:
 
 def wanted_lines() -> list[str]:
     project = PYPROJECT["project"]
-    return [*project["dependencies"], *PYPROJECT["build-system"]["requires"], *project["optional-dependencies"]["test"]]
+    extras = sum(project["optional-dependencies"].values(), [])
+    return [*project["dependencies"], *PYPROJECT["build-system"]["requires"], *extras]
 
 
 def test_pip_and_colcon_start_the_same_functions():

@@ -1,57 +1,34 @@
-"""Hands, images and cameras -> ROS messages. The way back is in `decoding` and `calibration`."""
+"""Hands, grasps, images and cameras -> messages of rclpy. The way back is in `decoding` and `calibration`."""
+
+from functools import cache, partial
+from importlib import import_module
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, TransformStamped, Twist, Vector3
-from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo, Image
+from geometry_msgs.msg import TransformStamped
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 
-from handpose_ros import features
+from handpose_ros import markers, messages
 from handpose_ros.calibration import ros_distortion
 from handpose_ros.camera import Camera
-from handpose_ros.filtering import filter_lag
-from handpose_ros.geometry import wrist_rotation
-from handpose_ros.hand import KEYPOINTS, PARENTS, WRIST, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.msg import HandModel, HandPoseArray
-from handpose_ros.msg import HandPose as HandPoseMsg
+from handpose_ros.hand import WRIST, HandPose, HandPoses, Side, TrackingState
 
 
-def hands_to_msg(
-    hands: HandPoses,
-    header: Header,
-    *,
-    model: str = "",
-    inference_time: float = np.nan,
-    latency: float = np.nan,
-    frames_dropped: int = 0,
-) -> HandPoseArray:
-    """A HandPoseArray under the image's `header`; times in seconds."""
-    return HandPoseArray(
-        header=header,
-        hands=[_hand_to_msg(hand) for hand in hands],
-        image_width=hands.size[0],
-        image_height=hands.size[1],
-        calibrated=hands.calibrated,
-        model=model,
-        inference_time=inference_time,
-        latency=latency,
-        frames_dropped=frames_dropped,
-    )
+def make(type: str, /, **fields):
+    """A message of `type` ("geometry_msgs/msg/Point") with the given fields."""
+    return _message_class(type)(**fields)
 
 
-def hand_model_msg(model: str, license: str, filter: str = "none") -> HandModel:
-    """What the numbers of `model` mean, for the latched topic; `filter` is one of filtering.FILTERS."""
-    smoothed = filter == "one_euro"
-    return HandModel(
-        model=model,
-        license=license,
-        joint_names=list(KEYPOINTS),
-        parents=list(PARENTS),
-        angle_names=list(features.ANGLE_NAMES),
-        wrist_axes=HandModel.AXES_OPERATOR,
-        filter=HandModel.FILTER_ONE_EURO if smoothed else HandModel.FILTER_NONE,
-        filter_lag=filter_lag() if smoothed else 0.0,
-    )
+hands_to_msg = partial(messages.hands_to_msg, make)
+hand_model_msg = partial(messages.hand_model_msg, make)
+grasps_to_msg = partial(messages.grasps_to_msg, make)
+hand_markers = partial(markers.hand_markers, make)
+grasp_markers = partial(markers.grasp_markers, make)
+
+
+def gripper_msg(width: float, max_velocity: float, joint: str, header: Header) -> JointState:
+    """The command of a parallel gripper: position is the width [m], velocity the limit on the way there [m/s]."""
+    return JointState(header=header, name=[joint], position=[width], velocity=[max_velocity])
 
 
 def wrist_transforms(hands: HandPoses, header: Header) -> list[TransformStamped]:
@@ -63,8 +40,8 @@ def wrist_transforms(hands: HandPoses, header: Header) -> list[TransformStamped]
     transforms = []
     for side, hand in surest.items():
         transform = TransformStamped(header=header, child_frame_id=f"{side.name.lower()}_wrist")
-        transform.transform.translation = Vector3(**_xyz(hand.joints_3d[WRIST]))
-        transform.transform.rotation = _wrist_quaternion(hand)
+        transform.transform.translation = messages.vector(make, hand.joints_3d[WRIST])
+        transform.transform.rotation = messages.wrist_quaternion(make, hand)
         transforms.append(transform)
     return transforms
 
@@ -93,57 +70,7 @@ def camera_to_info(camera: Camera, header: Header) -> CameraInfo:
     )
 
 
-def points(joints: np.ndarray) -> list[Point]:
-    """Points of `joints` (N, 3)."""
-    return [Point(x=x, y=y, z=z) for x, y, z in joints.tolist()]
-
-
-def _hand_to_msg(hand: HandPose) -> HandPoseMsg:
-    joints, velocity = hand.joints_3d, hand.wrist_velocity
-    pose = Pose(position=Point(**_xyz(hand.joints_3d[WRIST])), orientation=_wrist_quaternion(hand))
-    return HandPoseMsg(
-        handedness=int(hand.side),
-        handedness_score=hand.side_score,
-        track_id=hand.track_id,
-        track_age=hand.track_age,
-        tracking_state=int(hand.state),
-        score=hand.score,
-        bbox=_float32(hand.bbox),
-        keypoints_2d=_float32(hand.joints_2d),
-        joint_scores=_float32(hand.joint_scores),
-        depth_source=int(hand.depth_source),
-        hand_scale=hand.hand_scale,
-        joints=points(joints),
-        wrist=PoseWithCovariance(pose=pose, covariance=hand.wrist_covariance.ravel()),
-        wrist_velocity=Twist(linear=Vector3(**_xyz(velocity[:3])), angular=Vector3(**_xyz(velocity[3:]))),
-        reprojection_error=hand.reprojection_error,
-        joint_angles=_float32(_joint_angles(hand)),
-        pinch_distance=float(features.pinch_distance(joints)),
-        pinch_strength=float(features.pinch_strength(joints)),
-        grab_strength=float(features.grab_strength(joints)),
-        openness=float(features.openness(joints)),
-        mano_pose=_float32(hand.mano.pose) if hand.mano else [],
-        mano_betas=_float32(hand.mano.betas) if hand.mano else [],
-    )
-
-
-def _joint_angles(hand: HandPose) -> np.ndarray:
-    """(20,) [rad]; NaN where the side is not known, because its sign depends on it."""
-    return features.joint_angles(hand.joints_3d, hand.side is Side.RIGHT) if hand.side else np.full(20, np.nan)
-
-
-def _wrist_quaternion(hand: HandPose) -> Quaternion:
-    """R_camera_from_wrist; NaN where the side or the geometry is not known."""
-    R = wrist_rotation(hand.joints_3d, hand.side is Side.RIGHT)
-    if hand.side is Side.UNKNOWN or not np.isfinite(R).all():
-        return Quaternion(x=np.nan, y=np.nan, z=np.nan, w=np.nan)
-    x, y, z, w = Rotation.from_matrix(R).as_quat().tolist()
-    return Quaternion(x=x, y=y, z=z, w=w)
-
-
-def _xyz(values: np.ndarray) -> dict[str, float]:
-    return dict(zip("xyz", values.tolist(), strict=True))
-
-
-def _float32(values: np.ndarray) -> np.ndarray:
-    return np.asarray(values, dtype=np.float32).ravel()
+@cache
+def _message_class(type):
+    package, _, name = type.split("/")
+    return getattr(import_module(f"{package}.msg"), name)

@@ -13,7 +13,7 @@ from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, make_classifier
 from handpose_ros.gripper import GripperFollower
 from handpose_ros.hand import Side
 from handpose_ros.msg import GraspArray, HandPoseArray
-from handpose_ros.ros.grasp_messages import grasp_markers, grasps_to_msg, gripper_msg
+from handpose_ros.ros.conversions import grasp_markers, grasps_to_msg, gripper_msg
 from handpose_ros.ros.params import declare, parameter
 from handpose_ros.ros.running import run_node
 

@@ -24,12 +24,12 @@ from handpose_ros.filtering import FILTERS
 from handpose_ros.hand import HandPoses
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.ros.conversions import hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
+from handpose_ros.ros.conversions import hand_markers, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
 from handpose_ros.ros.health import Health
-from handpose_ros.ros.markers import hand_markers
 from handpose_ros.ros.params import declare, parameter
 from handpose_ros.ros.running import run_node
 from handpose_ros.ros.worker import LatestWorker
+from handpose_ros.runtimes import RUNTIMES
 
 try:  # not among the wheels of PyPI
     from tf2_msgs.msg import TFMessage
@@ -49,6 +49,8 @@ class HandPoseParams:
 
     backend: str = parameter("mediapipe", "network that sees the hands", choices=tuple(BACKENDS))
     device: str = parameter("auto", "where it runs: auto, cpu, cuda or cuda:N")
+    runtime: str = parameter("auto", "what runs it; auto: OpenVINO on a CPU, where it is installed", choices=RUNTIMES)
+    num_threads: int = parameter(0, "of the networks, on a CPU; 0: its cores, at most 4", minimum=0, maximum=64)
     complexity: str = parameter("full", "size of the network", choices=("full", "lite"))
     weights: str = parameter("", "directory or wheel with MediaPipe's weights; empty: the cache, or fetched once")
     checkpoint: str = parameter("", "wildhands.ckpt, which the backend wildhands needs")
@@ -75,6 +77,8 @@ def build_pipeline(params: HandPoseParams) -> HandPosePipeline:
     backend = make_backend(
         params.backend,
         device=params.device,
+        runtime=params.runtime,
+        num_threads=params.num_threads,
         complexity=params.complexity,
         weights_path=params.weights or None,
         checkpoint=params.checkpoint,
@@ -141,6 +145,8 @@ class HandPoseNode(Node):
 
     def _process(self, msg: Image | CompressedImage):
         """Runs in the worker."""
+        if not self._has_listeners:
+            return
         try:
             image = decode_compressed(msg) if self._params.compressed else decode_image(msg)
         except BadMessage as error:
@@ -153,6 +159,12 @@ class HandPoseNode(Node):
         hands = self._pipeline(Frame(image, camera, stamp_seconds(msg.header.stamp), msg.header.frame_id))
         inference_time = time.perf_counter() - start
         self._publish(replace(hands, calibrated=calibrated is not None), msg.header, image, inference_time)
+
+    @property
+    def _has_listeners(self) -> bool:
+        """Whether anyone subscribes to what an image gives."""
+        outputs = filter(None, (self._hands, self._markers, self._debug, self._tf))
+        return any(publisher.get_subscription_count() for publisher in outputs)
 
     def _publish(self, hands: HandPoses, header: Header, image: np.ndarray, inference_time: float):
         latency = self._age(header)
@@ -214,7 +226,9 @@ class HandPoseNode(Node):
             "model": self._pipeline.backend.model,
             "image topic": self._image_topic,
         }
-        array = DiagnosticArray(status=[self._health.status(self.get_fully_qualified_name(), facts)])
+        array = DiagnosticArray(
+            status=[self._health.status(self.get_fully_qualified_name(), facts, idle=not self._has_listeners)]
+        )
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 

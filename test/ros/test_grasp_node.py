@@ -23,8 +23,7 @@ from handpose_ros.grasp import Grasp
 from handpose_ros.hand import DepthSource, HandPoses, Side, TrackingState
 from handpose_ros.msg import Grasp as GraspMsg
 from handpose_ros.msg import GraspArray, HandPoseArray
-from handpose_ros.ros.conversions import hands_to_msg
-from handpose_ros.ros.grasp_messages import grasps_to_msg
+from handpose_ros.ros.conversions import grasps_to_msg, hands_to_msg
 from handpose_ros.ros.grasp_node import GraspNode, GraspParams
 from handpose_ros.ros.params import ParameterError
 

@@ -230,6 +230,28 @@ def test_ctrl_c_ends_the_node_in_time_with_code_0_and_without_traceback(node, wi
     assert "Traceback" not in node.log
 
 
+def test_a_node_that_nobody_listens_to_looks_at_no_image_and_drops_none(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/idle")
+    images = peer.node.create_publisher(Image, "/idle/image", 5)
+    diagnostics = peer.collect(DiagnosticArray, "/diagnostics")
+
+    def status():
+        found = [each for array in diagnostics for each in array.status if each.name == "/idle/hand_pose"]
+        return found[-1] if found and images.get_subscription_count() else None
+
+    peer.until(status, timeout=30)
+    seen = len(diagnostics)
+    # A red image brings the backend down as soon as it is given to it.
+    red = image_to_msg(RED, Header(stamp=Time(sec=1), frame_id="eye"))
+    peer.until(lambda: len(diagnostics) > seen + 4, again=lambda: images.publish(red))
+    values = {pair.key: pair.value for pair in status().values}
+    assert node.running and status().level == DiagnosticStatus.OK and "nobody subscribes" in status().message
+    assert (values["frames processed"], values["frames dropped"]) == ("0", "0")
+    markers = peer.collect(MarkerArray, "/idle/hand_pose/markers")  # any output counts
+    white = image_to_msg(WHITE, Header(stamp=Time(sec=2), frame_id="eye"))
+    peer.until(lambda: markers, again=lambda: images.publish(white))
+
+
 def test_compressed_images_are_taken_and_a_truncated_jpeg_is_counted(start, peer):
     node = start(BRIGHT, "--ros-args", "-r", "__ns:=/packed", "-p", "compressed:=true")
     wire = Wire(peer, "/packed", CompressedImage, "image/compressed")

@@ -7,7 +7,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from handpose_ros.hand import BONES, DepthSource, HandPoses, Side, TrackingState
-from handpose_ros.ros.markers import hand_markers
+from handpose_ros.ros.conversions import hand_markers
 
 HEADER = Header(frame_id="head_optical_frame")
 

@@ -1,0 +1,149 @@
+"""A recorded bag answered as the nodes would have: hands, markers and grasps in a bag of their own, and a report."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from handpose_ros.answers import GRASP_MARKERS, GRASPS, HAND_MODEL, HANDS, MARKERS
+from handpose_ros.bag_images import BagImage, BagImages
+from handpose_ros.bags import BagWriter, make_message, read_messages, read_topics, typestore
+from handpose_ros.comparison import Comparison, compare
+from handpose_ros.decoding import hands_from_msg
+from handpose_ros.grasp import Grasp, GraspTracker, make_classifier
+from handpose_ros.hand import HandPoses
+from handpose_ros.markers import grasp_markers, hand_markers
+from handpose_ros.messages import grasps_to_msg, hand_model_msg, hands_to_msg
+from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.recording_report import write_report
+from handpose_ros.recordings import make_directory, write_joints, write_json
+from handpose_ros.results import RecordingSummary, Results
+
+OUTPUTS = ("hands.mcap", "joints.npz", "summary.json", "report.html", "comparison.json")
+HAND_POSE_ARRAY = "handpose_ros/msg/HandPoseArray"
+
+
+@dataclass(frozen=True)
+class LiveHands:
+    """The hands that were recorded live, by the stamp [ns] of their image."""
+
+    topic: str
+    hands: dict[int, HandPoses]
+    latencies: tuple[tuple[float, float], ...]  # stamp [s], latency [s]
+
+
+def run_bag(
+    images: BagImages,
+    pipeline: HandPosePipeline,
+    out: Path,
+    *,
+    compared: str | None = None,
+    progress: Callable[[Iterable[BagImage]], Iterable[BagImage]] = iter,
+) -> RecordingSummary:
+    """Answers `images` and leaves OUTPUTS in `out`; comparison.json only where `compared` names a topic of live hands.
+
+    "" compares with the only one there is. `progress` wraps the images, to show how far it is.
+    Raises OSError and ValueError with a remedy, and leaves no output then.
+    """
+    live = find_live_hands(images.path, compared)
+    out = make_directory(out)
+    for name in OUTPUTS:
+        (out / name).unlink(missing_ok=True)
+    backend = pipeline.backend
+    results, offline = Results(str(images.path), backend.model, backend.license, images.count), {}
+    with BagWriter(out / "hands.mcap") as bag:
+        answers = AnswerWriter(bag, backend.model, backend.license)
+        for image in progress(images):
+            start = time.perf_counter()
+            hands = replace(pipeline(image.frame), calibrated=image.calibrated)
+            grasps = answers.write(image, hands, time.perf_counter() - start)
+            results.add(image.frame.image, hands, grasps)
+            offline[image.stamp] = results.frames[-1]
+    difference = compare(live.hands, offline) if live and compared is not None else None
+    summary = results.summary(images.warnings)
+    write_joints(out / "joints.npz", results.frames)
+    write_report(out / "report.html", results, summary, live.latencies if live else (), difference)
+    if difference:
+        write_json(out / "comparison.json", asdict(difference))
+    topics = {"image_topic": images.topic.name, "camera_info_topic": images.info_topic}
+    write_json(out / "summary.json", {**asdict(summary), **topics, **_compared(live, difference)})
+    return summary
+
+
+class AnswerWriter:
+    """Writes hands, markers and grasps of one image after the other as the nodes would have published them."""
+
+    def __init__(self, bag: BagWriter, model: str, license: str):
+        self._bag, self._model, self._license = bag, model, license
+        self._tracker = GraspTracker(make_classifier("distance"))
+        self._began: dict[float, object] = {}  # exact stamps of what grasps call `since`
+        self._hands_shown = self._grasps_shown = frozenset()
+        self._empty = True
+
+    def write(self, image: BagImage, hands: HandPoses, inference_time: float) -> tuple[Grasp, ...]:
+        """Writes the answer to `image`, and returns the grasps of its `hands`."""
+        header, stamp = image.header, image.stamp
+        if self._empty:
+            self._put(HAND_MODEL, stamp, hand_model_msg(make_message, self._model, self._license), latched=True)
+            self._empty = False
+        msg = hands_to_msg(make_message, hands, header, model=self._model, inference_time=inference_time)
+        self._put(HANDS, stamp, msg)
+        markers, self._hands_shown = hand_markers(make_message, hands, header, self._hands_shown)
+        self._put(MARKERS, stamp, markers)
+        grasps = self._tracker.update(hands)
+        since = [self._began.get(grasp.since, header.stamp) for grasp in grasps]
+        self._began = dict(zip((grasp.since for grasp in grasps), since, strict=True))
+        self._put(GRASPS, stamp, grasps_to_msg(make_message, grasps, since, header, self._tracker.classifier.name))
+        markers, self._grasps_shown = grasp_markers(make_message, grasps, header, self._grasps_shown)
+        self._put(GRASP_MARKERS, stamp, markers)
+        return grasps
+
+    def _put(self, topic, stamp, msg, **options):
+        type = msg.__msgtype__
+        self._bag.write(topic, type, stamp, bytes(typestore().serialize_cdr(msg, type)), **options)
+
+
+def find_live_hands(path: Path, name: str | None = None) -> LiveHands | None:
+    """The hands in the bag on topic `name`, or on its only topic of hands; None if there is none and none is asked for.
+
+    Raises ValueError if `name` is not None and cannot be had.
+    """
+    topics = [topic.name for topic in read_topics(path) if topic.type == HAND_POSE_ARRAY and topic.count]
+    if name and name not in topics:
+        raise ValueError(f"{path} has no hands on {name} to compare with; it has {', '.join(topics) or 'none'}")
+    if name is not None and not topics:
+        raise ValueError(f"{path} has no hands (HandPoseArray) to compare with: leave out --compare")
+    if name == "" and len(topics) > 1:
+        raise ValueError(f"{path} has hands on {', '.join(topics)}: name one with --compare")
+    if not topics:
+        return None
+    topic, hands, latencies = name or topics[0], {}, []
+    for message in read_messages(path, topic):
+        found, msg = hands_from_msg(message.message), message.message
+        hands[msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec] = found
+        latencies.append((found.stamp, msg.latency))
+    return LiveHands(topic, hands, tuple(latencies))
+
+
+def _compared(live: LiveHands | None, difference: Comparison | None) -> dict:
+    """What the summary says about hands that were recorded live."""
+    if live is None:
+        return {}
+    latencies = [1000 * latency for _, latency in live.latencies if np.isfinite(latency)]
+    said = {"live_topic": live.topic}
+    if latencies:
+        p50, p95 = np.percentile(latencies, [50, 95]).tolist()
+        said |= {"live_latency_p50_ms": p50, "live_latency_p95_ms": p95}
+    if difference:
+        worst = [each.joints_3d_mm for each in difference.differences if np.isfinite(each.joints_3d_mm)]
+        said["comparison"] = {
+            "images": len(difference.differences),
+            "same_number_of_hands": sum(each.live_hands == each.offline_hands for each in difference.differences),
+            "worst_joint_median_mm": float(np.median(worst)) if worst else np.nan,
+            "worst_joint_max_mm": max(worst, default=np.nan),
+            "only_live": difference.only_live,
+            "only_offline": difference.only_offline,
+        }
+    return said

@@ -1,0 +1,129 @@
+"""Runs the benchmarks that were asked for, prints their tables and collects their figures."""
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from handpose_ros import weights
+from handpose_ros.backends import make_backend
+from handpose_ros.benchmark import SCENES, Spread, Stopwatch, make_scene, many_hands, time_scene
+from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.rival import compare
+from handpose_ros.runtimes import device_name, torch_device
+
+SIZES = ((640, 480), (1920, 1080))
+HANDS = (1, 2, 4, 8)
+RATES = (30.0, 60.0)  # [Hz]
+_STAGES = ("palms", "hands", "aim", "rest")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to measure, and on what."""
+
+    device: str = "auto"
+    runtime: str = "auto"
+    num_threads: int = 0
+    images: int = 120  # timed in each row
+    against: str | None = None  # "mediapipe"
+    growth: bool = False  # with the number of hands
+    node: bool = False  # over DDS
+
+
+def run_benchmark(wish: Wish) -> dict[str, object]:
+    """Prints tables while it measures; returns what is worth keeping, ready for JSON."""
+    options = {"device": wish.device, "runtime": wish.runtime, "num_threads": wish.num_threads}
+    backend = make_backend("mediapipe", **options)
+    machine = f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    print(f"{backend.model}, {backend.runtime}\n{machine}", flush=True)
+    figures = {"model": backend.model, "runtime": backend.runtime, "machine": machine}
+    if wish.node:
+        return figures | {"node": list(_node(options))}
+    if wish.against:
+        return figures | _against(HandPosePipeline(backend), wish.images)
+    if wish.growth:
+        return figures | {"growth": list(_growth(wish, options))}
+    figures |= _floor(device_name(wish.device, wish.runtime))
+    return figures | {"scenes": list(_scenes(HandPosePipeline(Stopwatch(backend)), wish.images))}
+
+
+def _scenes(pipeline, images) -> Iterator[dict]:
+    print(
+        f"\n{'[ms] an image, median':<38}{'total':>8}{'p95':>8}{'p99':>8}{'palms':>8}{'hands':>8}{'aim':>8}{'rest':>8}"
+    )
+    for size in SIZES:
+        for name in SCENES:
+            scene = make_scene(name, size)
+            for cold in (False, True):
+                times = time_scene(pipeline, scene, images, cold)
+                label = f"{name}, {size[0]}x{size[1]}, {'cold' if cold else 'tracking'}"
+                stages = (times.detect, times.observe, times.aim, times.rest)
+                total = times.total
+                row = [total.median, total.p95, total.p99, *(stage.median if stage else None for stage in stages)]
+                print(f"{label:<38}" + "".join("       -" if ms is None else f"{ms:8.2f}" for ms in row), flush=True)
+                yield asdict(times)
+
+
+def _floor(device) -> dict[str, float]:
+    """Kernels and launch-bound floor [ms] of the networks on a GPU; nothing on a CPU."""
+    if not device.startswith("cuda"):
+        return {}
+    from handpose_ros.launch_floor import launch_floor
+    from handpose_ros.torch_network import CudaNetwork
+
+    figures = {}
+    for name, batch in (("palm_detection_full", 1), ("hand_landmark_full", 2)):
+        floor = launch_floor(CudaNetwork(weights.locate(name), batch, torch_device(device)))
+        print(f"{name}, batch {batch}: {floor.kernels} kernels x {floor.launch_us:.2f} us = {floor.ms:.3f} ms at least")
+        figures[f"floor_ms.{name}"] = floor.ms
+    return figures
+
+
+def _growth(wish, options) -> Iterator[dict]:
+    print(f"\n[ms] an image of 1280x960 px{'median':>8}{'p95':>8}{'a hand':>8}")
+    for count in HANDS:
+        backend = make_backend("mediapipe", max_hands=count, **options)
+        times = time_scene(HandPosePipeline(Stopwatch(backend), max_hands=count), many_hands(count), wish.images)
+        total = times.total
+        seen = times.hands  # the smallest may be overlooked
+        print(f"{seen} hands followed{total.median:20.2f}{total.p95:8.2f}{total.median / seen:8.2f}", flush=True)
+        yield asdict(times)
+
+
+def _against(pipeline, images):
+    """Figures by the keys ratio.SCENE, ours_ms.SCENE and mediapipe_ms.SCENE."""
+    figures = {}
+    print(f"\n{'[ms] an image, median':<20}{'ours':>8}{'MediaPipe':>11}{'ratio':>8}   quartiles of the ratio")
+    for name in SCENES:
+        result = compare(pipeline, make_scene(name), max(images // 12, 4))
+        low, high = result.ratio.quartiles
+        medians = f"{result.ours.median:8.2f}{result.rival.median:11.2f}{result.ratio.median:8.2f}"
+        print(f"{name:<20}{medians}   {low:.2f} .. {high:.2f}", flush=True)
+        for key, spread in (("ratio", result.ratio), ("ours_ms", result.ours), ("mediapipe_ms", result.rival)):
+            figures[f"{key}.{name}"] = _short(spread)
+    return figures
+
+
+def _node(options) -> Iterator[dict]:
+    from handpose_ros.node_benchmark import measure_node  # needs ROS
+
+    print("\n[ms]      median     p95     p99  pipeline  images answered dropped lost stale     CPU  memory")
+    for rate in RATES:
+        times = measure_node(rate, 10.0, options)
+        latencies = "".join(f"{ms:8.1f}" for ms in times.latency_ms) + f"{times.inference_ms:10.1f}"
+        counts = f"{times.images:8}{times.answered:9}{times.dropped:8}{times.lost:5}{times.stale:6}"
+        print(f"{rate:3.0f} Hz  {latencies}{counts}{times.cpu_percent:7.0f}%{times.memory_mb:5.0f} MB", flush=True)
+        yield asdict(times)
+
+
+def _short(spread: Spread):
+    return {"median": spread.median, "quartiles": list(spread.quartiles)}
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,68 @@
+"""The same images answered twice: by the live nodes and afterwards. How far apart are the hands, image by image?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from handpose_ros.hand import HandPose, HandPoses
+from handpose_ros.metrics import match_hands
+from handpose_ros.summary import measured_hands
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between the two answers to one image."""
+
+    stamp: int  # [ns]
+    live_hands: int
+    offline_hands: int
+    same_sides: bool  # of the hands in both
+    joints_3d_mm: float  # largest distance of any joint in both; NaN: no hand is in both
+    joints_2d_px: float  # the same in the image
+    relative: float  # largest difference of any joint over its distance from the camera
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Differences of the images that were answered both times, in order."""
+
+    differences: tuple[Difference, ...]
+    only_live: int  # images
+    only_offline: int  # images: dropped live, as a node may that always takes the newest
+
+
+def compare(live: Mapping[int, HandPoses], offline: Mapping[int, HandPoses]) -> Comparison:
+    """The differences between two answers to the same images, by the images' stamps [ns]."""
+    both = sorted(live.keys() & offline.keys())
+    return Comparison(
+        differences=tuple(_difference(stamp, live[stamp], offline[stamp]) for stamp in both),
+        only_live=len(live.keys() - offline.keys()),
+        only_offline=len(offline.keys() - live.keys()),
+    )
+
+
+def _difference(stamp, live, offline):
+    a, b = measured_hands(live), measured_hands(offline)
+    pairs = _pairs(a, b)
+    distances = [np.linalg.norm(x.joints_3d - y.joints_3d, axis=-1) for x, y in pairs]
+    ranges = [np.linalg.norm(y.joints_3d, axis=-1).max() for _, y in pairs]
+    return Difference(
+        stamp=stamp,
+        live_hands=len(a),
+        offline_hands=len(b),
+        same_sides=all(x.side == y.side for x, y in pairs),
+        joints_3d_mm=1000 * max((float(d.max()) for d in distances), default=np.nan),
+        joints_2d_px=max(
+            (float(np.linalg.norm(x.joints_2d - y.joints_2d, axis=-1).max()) for x, y in pairs), default=np.nan
+        ),
+        relative=max((float(d.max() / r) for d, r in zip(distances, ranges, strict=True)), default=np.nan),
+    )
+
+
+def _pairs(a: list[HandPose], b: list[HandPose]) -> list[tuple[HandPose, HandPose]]:
+    """Hands of both answers that lie on each other in the image."""
+    if not a or not b:
+        return []
+    matched = match_hands(np.stack([hand.joints_2d for hand in a]), np.stack([hand.joints_2d for hand in b]))
+    return [(a[i], b[j]) for j, i in enumerate(matched) if i >= 0]

@@ -1,0 +1,144 @@
+"""What came out of a recording, a bag or a video: collected image by image, then summarised."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from handpose_ros.drawing import draw_hands
+from handpose_ros.grasp import Grasp
+from handpose_ros.hand import HandPoses, Side
+from handpose_ros.summary import HandsSummary, measured_hands, summarise
+from handpose_ros.taxonomy import UNKNOWN
+from handpose_ros.trajectories import Trajectory, period, stamp_warnings, trajectories
+
+_PICTURES = 12
+_PICTURE_WIDTH = 480  # [px]
+_PICTURE_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with its hands, small, for a page."""
+
+    stamp: float  # [s]
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class TrackSummary:
+    """One hand of a recording."""
+
+    track_id: int
+    side: str
+    frames: int  # in which it was measured
+    jitter_mm: float  # see Trajectory.jitter
+
+
+@dataclass(frozen=True)
+class RecordingSummary(HandsSummary):
+    """What a recording came to."""
+
+    source: str
+    model: str  # the networks
+    license: str  # of what ran
+    duration: float  # [s] from the first image's stamp to the last one's
+    fps: float  # [1/s] by the median time between stamps
+    coverage: dict[str, float]  # share of the images in which a left, a right, any and both hands were measured
+    tracks: tuple[TrackSummary, ...]  # the longest first
+    grasps: dict[str, dict[str, int]]  # side -> name of the grasp -> images
+    warnings: tuple[str, ...]
+
+
+class Results:
+    """The answers to a recording's images, in order, and a few pictures of them."""
+
+    def __init__(self, source: str, model: str, license: str, count: int | None = None):
+        """`count` is how many images there will be, as far as that is known."""
+        self.source, self.model, self.license = source, model, license
+        self.frames: list[HandPoses] = []
+        self.grasps: list[tuple[Grasp, ...]] = []
+        self.pictures: list[Picture] = []
+        steps = np.linspace(0, max((count or 1) - 1, 0), _PICTURES).round().astype(int)
+        self._pictured = set(steps.tolist())
+
+    def add(self, image: np.ndarray, hands: HandPoses, grasps: Sequence[Grasp]):
+        """The next image (H, W, 3) uint8 RGB, its hands and their grasps."""
+        if len(self.frames) in self._pictured:
+            self.pictures.append(_picture(image, hands))
+        # The mesh of a hand is ten times as large as all else, and nothing here asks for it.
+        self.frames.append(replace(hands, hands=tuple(replace(hand, mano=None) for hand in hands)))
+        self.grasps.append(tuple(grasps))
+
+    @property
+    def stamps(self) -> np.ndarray:
+        """(F,) [s] of the images."""
+        return np.array([frame.stamp for frame in self.frames], float)
+
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """The hands one by one, the longest seen first."""
+        return trajectories(self.frames, self.grasps)
+
+    def summary(self, warnings: Sequence[str] = ()) -> RecordingSummary:
+        """The whole in numbers; `warnings` go before those about the stamps."""
+        stamps, counts = self.stamps, _coverage(self.frames)
+        tracks = [
+            TrackSummary(each.track_id, each.side.name.lower(), len(each.frames), 1000 * each.jitter)
+            for each in self.trajectories()
+        ]
+        return RecordingSummary(
+            **vars(summarise(self.frames)),
+            source=self.source,
+            model=self.model,
+            license=self.license,
+            duration=float(np.ptp(stamps)) if len(stamps) else 0.0,
+            fps=1 / period(stamps),
+            coverage=counts,
+            tracks=tuple(tracks),
+            grasps=_grasp_counts(self.grasps),
+            warnings=(*warnings, *stamp_warnings(stamps)),
+        )
+
+
+def captions(grasps: Sequence[Grasp]) -> dict[int, str]:
+    """What is written at the hand of each track: "hold tripod  3.1 cm"."""
+    return {grasp.track_id: _caption(grasp) for grasp in grasps if grasp.type is not UNKNOWN}
+
+
+def grasp_name(grasp: Grasp) -> str:
+    """ "hold tripod"; an open hand whose type is called open is "open"."""
+    return " ".join(dict.fromkeys(filter(None, (grasp.phase.name.lower(), grasp.type.name))))
+
+
+def _caption(grasp):
+    return grasp_name(grasp) + (f"  {100 * grasp.aperture:.1f} cm" if np.isfinite(grasp.aperture) else "")
+
+
+def _picture(image, hands):
+    scale = min(1.0, _PICTURE_WIDTH / image.shape[1])
+    # Drawn at full size, then shrunk: labels keep their place, lines their smoothness.
+    drawn = draw_hands(image, hands)
+    small = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _PICTURE_QUALITY])
+    return Picture(hands.stamp, jpeg.tobytes())
+
+
+def _coverage(frames):
+    sides = [{hand.side for hand in measured_hands(frame)} for frame in frames]
+    total = max(len(frames), 1)
+    return {
+        "left": sum(Side.LEFT in each for each in sides) / total,
+        "right": sum(Side.RIGHT in each for each in sides) / total,
+        "any": sum(bool(each) for each in sides) / total,
+        "both": sum({Side.LEFT, Side.RIGHT} <= each for each in sides) / total,
+    }
+
+
+def _grasp_counts(grasps):
+    counts: dict[str, dict[str, int]] = {}
+    for grasp in (grasp for held in grasps for grasp in held):
+        side = counts.setdefault(grasp.side.name.lower(), {})
+        name = grasp_name(grasp)
+        side[name] = side.get(name, 0) + 1
+    return counts

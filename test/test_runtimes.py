@@ -1,0 +1,153 @@
+"""Every runtime gives the recorded outputs; what cannot run is refused with a remedy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from handpose_ros import weights
+from handpose_ros.runtimes import Network, default_threads, first_that_fits, open_network, torch_device
+from handpose_ros.torch_network import CudaNetwork
+
+GOLDEN = np.load(Path(__file__).parent / "data" / "networks.npz")
+PX, SCORE, METRE = 2e-3, 2e-5, 2e-6
+
+
+def network_file(name: str) -> Path:
+    try:
+        return weights.locate(name)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not here and cannot be fetched: {error}")
+
+
+def network(name: str, runtime: str, num_threads: int = 1) -> Network:
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="openvino is not installed")
+    return open_network(network_file(name), batch=2, device="cpu", runtime=runtime, num_threads=num_threads)
+
+
+def recorded(name: str) -> list[np.ndarray]:
+    return [GOLDEN[key] for key in sorted(GOLDEN) if key.startswith(f"{name}_") and key[-1].isdigit()]
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+@pytest.mark.parametrize("name", ["hand_landmark_full", "hand_landmark_lite"])
+def test_bytes_in_the_recorded_landmarks_scores_and_metres_out(name, runtime):
+    outputs = network(name, runtime)(GOLDEN["hand_input"])
+    for output, truth, atol in zip(outputs, recorded(name), (PX, SCORE, SCORE, METRE), strict=True):
+        assert_allclose(output, truth, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+@pytest.mark.parametrize("name", ["palm_detection_full", "palm_detection_lite"])
+def test_bytes_in_the_recorded_palms_out_for_two_images_too(name, runtime):
+    boxes, logits = network(name, runtime)(GOLDEN["palm_input"])
+    assert (boxes.shape, logits.shape) == ((2, 2016, 18), (2, 2016, 1))
+    anchors = GOLDEN[f"{name}_anchors"]
+    true_boxes, true_logits = recorded(name)
+    assert_allclose(boxes[:, anchors], true_boxes, rtol=0, atol=PX)
+    assert_allclose(scores(logits[:, anchors]), scores(true_logits), rtol=0, atol=SCORE)
+
+
+def scores(logits):
+    return 1 / (1 + np.exp(-logits))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_each_of_many_images_gets_its_own_outputs_however_they_share_the_threads(count, threads):
+    images = GOLDEN["hand_input"][np.arange(count) % 2]
+    outputs = network("hand_landmark_lite", "openvino", threads)(images)
+    for output, truth, atol in zip(outputs, recorded("hand_landmark_lite"), (PX, SCORE, SCORE, METRE), strict=True):
+        assert_allclose(output, truth[np.arange(count) % 2], rtol=0, atol=atol)
+
+
+def test_outputs_stay_when_the_network_runs_again():
+    run = network("hand_landmark_lite", "openvino")
+    first = run(GOLDEN["hand_input"][:1])
+    kept = [output.copy() for output in first]
+    run(GOLDEN["hand_input"][1:])
+    for output, copy in zip(first, kept, strict=True):
+        assert_array_equal(output, copy)
+
+
+# The GPU's way of computing, on the CPU
+
+
+@pytest.fixture(scope="module")
+def half_precision():
+    return CudaNetwork(network_file("hand_landmark_lite"), 2, torch.device("cpu"))
+
+
+def test_float16_moves_joints_by_less_than_a_fifth_of_a_pixel_and_0_4_mm(half_precision):
+    truth = recorded("hand_landmark_lite")
+    landmarks, presence, right, world = half_precision(GOLDEN["hand_input"])
+    assert_allclose(landmarks, truth[0], rtol=0, atol=0.2)
+    assert_allclose(world, truth[3], rtol=0, atol=4e-4)
+    assert_allclose([presence, right], truth[1:3], rtol=0, atol=5e-3)
+
+
+def test_a_batch_is_padded_and_cut_without_mixing_images_up(half_precision):
+    together = half_precision(GOLDEN["hand_input"][[1, 0, 1]])  # a pair, and one that is left
+    for output, truth, atol in zip(together, recorded("hand_landmark_lite"), (0.2, 5e-3, 5e-3, 4e-4), strict=True):
+        assert_allclose(output, truth[[1, 0, 1]], rtol=0, atol=atol)
+        assert output.dtype == np.float32
+
+
+# Choice
+
+
+def test_wrong_options_are_refused_with_the_right_ones():
+    path = Path("nowhere.tflite")
+    with pytest.raises(ValueError, match="'tensorrt'.*auto, openvino or torch"):
+        open_network(path, runtime="tensorrt")
+    for name in ("gpu", "cuda:x", "cuda:", "cpu:0"):
+        with pytest.raises(ValueError, match=f"{name}.*auto, cpu, cuda or cuda:N"):
+            open_network(path, device=name)
+    with pytest.raises(ValueError, match="openvino runs on the CPU.*'cuda:1'"):
+        open_network(path, device="cuda:1", runtime="openvino")
+    with pytest.raises(ValueError, match="no device cuda:99"):
+        torch_device("cuda:99")
+
+
+def test_a_runtime_that_is_not_installed_is_named_with_its_remedy_and_auto_takes_torch():
+    path = str(network_file("hand_landmark_lite"))
+    code = (
+        "import sys\n"
+        "sys.modules['openvino'] = None\n"  # as if it were not installed
+        "from handpose_ros.runtimes import open_network\n"
+        f"print(open_network({path!r}, device='cpu').description)\n"
+        f"open_network({path!r}, runtime='openvino')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("torch")
+    assert "pip install 'handpose_ros[cpu]'" in done.stderr.splitlines()[-1]
+
+
+def test_on_a_cpu_with_openvino_torch_is_not_even_imported():
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    path = str(network_file("hand_landmark_lite"))
+    code = (
+        "import sys\nfrom handpose_ros.runtimes import open_network\n"
+        f"print(open_network({path!r}, device='cpu').description, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("OpenVINO") and done.stdout.strip().endswith("False")
+
+
+def test_a_gpu_without_memory_is_given_up_for_the_cpu_with_one_warning():
+    def full():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.warns(UserWarning, match="too little free memory.*CPU") as caught:
+        assert first_that_fits(full, lambda: "on the CPU", torch.OutOfMemoryError) == "on the CPU"
+    assert len(caught) == 1
+    assert first_that_fits(lambda: "on the GPU", full, torch.OutOfMemoryError) == "on the GPU"
+
+
+def test_by_default_there_are_no_more_threads_than_cores_and_at_most_four():
+    assert 1 <= default_threads() <= 4
