@@ -9,7 +9,7 @@ from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.confidence import filter_low_confidence, joint_confidence
 from handpose_ros.filtering import FILTERS, HandFilter
-from handpose_ros.finding import boxed_crops, find_hands
+from handpose_ros.finding import boxed_crops, confirmed, find_hands
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, Side, TrackingState
 from handpose_ros.lifters import make_lifter, scale_to_template
 from handpose_ros.lifting import lift
@@ -61,10 +61,10 @@ class HandPosePipeline:
         """
         tracker = self._tracker
         tracker.advance(frame.stamp)
-        crops = tracker.crops
-        if tracker.wants_detection:
-            crops += tracker.admit(self._detect(frame, boxes))
-        observations = self.backend.observe(frame, crops)
+        observations = self.backend.observe(frame, tracker.crops)
+        if tracker.wants_detection:  # what is new is looked at twice: once, a face may be a hand
+            offered = tracker.admit(self._detect(frame, boxes))
+            observations += confirmed(self.backend, frame, offered, tracker.min_score)
         return self._answer(frame, observations)
 
     def alone(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
