@@ -41,7 +41,7 @@ class HandPosePipeline:
         """
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
-        self.backend = backend
+        self.backend, self.filter = backend, filter
         self._hand_scale = hand_scale
         self._filter = HandFilter() if filter == "one_euro" else None
         self._tracker = HandTracker(max_hands, min_score, coast_time)
