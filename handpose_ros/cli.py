@@ -180,6 +180,7 @@ def _video(args):
             excerpt=excerpt,
             formats=formats,
             smooth=args.smooth,
+            calibrated=not args.fov,
             progress=partial(tqdm, total=excerpt.count(source), unit="frame", disable=None),
         )
     return _summarised(summary, args.out, "overlay.mp4", *(f"joints.{each}" for each in formats))

@@ -1,7 +1,7 @@
 """A video, or a folder of images, to an overlay, joints and a report. Decoding, computing and drawing overlap."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count, islice
 from pathlib import Path
 
@@ -50,11 +50,13 @@ def run_video(
     excerpt: Excerpt | None = None,
     formats: tuple[str, ...] = ("npz",),
     smooth: bool = False,
+    calibrated: bool = True,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> RecordingSummary:
     """Leaves overlay.mp4, joints.<format>, summary.json and report.html in `out`.
 
-    `smooth` makes joints and report of joints smoothed with what came before and after; give it an unfiltered pipeline.
+    `calibrated` says that `camera` is a calibration, not a guess. `smooth` makes joints and report of joints smoothed
+    with what came before and after; give it an unfiltered pipeline.
     Raises OSError, ValueError and ImportError with a remedy.
     """
     check_formats(formats)
@@ -68,6 +70,7 @@ def run_video(
     with VideoWriter(out / "overlay.mp4", source.fps / excerpt.every) as video, Behind(_Overlay(video)) as overlay:
         for stamp, image in progress(ahead(excerpt(source.stamped()))):
             hands = pipeline(Frame(image, camera, stamp))
+            hands = replace(hands, calibrated=hands.calibrated and calibrated)
             grasps = tracker.update(hands)
             overlay.put((image, hands, grasps))
             results.add(image, hands, grasps)
@@ -75,7 +78,7 @@ def run_video(
         raise ValueError(f"{source.name} has no images from {excerpt.start} s to {excerpt.end} s: --start, --end")
     if smooth:
         _smooth(results)
-    summary = results.summary(_unread(results, total))
+    summary = results.summary([*_distances(camera, calibrated), *_unread(results, total)])
     for format in formats:
         FORMATS[format](out / f"joints.{format}", results.frames)
     write_report(out / "report.html", results, summary)
@@ -108,6 +111,13 @@ def _smooth(results):
     results.frames = smooth_recording(results.frames)
     tracker = GraspTracker(make_classifier("distance"))
     results.grasps = [tracker.update(hands) for hands in results.frames]
+
+
+def _distances(camera, calibrated):
+    """A warning where they are not measured."""
+    if camera is None:
+        return ["the camera is not known, joints are relative to the wrist: give --calibration or --fov"]
+    return [] if calibrated else ["the camera is not calibrated, distances are guessed from --fov: give --calibration"]
 
 
 def _unread(results, total):

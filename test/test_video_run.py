@@ -147,3 +147,10 @@ def test_a_video_that_breaks_off_is_said_to(tmp_path, need_weights, capsys):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert main(["video", str(path), "--out", str(tmp_path / "out")]) == 0
     assert "is the file whole?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, warning", [([], "relative to the wrist"), (["--fov", "60"], "guessed from --fov")])
+def test_without_a_calibration_the_result_says_so(tmp_path, clip, need_weights, arguments, warning):
+    assert main(["video", str(clip), "--out", str(tmp_path / "out"), "--end", "0.1", *arguments]) == 0
+    assert not np.load(tmp_path / "out" / "joints.npz")["calibrated"].any()
+    assert warning in json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"][0]
