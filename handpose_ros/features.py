@@ -38,8 +38,16 @@ def joint_angles(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     to the palmar side (clinically: palmar abduction). MCP and IP of the thumb are hinges that close towards the
     little finger's MCP, where an opposing thumb ends (Kapandji, Clinical test of apposition, 1986).
     """
-    joints = _as_right_hands(joints, right)
+    joints = as_right_hands(joints, right)
     return np.concatenate([_thumb_angles(joints)] + [_finger_angles(joints, mcp) for mcp in MCPS], axis=-1)
+
+
+def as_right_hands(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
+    """(..., 21, 3) [m] joints in wrist axes, left hands mirrored: x out of the palm, y to the thumb's side, z to the fingers."""
+    joints = np.asarray(joints, dtype=float)
+    local = (joints - joints[..., :1, :]) @ wrist_rotation(joints, right)
+    mirror = np.where(np.asarray(right)[..., None, None], 1.0, [1.0, -1.0, 1.0])
+    return local * mirror
 
 
 def finger_curl(joints: np.ndarray) -> np.ndarray:
@@ -150,14 +158,6 @@ def aperture(joints: np.ndarray, fingers: tuple[int, ...] = (1,)) -> np.ndarray:
 def free_space(first: np.ndarray, second: np.ndarray, flesh: float) -> np.ndarray:
     """(...) [m] between two points (..., 3) inside the hand, less the `flesh` [m] over both; not below 0."""
     return np.maximum(_length(second - first) - flesh, 0.0)
-
-
-def _as_right_hands(joints, right):
-    """Joints in wrist axes, left hands mirrored: x out of the palm, y to the thumb's side, z to the fingers."""
-    joints = np.asarray(joints, dtype=float)
-    local = (joints - joints[..., :1, :]) @ wrist_rotation(joints, right)
-    mirror = np.where(np.asarray(right)[..., None, None], 1.0, [1.0, -1.0, 1.0])
-    return local * mirror
 
 
 def _finger_angles(joints, mcp):
