@@ -28,9 +28,9 @@ from handpose_ros.grasp_types import TYPES
 from handpose_ros.taxonomy import UNKNOWN, CoarseType, GraspType
 
 WEIGHTS = "grasp_cascade.npz"  # by tools/train_grasp_cascade.py
-STAY = 2.0  # [s] that a grasp lasts on average
+STAY = 10.0  # [s] that a grasp lasts on average
 CORRELATED = 0.1  # [s] within which images repeat each other's errors
-KEEP = 0.5  # of min_confidence: a claim below it is given up
+KEEP = 0.3  # of min_confidence: a claim below it is given up
 HUMAN = (0.04, 0.15)  # [m] palm size of a small child and beyond a large man: what lies outside is in a wrong unit
 
 _LEVELS = (  # what a level tells of a type: the fields of GraspType that it claims
@@ -41,6 +41,17 @@ _LEVELS = (  # what a level tells of a type: the fields of GraspType that it cla
     ("feix_id", "name"),
 )
 _COARSE = np.array([type.coarse_type for type in TYPES])
+
+
+def _values(type, fields):
+    return tuple(getattr(type, field) for field in fields)
+
+
+_CELLS = tuple(  # per level: its fields, and for each of their values which leaves have it (35,)
+    (fields, {value: np.array([float(_values(type, fields) == value) for type in TYPES]) for value in values})
+    for fields in _LEVELS
+    for values in [dict.fromkeys(_values(type, fields) for type in TYPES)]
+)
 
 
 def shape_features(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
@@ -111,26 +122,28 @@ def follow(belief: np.ndarray | None, seen: np.ndarray, dt: float) -> np.ndarray
 
 def descend(belief: np.ndarray, min_confidence: float, previous: GraspType = UNKNOWN) -> tuple[GraspType, float]:
     """(the type claimed, the probability that all that is claimed is true)."""
-    cell, claimed = np.ones(len(TYPES), dtype=bool), {}
-    for fields in _LEVELS:
-        values = [tuple(getattr(type, field) for field in fields) for type in TYPES]
-        kept = tuple(getattr(previous, field) for field in fields)
-        likeliest = max(set(values), key=lambda value: (belief[cell & _are(values, value)].sum(), str(value)))
-        inside = cell & _are(values, kept)
-        if belief[inside].sum() >= KEEP * min_confidence and claimed == _same(previous, claimed):
-            likeliest, needed = kept, KEEP * min_confidence
-        else:
-            inside, needed = cell & _are(values, likeliest), min_confidence
-        if belief[inside].sum() >= needed:
-            cell, claimed = inside, claimed | dict(zip(fields, likeliest, strict=True))
+    cell, claimed = np.ones(len(TYPES)), {}
+    for fields, cells in _CELLS:
+        shares = {value: float(belief @ (cell * leaves)) for value, leaves in cells.items()}
+        kept = _values(previous, fields)
+        value, needed = max(shares, key=shares.get), min_confidence
+        if (
+            _claims(previous, kept)
+            and claimed == _same(previous, claimed)
+            and shares.get(kept, 0.0) >= KEEP * min_confidence
+        ):
+            value, needed = kept, KEEP * min_confidence
+        if shares[value] >= needed:
+            cell, claimed = cell * cells[value], claimed | dict(zip(fields, value, strict=True))
     if not claimed:
         return UNKNOWN, float(belief.max())
     type = replace(GraspType(""), **claimed)
-    return replace(type, name=type.name or _described(type)), float(belief[cell].sum())
+    return replace(type, name=type.name or _described(type)), float(belief @ cell)
 
 
-def _are(values, value):
-    return np.array([each == value for each in values])
+def _claims(type, values):
+    """Whether `values` of `type` are a claim: zeros are one of an open hand; of a closed one they are not known."""
+    return type != UNKNOWN and (any(values) or not type.closed)
 
 
 def _same(type, fields):

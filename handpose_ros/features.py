@@ -43,7 +43,7 @@ def joint_angles(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
 
 
 def as_right_hands(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
-    """(..., 21, 3) [m] joints in wrist axes, left hands mirrored: x out of the palm, y to the thumb's side, z to the fingers."""
+    """(..., 21, 3) [m] in wrist axes, left hands mirrored: x out of the palm, y to the thumb, z to the fingers."""
     joints = np.asarray(joints, dtype=float)
     local = (joints - joints[..., :1, :]) @ wrist_rotation(joints, right)
     mirror = np.where(np.asarray(right)[..., None, None], 1.0, [1.0, -1.0, 1.0])
@@ -139,6 +139,17 @@ def thumb_side_distances(joints: np.ndarray) -> np.ndarray:
 def thumb_side_contact(joints: np.ndarray) -> np.ndarray:
     """(..., 3) [m] the point of the index's middle phalanx that is nearest to the thumb tip."""
     return _nearest_on_middle_phalanges(np.asarray(joints, dtype=float))[..., 0, :]
+
+
+def opening(joints: np.ndarray) -> np.ndarray:
+    """(...) [m] how far the hand is open: mean distance between the five tips and the `palm_center`, all 15 pairs.
+
+    Whatever fingers close, it shrinks, and the errors of single tips cancel out in it.
+    """
+    joints = np.asarray(joints, dtype=float)
+    ends = np.concatenate([joints[..., TIPS, :], palm_center(joints)[..., None, :]], axis=-2)
+    first, second = np.triu_indices(6, 1)
+    return _length(ends[..., first, :] - ends[..., second, :]).mean(axis=-1)
 
 
 def pads_center(joints: np.ndarray, digits: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The 33 types of the GRASP taxonomy as values, with an open and a pointing hand: the leaves of the cascade.
 
 Category, opposition, virtual fingers and thumb are those of the matrix in Feix et al. 2016, written from memory
-and checked for consistency (17 types of palm or pad power, 33 in all); the coarse types follow the names that
+and checked for consistency (15 of power, 6 intermediate, 12 of precision); the coarse types follow the names that
 Hands23 took from Cutkosky's tree. docs/grasps.md lists the rows that are unverified.
 """
 

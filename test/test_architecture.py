@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
     "vocabulary": "hand camera geometry",
-    "algorithms": "cropping lifting tracking confidence features taxonomy distance_rule grasp gripper metrics",
+    "algorithms": "cropping lifting tracking confidence features taxonomy claims "
+    "distance_rule grasp_types cascade motion phases grasp gripper metrics people grasp_templates grasp_evaluation",
     "inference": "weights tflite tflite_torch backends backends.palm backends.mediapipe backends.rotations "
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands pipeline",

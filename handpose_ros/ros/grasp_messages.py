@@ -73,6 +73,7 @@ def _grasp_to_msg(grasp: Grasp, since: Time) -> GraspMsg:
         feix_id=type.feix_id,
         name=type.name,
         confidence=grasp.confidence,
+        scores=list(grasp.scores),
         aperture=grasp.aperture,
         aperture_velocity=grasp.aperture_velocity,
         aperture_normalized=grasp.aperture_normalized,
