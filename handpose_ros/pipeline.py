@@ -46,7 +46,7 @@ class HandPosePipeline:
         """
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
-        self.backend = backend
+        self.backend, self.filter = backend, filter
         self._lifter = make_lifter(lifter)
         self._hand_scale = hand_scale
         self._min_joint_score = min_joint_score

@@ -107,7 +107,7 @@ def paths_plot(paths: Sequence[Line], labels: tuple[str, str], size: int = 250, 
                 parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{fill}" stroke="{path.color}"/>')
                 if fill != "#fff":
                     parts.append(
-                        f'<text x="{x + 6:.1f}" y="{y - 5:.1f}" fill="{path.color}">{escape(path.name)}</text>'
+                        f'<text class="n" x="{x + 6:.1f}" y="{y - 5:.1f}" fill="{path.color}">{escape(path.name)}</text>'
                     )
     return _svg(parts, width, height + 14)
 

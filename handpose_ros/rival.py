@@ -26,6 +26,7 @@ class Comparison:
     ours: Spread  # [ms] an image
     rival: Spread  # [ms] an image
     ratio: Spread  # ours over rival, block by block
+    cpu_ratio: Spread  # of the time that all threads spent: what counts on a machine with other work
 
 
 class Rival:
@@ -41,11 +42,12 @@ class Rival:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         self._answer()
 
-    def time_block(self, first: int) -> float:
-        """[ms] an image over the BLOCK images from number `first` on."""
+    def time_block(self, first: int) -> tuple[float, float]:
+        """As `benchmark.time_block`."""
         self._process.stdin.write(f"{first} {BLOCK}\n")
         self._process.stdin.flush()
-        return self._answer()["ms"]
+        answer = self._answer()
+        return answer["ms"], answer["cpu_ms"]
 
     def close(self):
         """Ends the process."""
@@ -84,8 +86,9 @@ def compare(pipeline: HandPosePipeline, scene: Scene, blocks: int) -> Comparison
             if block >= 0:
                 ours.append(mine)
                 theirs.append(its)
-    ratios = [mine / its for mine, its in zip(ours, theirs, strict=True)]
-    return Comparison(scene.name, Spread.of(ours), Spread.of(theirs), Spread.of(ratios))
+    ours, theirs = np.array(ours), np.array(theirs)  # (blocks, 2) [ms] passed, spent
+    ratios = ours / theirs
+    return Comparison(scene.name, *map(Spread.of, (ours[:, 0], theirs[:, 0], ratios[:, 0], ratios[:, 1])))
 
 
 def rival_python() -> Path:

@@ -6,13 +6,13 @@ import torch
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 from test_lifting import HAND, hands_in_space
-from tools.lifter.lessons import imagine, join, network_offsets, prepare, split, truth
-from tools.lifter.training import Recipe, as_hand, examine, export, place, teach
 
 from handpose_ros.lifters import Network
 from tools.lifter.backdrops import backdrop, degrade, solid
 from tools.lifter.dataset import Samples
+from tools.lifter.lessons import imagine, join, network_offsets, prepare, split, truth
 from tools.lifter.poses import HIGHEST, LOWEST, random_angles
+from tools.lifter.training import Recipe, as_hand, examine, export, place, teach
 
 SMALL = Recipe(width=32, blocks=1, steps=150, batch=64, plane_noise=0.0, shape_noise=0.0, blind=0.1)
 RNG = np.random.default_rng(5)

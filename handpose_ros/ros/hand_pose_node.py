@@ -22,6 +22,7 @@ from handpose_ros.camera import Camera, Frame
 from handpose_ros.decoding import BadMessage, decode_compressed, decode_image, stamp_seconds
 from handpose_ros.filtering import FILTERS
 from handpose_ros.hand import HandPoses
+from handpose_ros.lifters import LIFTERS
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.conversions import hand_markers, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
@@ -60,6 +61,9 @@ class HandPoseParams:
     hand_scale: float = parameter(
         0.0, "the person's hand size over the average hand's; 0: not known", minimum=0.0, maximum=2.0
     )
+    lifter: str = parameter(
+        "learned", "how shapes are made of what the network saw; mediapipe: as it saw them", choices=tuple(LIFTERS)
+    )
     filter: str = parameter(
         "one_euro",
         "smoothing of joints and wrist, and what wrist_velocity comes from; none: as measured",
@@ -91,6 +95,7 @@ def build_pipeline(params: HandPoseParams) -> HandPosePipeline:
         coast_time=params.coast_time,
         hand_scale=params.hand_scale or None,
         filter=params.filter,
+        lifter=params.lifter,
     )
 
 
