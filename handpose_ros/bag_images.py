@@ -104,11 +104,15 @@ class BagImages:
     def _calibrated_camera(self, frame_id, size):
         if self._calibration:
             return self._calibration(size)
-        remedy = "distances are guessed" if self._guess else "joints are relative to the wrist: give --calibration"
+        remedy = (
+            "distances are guessed from --fov"
+            if self._guess
+            else "joints are relative to the wrist, give --calibration"
+        )
         info = self._infos.get(frame_id)
         if info is None:
             where = f"on {self.info_topic} " if self.info_topic else ""
-            self._warn("camera_info", f"no camera_info {where}for the frame '{frame_id}': {remedy}, or --camera-info")
+            self._warn("camera_info", f"no camera_info {where}for the frame '{frame_id}' (see --camera-info): {remedy}")
             return None
         try:
             camera = camera_from_info(info, size, self._rectified)

@@ -45,7 +45,7 @@ def run_bag(
     """Answers `images` and leaves OUTPUTS in `out`; comparison.json only where `compared` names a topic of live hands.
 
     "" compares with the only one there is. `progress` wraps the images, to show how far it is.
-    Raises OSError and ValueError with a remedy, and leaves no output then.
+    Raises OSError and ValueError with a remedy; what is there then is whole.
     """
     live = find_live_hands(images.path, compared)
     out = make_directory(out)
@@ -54,7 +54,7 @@ def run_bag(
     backend = pipeline.backend
     results, offline = Results(str(images.path), backend.model, backend.license, images.count), {}
     with BagWriter(out / "hands.mcap") as bag:
-        answers = AnswerWriter(bag, backend.model, backend.license)
+        answers = AnswerWriter(bag, backend.model, backend.license, pipeline.filter)
         for image in progress(images):
             start = time.perf_counter()
             hands = replace(pipeline(image.frame), calibrated=image.calibrated)
@@ -75,8 +75,8 @@ def run_bag(
 class AnswerWriter:
     """Writes hands, markers and grasps of one image after the other as the nodes would have published them."""
 
-    def __init__(self, bag: BagWriter, model: str, license: str):
-        self._bag, self._model, self._license = bag, model, license
+    def __init__(self, bag: BagWriter, model: str, license: str, filter: str):
+        self._bag, self._model, self._meaning = bag, model, (model, license, filter)
         self._tracker = GraspTracker(make_classifier("distance"))
         self._began: dict[float, object] = {}  # exact stamps of what grasps call `since`
         self._hands_shown = self._grasps_shown = frozenset()
@@ -86,7 +86,7 @@ class AnswerWriter:
         """Writes the answer to `image`, and returns the grasps of its `hands`."""
         header, stamp = image.header, image.stamp
         if self._empty:
-            self._put(HAND_MODEL, stamp, hand_model_msg(make_message, self._model, self._license), latched=True)
+            self._put(HAND_MODEL, stamp, hand_model_msg(make_message, *self._meaning), latched=True)
             self._empty = False
         msg = hands_to_msg(make_message, hands, header, model=self._model, inference_time=inference_time)
         self._put(HANDS, stamp, msg)

@@ -49,8 +49,15 @@ def _parser():
     image.add_argument("files", nargs="+", type=Path, metavar="FILE")
     image.set_defaults(run=_image)
 
-    video = commands.add_parser("video", help="hands in a video: overlay.mp4, joints.npz, summary.json; no ROS")
+    video = commands.add_parser("video", help="hands in a video: overlay.mp4, joints, report.html; no ROS")
     video.add_argument("source", metavar="FILE", help="a video or a folder of images")
+    video.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="leave out what is before")
+    video.add_argument("--end", type=_seconds, default=math.inf, metavar="S", help="leave out what is after")
+    video.add_argument("--every", type=_positive, default=1, metavar="N", help="take every Nth image")
+    video.add_argument("--smooth", action="store_true", help="with what came before and after, instead of live")
+    video.add_argument(
+        "--format", default="npz", metavar="A,B", help="of the joints: npz, npy, pkl, json, csv, parquet; default: npz"
+    )
     video.set_defaults(run=_video)
 
     bag = commands.add_parser("bag", help="hands in a recorded bag: hands.mcap, joints.npz, report.html; no ROS")
@@ -166,32 +173,41 @@ def _image(args):
 
 
 def _video(args):
-    from dataclasses import asdict
+    from functools import partial
 
     from tqdm import tqdm
 
     from handpose_ros.backends import make_backend
-    from handpose_ros.camera import Frame
-    from handpose_ros.drawing import draw_hands
+    from handpose_ros.joint_tables import check_formats
     from handpose_ros.pipeline import HandPosePipeline
-    from handpose_ros.recordings import VideoWriter, make_directory, write_joints, write_json
     from handpose_ros.sources import open_source
-    from handpose_ros.summary import summarise
+    from handpose_ros.video_run import Excerpt, run_video
 
+    formats = tuple(dict.fromkeys(args.format.split(",")))
+    check_formats(formats)
+    excerpt = Excerpt(args.start, args.end, args.every)
     with open_source(args.source) as source:
-        out = make_directory(args.out)
         camera = _camera(args, source.size) or source.camera
-        pipeline = HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint))
-        results = []
-        with VideoWriter(out / "overlay.mp4", source.fps) as video:
-            for image in tqdm(source, total=source.count, unit="frame", disable=None):
-                results.append(pipeline(Frame(image, camera, stamp=len(results) / source.fps)))
-                video.write(draw_hands(image, results[-1]))
-    write_joints(out / "joints.npz", results)
-    summary = summarise(results)
-    write_json(out / "summary.json", {"source": args.source, "model": pipeline.backend.model, **asdict(summary)})
+        backend = make_backend(args.backend, device=args.device, checkpoint=args.checkpoint)
+        summary = run_video(
+            source,
+            camera,
+            HandPosePipeline(backend, filter="none" if args.smooth else "one_euro"),
+            args.out,
+            excerpt=excerpt,
+            formats=formats,
+            smooth=args.smooth,
+            calibrated=not args.fov,
+            progress=partial(tqdm, total=excerpt.count(source), unit="frame", disable=None),
+        )
+    return _summarised(summary, args.out, "overlay.mp4", *(f"joints.{each}" for each in formats))
+
+
+def _summarised(summary, out, *files):
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
-    print(f"{out}: overlay.mp4, joints.npz, summary.json")
+    print(f"{out}: {', '.join(files)}, summary.json, report.html")
     return 0
 
 
@@ -217,11 +233,7 @@ def _bag(args):
     pipeline = HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint))
     progress = partial(tqdm, total=images.count, unit="frame", disable=None)
     summary = run_bag(images, pipeline, args.out, compared=args.compare, progress=progress)
-    for warning in summary.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
-    print(f"{args.out}: hands.mcap, joints.npz, summary.json, report.html")
-    return 0
+    return _summarised(summary, args.out, "hands.mcap", "joints.npz")
 
 
 def _evaluate(args):
@@ -309,6 +321,13 @@ def _positive(text):
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _seconds(text):
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0 s")
     return value
 
 

@@ -14,11 +14,10 @@ margin, and the first type in the list whose margin is positive is the answer:
 It cannot see an object. A pinch of more than about 20 mm, or a hand wide around a large one, reads as open.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.stats import norm
 
+from handpose_ros.claims import Claim
 from handpose_ros.features import PALM_SIZE, palm_size, thumb_side_distances, tip_distances, tip_palm_distances
 from handpose_ros.taxonomy import (
     FOUR_FINGERS,
@@ -75,34 +74,28 @@ _FINGERS = (INDEX, MIDDLE, RING, LITTLE)
 _NEAR_PALM = {POWER: FOUR_FINGERS, LATERAL: INDEX, POINT: MIDDLE | RING | LITTLE}  # fingers each type needs curled
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What a classifier says about one hand in one image."""
-
-    type: GraspType
-    confidence: float  # probability of the deepest level that `type` claims, 0..1; NaN: it cannot say
-
-
 class DistanceRule:
     """Classifies one hand by the distances of its fingertips."""
 
     name = "distance@1"
 
-    def __call__(self, joints: np.ndarray, right: bool, previous: GraspType) -> Claim:
+    def __call__(
+        self, joints: np.ndarray, right: bool, previous: Claim, dt: float = 0.0, min_confidence: float = 0.5
+    ) -> Claim:
         """The type of a hand `joints` (21, 3) [m] that was `previous` in the last image (dual thresholds).
 
         The confidence is that of the tightest test that led here: the probability that the true distance is
         on the same side of its limit, if joints have independent errors of 5 mm. 0.5 is a hand at a limit.
-        It is a heuristic: it knows the noise, not how people grasp. `right` is not needed.
+        It is a heuristic: it knows the noise, not how people grasp. `right`, `dt` and `min_confidence` are not needed.
         """
-        size = palm_size(joints)
+        last, size = previous.type, palm_size(joints)
         palm = tip_palm_distances(joints)[1:] / size
-        near_palm = NEAR_PALM + _slack(_NEAR_PALM.get(previous, 0)) - palm
+        near_palm = NEAR_PALM + _slack(_NEAR_PALM.get(last, 0)) - palm
         tips = tip_distances(joints) / size
-        touch = TOUCH + _slack(previous.vf2 if previous in PINCHES.values() else 0) - tips
-        enclosing = np.minimum(ENCLOSING - tips, BENT - palm).min() + HYSTERESIS * (previous is ENCLOSE)
+        touch = TOUCH + _slack(last.vf2 if last in PINCHES.values() else 0) - tips
+        enclosing = np.minimum(ENCLOSING - tips, BENT - palm).min() + HYSTERESIS * (last is ENCLOSE)
         index_side, middle_side = thumb_side_distances(joints)[:2] / size
-        slack = HYSTERESIS * (previous is LATERAL)
+        slack = HYSTERESIS * (last is LATERAL)
         at_side = np.min([AT_SIDE - index_side, middle_side - index_side, tips[0] - index_side]) + slack
         if not np.isfinite([*near_palm, *tips, at_side]).all():
             return Claim(UNKNOWN, np.nan)

@@ -38,8 +38,16 @@ def joint_angles(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     to the palmar side (clinically: palmar abduction). MCP and IP of the thumb are hinges that close towards the
     little finger's MCP, where an opposing thumb ends (Kapandji, Clinical test of apposition, 1986).
     """
-    joints = _as_right_hands(joints, right)
+    joints = as_right_hands(joints, right)
     return np.concatenate([_thumb_angles(joints)] + [_finger_angles(joints, mcp) for mcp in MCPS], axis=-1)
+
+
+def as_right_hands(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
+    """(..., 21, 3) [m] in wrist axes, left hands mirrored: x out of the palm, y to the thumb, z to the fingers."""
+    joints = np.asarray(joints, dtype=float)
+    local = (joints - joints[..., :1, :]) @ wrist_rotation(joints, right)
+    mirror = np.where(np.asarray(right)[..., None, None], 1.0, [1.0, -1.0, 1.0])
+    return local * mirror
 
 
 def finger_curl(joints: np.ndarray) -> np.ndarray:
@@ -133,6 +141,17 @@ def thumb_side_contact(joints: np.ndarray) -> np.ndarray:
     return _nearest_on_middle_phalanges(np.asarray(joints, dtype=float))[..., 0, :]
 
 
+def opening(joints: np.ndarray) -> np.ndarray:
+    """(...) [m] how far the hand is open: mean distance between the five tips and the `palm_center`, all 15 pairs.
+
+    Whatever fingers close, it shrinks, and the errors of single tips cancel out in it.
+    """
+    joints = np.asarray(joints, dtype=float)
+    ends = np.concatenate([joints[..., TIPS, :], palm_center(joints)[..., None, :]], axis=-2)
+    first, second = np.triu_indices(6, 1)
+    return _length(ends[..., first, :] - ends[..., second, :]).mean(axis=-1)
+
+
 def pads_center(joints: np.ndarray, digits: tuple[int, ...]) -> np.ndarray:
     """(..., 3) [m] mean of the tips of `digits`, 0 thumb .. 4 little finger: where these act as one virtual finger."""
     return np.asarray(joints, dtype=float)[..., [TIPS[digit] for digit in digits], :].mean(axis=-2)
@@ -150,14 +169,6 @@ def aperture(joints: np.ndarray, fingers: tuple[int, ...] = (1,)) -> np.ndarray:
 def free_space(first: np.ndarray, second: np.ndarray, flesh: float) -> np.ndarray:
     """(...) [m] between two points (..., 3) inside the hand, less the `flesh` [m] over both; not below 0."""
     return np.maximum(_length(second - first) - flesh, 0.0)
-
-
-def _as_right_hands(joints, right):
-    """Joints in wrist axes, left hands mirrored: x out of the palm, y to the thumb's side, z to the fingers."""
-    joints = np.asarray(joints, dtype=float)
-    local = (joints - joints[..., :1, :]) @ wrist_rotation(joints, right)
-    mirror = np.where(np.asarray(right)[..., None, None], 1.0, [1.0, -1.0, 1.0])
-    return local * mirror
 
 
 def _finger_angles(joints, mcp):

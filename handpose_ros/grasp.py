@@ -10,36 +10,41 @@ from typing import Protocol
 
 import numpy as np
 
-from handpose_ros.distance_rule import Claim, DistanceRule
+from handpose_ros.cascade import KEEP, TaxonomyCascade
+from handpose_ros.claims import Claim
+from handpose_ros.distance_rule import DistanceRule
 from handpose_ros.features import (
     PAD_THICKNESS,
+    PALM_SIZE,
     PALM_THICKNESS,
     free_space,
+    opening,
     pads_center,
     palm_center,
     palm_size,
+    pinch_distance,
     thumb_side_contact,
 )
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.taxonomy import INDEX, UNKNOWN, GraspType, Opposition, Phase, digits
+from handpose_ros.motion import Motion, Trend
+from handpose_ros.phases import PhaseBelief
+from handpose_ros.taxonomy import FOUR_FINGERS, INDEX, UNKNOWN, GraspType, Opposition, Phase, digits
 
-# Speed of the aperture [palm sizes / s] at which the fingers start to move, and below which they have stopped.
-# Reaching hands open and close at 0.1-0.6 m/s, which is 1.2-7; a hand that holds something shivers below 0.3.
-MOVING = 0.6
-STEADY = 0.3
-VELOCITY_TIME = 0.1  # [s] time constant of the first-order filter on the aperture's velocity
+STEADY = 0.01  # [m/s] of tips that hold still
+WIDEN_TIME = 0.3  # [s] in which a wider aperture becomes the widest: an outlier in one image moves it by a tenth
 
 
 class Classifier(Protocol):
-    """Says which grasp one hand shows. It has no memory: what it needs of the past is `previous`."""
+    """Says which grasp one hand shows. It has no memory: what it needs of the past is in `previous`."""
 
     name: str  # with its version, "distance@1"
 
-    def __call__(self, joints: np.ndarray, right: bool, previous: GraspType) -> Claim:
-        """The claim on a hand `joints` (21, 3) [m], in the last image `previous` (UNKNOWN on the first)."""
+    def __call__(self, joints: np.ndarray, right: bool, previous: Claim, dt: float, min_confidence: float) -> Claim:
+        """The claim on a hand `joints` (21, 3) [m], `dt` [s] after `previous` (Claim() on the first image); it goes
+        as deep as it can with `min_confidence`."""
 
 
-CLASSIFIERS: dict[str, Callable[[], Classifier]] = {"distance": DistanceRule}
+CLASSIFIERS: dict[str, Callable[[], Classifier]] = {"distance": DistanceRule, "taxonomy": TaxonomyCascade}
 
 
 def make_classifier(name: str) -> Classifier:
@@ -60,8 +65,9 @@ class Grasp:
     changed: bool = False  # phase or type differs from this hand's previous one; before the first it was UNKNOWN
     since: float = np.nan  # [s] stamp of the image in which the current phase and type began
     confidence: float = np.nan  # probability of the deepest level claimed, 0..1
-    aperture: float = np.nan  # [m] free space between the opposing pads: joint centres less PAD_THICKNESS each
+    aperture: float = np.nan  # [m] free space between the opposing pads: from skin to skin, filtered over time
     aperture_velocity: float = np.nan  # [m/s] negative: closing; NaN on a track's first image and while coasting
+    scores: tuple[float, ...] = ()  # probability of each CoarseType; empty: not estimated
     aperture_normalized: float = np.nan  # 0 closed .. 1 this hand's widest so far
     T_camera_from_grasp: np.ndarray = None  # (4, 4) between the virtual fingers; z approach, y closing, x = y x z
     depth_source: DepthSource = DepthSource.NONE
@@ -76,8 +82,13 @@ class _Memory:
     """What is kept of a track from one measured image to the next."""
 
     grasp: Grasp  # the latest
-    joints: np.ndarray | None = None  # (21, 3) [m] of the latest measured image
-    stamp: float = np.nan  # [s] of the latest measured image
+    claim: Claim = Claim()  # on the latest measured image, like all that follows
+    phase: PhaseBelief = PhaseBelief()
+    motion: Motion | None = None  # of the aperture
+    opening: Trend = Trend()  # of `features.opening`
+    pinch: Trend = Trend()  # of `features.pinch_distance`
+    joints: np.ndarray | None = None  # (21, 3) [m]
+    stamp: float = np.nan  # [s]
     widest: float = 0.0  # [m] aperture so far
 
 
@@ -112,53 +123,43 @@ class GraspTracker:
             return replace(memory, grasp=replace(memory.grasp, changed=False, aperture_velocity=np.nan))
         believed = hand.state is TrackingState.TRACKED and hand.score >= self.min_confidence
         if not believed or not np.isfinite(hand.joints_3d).all():
-            return replace(memory, grasp=_dated(blank, memory.grasp), joints=None)
+            return _Memory(_dated(blank, memory.grasp), widest=memory.widest)
         return self._measure(hand, stamp, blank, memory)
 
     def _measure(self, hand, stamp, blank, memory):
-        joints, last = hand.joints_3d, memory.grasp
-        claim = self.classifier(joints, hand.side is Side.RIGHT, last.type)
+        joints = hand.joints_3d
+        dt = stamp - memory.stamp if memory.joints is not None else 0.0
+        claim = self.classifier(joints, hand.side is Side.RIGHT, memory.claim, dt, self.min_confidence)
         confidence = min(claim.confidence, hand.score)  # no surer of the grasp than of the hand
-        type = claim.type if confidence >= self.min_confidence else UNKNOWN
-        width = aperture(joints, type)
-        velocity = _velocity(joints, type, stamp, memory)
-        widest = max(memory.widest, width)
-        speed = velocity / float(palm_size(joints))
+        sure = confidence >= self.min_confidence * (KEEP if claim.type == memory.grasp.type else 1.0)
+        type = claim.type if sure else UNKNOWN
+        motion = _moved(joints, type, dt, memory)
+        open_by = memory.opening.updated(float(opening(joints)), stamp)
+        pinched = memory.pinch.updated(float(pinch_distance(joints)), stamp)
+        size = float(palm_size(joints))
+        speed, error = _surer(open_by.slope, pinched.slope)
+        closed = _closed(claim)
+        phase = memory.phase.updated(closed, speed / size, error / size, stamp, dt)
+        known = type is not UNKNOWN or max(closed, 1 - closed) >= self.min_confidence
+        width = max(motion.aperture, 0.0)
+        widest = _widest(memory, width, dt)
         grasp = replace(
             blank,
             type=type,
-            phase=Phase.UNKNOWN if type is UNKNOWN else next_phase(last.phase, type.closed, speed),
+            phase=phase.phase if known else Phase.UNKNOWN,
             confidence=confidence,
             aperture=width,
-            aperture_velocity=velocity,
-            aperture_normalized=width / widest if widest > 0 else np.nan,
+            aperture_velocity=motion.velocity,
+            scores=() if claim.scores is None else tuple(claim.scores.tolist()),
+            aperture_normalized=min(width / widest, 1.0) if widest > 0 else np.nan,
             T_camera_from_grasp=grasp_frame(joints, type, hand.depth_source),
         )
-        return _Memory(_dated(grasp, last), joints, stamp, widest)
+        return _Memory(_dated(grasp, memory.grasp), claim, phase, motion, open_by, pinched, joints, stamp, widest)
 
 
 def aperture(joints: np.ndarray, type: GraspType) -> float:
     """Free space [m] between the virtual fingers of `type` in a hand `joints` (21, 3); by default thumb and index."""
     return float(free_space(*_contacts(joints, type)))
-
-
-def next_phase(phase: Phase, closed: bool, speed: float) -> Phase:
-    """The phase after `phase`, given whether the hand is `closed` and its aperture's `speed` [palm sizes / s].
-
-    It takes less speed to go on moving than to start. OPEN and HOLD never follow each other directly,
-    however slowly the fingers moved; a hand that holds may squeeze further.
-    """
-    closing = speed < -(STEADY if phase is Phase.PRESHAPE else MOVING)
-    opening = speed > (STEADY if phase is Phase.RELEASE else MOVING)
-    if phase is Phase.OPEN:
-        return Phase.PRESHAPE if closing or closed else Phase.OPEN
-    if phase is Phase.HOLD:
-        return Phase.RELEASE if opening or not closed else Phase.HOLD
-    if closing:
-        return Phase.PRESHAPE
-    if opening:
-        return Phase.RELEASE if phase is not Phase.UNKNOWN or closed else Phase.OPEN
-    return Phase.HOLD if closed else Phase.OPEN
 
 
 def grasp_frame(joints: np.ndarray, type: GraspType, depth_source: DepthSource) -> np.ndarray:
@@ -180,29 +181,42 @@ def grasp_frame(joints: np.ndarray, type: GraspType, depth_source: DepthSource) 
 
 def _contacts(joints, type):
     """Two opposing points (3,) [m] inside the hand and the flesh [m] between them and the object."""
-    fingers = digits(type.vf2 or INDEX)
+    scale = float(palm_size(joints)) / PALM_SIZE  # large hands have thick fingers
     if type.opposition is Opposition.PALM:
-        return palm_center(joints), pads_center(joints, fingers), PALM_THICKNESS + PAD_THICKNESS
+        fingers = pads_center(joints, digits(type.vf2 or FOUR_FINGERS))
+        return palm_center(joints), fingers, scale * (PALM_THICKNESS + PAD_THICKNESS)
     thumb = pads_center(joints, (0,))
     if type.opposition is Opposition.SIDE:
-        return thumb, thumb_side_contact(joints), 2 * PAD_THICKNESS
-    return thumb, pads_center(joints, fingers), 2 * PAD_THICKNESS
+        return thumb, thumb_side_contact(joints), scale * 2 * PAD_THICKNESS
+    return thumb, pads_center(joints, digits(type.vf2 or INDEX)), scale * 2 * PAD_THICKNESS
 
 
-def _velocity(joints, type, stamp, memory):
-    """Filtered velocity [m/s] of the aperture of `type`; NaN without a measured image before.
+def _closed(claim):
+    """The probability that something opposes something."""
+    if np.isfinite(claim.closed):
+        return claim.closed
+    right = claim.confidence if np.isfinite(claim.confidence) else 0.5
+    return right if claim.type.closed else 1 - right
 
-    Both images are measured with the type of now: a change of type is not a motion.
-    """
-    if memory.joints is None:
-        return np.nan
-    last, dt = memory.grasp.aperture_velocity, stamp - memory.stamp
-    if not dt > 0:
-        return last
-    measured = (aperture(joints, type) - aperture(memory.joints, type)) / dt
-    if not np.isfinite(last):
-        return measured
-    return last + (1 - np.exp(-dt / VELOCITY_TIME)) * (measured - last)
+
+def _moved(joints, type, dt, memory):
+    """The aperture's motion with `joints`, measured with the type of now in the last image too."""
+    measured = aperture(joints, type)
+    if memory.motion is None:
+        return Motion(measured, measured=(measured,))
+    offset = aperture(memory.joints, type) - aperture(memory.joints, memory.grasp.type)
+    return memory.motion.shifted(offset).updated(measured, dt)
+
+
+def _surer(*slopes):
+    """The (slope, error) [m/s] that stands out most: many joints move in a wrap, two tips in a pinch."""
+    return max(slopes, key=lambda each: abs(each[0]) / np.hypot(each[1], STEADY) if np.isfinite(each[0]) else 0.0)
+
+
+def _widest(memory, width, dt):
+    if memory.widest == 0:
+        return width
+    return memory.widest + max(width - memory.widest, 0.0) * (1 - np.exp(-max(dt, 0.0) / WIDEN_TIME))
 
 
 def _dated(grasp: Grasp, last: Grasp) -> Grasp:

@@ -140,6 +140,7 @@ def _grasp(make, grasp, since):
         feix_id=type.feix_id,
         name=type.name,
         confidence=grasp.confidence,
+        scores=list(grasp.scores),
         aperture=grasp.aperture,
         aperture_velocity=grasp.aperture_velocity,
         aperture_normalized=grasp.aperture_normalized,

@@ -9,7 +9,7 @@ from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.confidence import filter_low_confidence, joint_confidence
 from handpose_ros.filtering import FILTERS, HandFilter
-from handpose_ros.finding import boxed_crops, find_hands
+from handpose_ros.finding import boxed_crops, confirmed, find_hands
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, Side, TrackingState
 from handpose_ros.lifters import make_lifter, scale_to_template
 from handpose_ros.lifting import lift
@@ -46,7 +46,7 @@ class HandPosePipeline:
         """
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
-        self.backend = backend
+        self.backend, self.filter = backend, filter
         self._lifter = make_lifter(lifter)
         self._hand_scale = hand_scale
         self._min_joint_score = min_joint_score
@@ -61,10 +61,10 @@ class HandPosePipeline:
         """
         tracker = self._tracker
         tracker.advance(frame.stamp)
-        crops = tracker.crops
-        if tracker.wants_detection:
-            crops += tracker.admit(self._detect(frame, boxes))
-        observations = self.backend.observe(frame, crops)
+        observations = self.backend.observe(frame, tracker.crops)
+        if tracker.wants_detection:  # what is new is looked at twice: once, a face may be a hand
+            offered = tracker.admit(self._detect(frame, boxes))
+            observations += confirmed(self.backend, frame, offered, tracker.min_score)
         return self._answer(frame, observations)
 
     def alone(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:

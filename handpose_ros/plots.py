@@ -106,9 +106,8 @@ def paths_plot(paths: Sequence[Line], labels: tuple[str, str], size: int = 250, 
                 x, y = float(axes.x(path.x[k])), float(axes.y(path.y[k]))
                 parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{fill}" stroke="{path.color}"/>')
                 if fill != "#fff":
-                    parts.append(
-                        f'<text x="{x + 6:.1f}" y="{y - 5:.1f}" fill="{path.color}">{escape(path.name)}</text>'
-                    )
+                    place = f'x="{x + 6:.1f}" y="{y - 5:.1f}"'
+                    parts.append(f'<text class="n" {place} fill="{path.color}">{escape(path.name)}</text>')
     return _svg(parts, width, height + 14)
 
 

@@ -39,6 +39,7 @@ p{margin:.4em 0}.s{color:#5c6773}.tiles{display:flex;flex-wrap:wrap;gap:10px;mar
 .pics{display:grid;grid-template-columns:repeat(auto-fill,minmax(290px,1fr));gap:8px}.pics figure{margin:0}
 .pics img{width:100%;display:block;border-radius:4px}figcaption{font-size:12px;color:#5c6773}
 svg{max-width:100%;height:auto;font-size:12px;font-family:system-ui,sans-serif}svg .t{fill:#5c6773;font-size:11px}
+svg .n{paint-order:stroke;stroke:#fff;stroke-width:4px}
 .row{display:flex;flex-wrap:wrap;gap:6px}.key span{display:inline-block;padding:0 .5em;margin-right:.5em;font-size:13px}
 table{border-collapse:collapse}td,th{padding:.2em .9em;text-align:right}td:first-child,th:first-child{text-align:left}
 tr:nth-child(even) td{background:#f4f6f8}

@@ -58,7 +58,7 @@ class VideoWriter:
     """Writes an mp4 (MPEG-4 part 2, which every OpenCV can encode) of images of one size at a constant rate."""
 
     def __init__(self, path: Path | str, fps: float):
-        self._path, self._fps = Path(path), fps
+        self._path, self.fps = Path(path), fps
         self._partial = _partial(self._path)
         self._writer = None
         self._size = None
@@ -70,7 +70,7 @@ class VideoWriter:
             # The codec takes even sizes only: an odd last row or column is left out.
             self._size = size[0] // 2 * 2, size[1] // 2 * 2
             fourcc = cv2.VideoWriter_fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._partial), fourcc, self._fps, self._size)
+            self._writer = cv2.VideoWriter(str(self._partial), fourcc, self.fps, self._size)
             if not self._writer.isOpened():
                 raise OSError(f"OpenCV cannot write {self._path}: is its directory writable, is the image {size} px?")
         if (size[0] // 2 * 2, size[1] // 2 * 2) != self._size:
@@ -99,7 +99,13 @@ class VideoWriter:
 
 
 def write_joints(path: Path | str, frames: Sequence[HandPoses]):
-    """Writes an NPZ: one row for each hand of each frame, in order, and one entry for each frame.
+    """Writes `joint_arrays` as an NPZ."""
+    with replacing(path) as partial:
+        np.savez_compressed(partial, **joint_arrays(frames))
+
+
+def joint_arrays(frames: Sequence[HandPoses]) -> dict[str, np.ndarray]:
+    """One row for each hand of each frame, in order, and one entry for each frame.
 
     frame (N,) index of the hand's frame; side (N,) 1 left, 2 right, 0 unknown; track_id (N,);
     state (N,) 1 tracked, 2 coasting, 3 lost; score, side_score (N,) 0..1; joints_2d (N, 21, 2) px;
@@ -115,17 +121,15 @@ def write_joints(path: Path | str, frames: Sequence[HandPoses]):
         name: np.array([getattr(hand, name) for _, hand in rows], dtype=float).reshape(-1, *shape)
         for name, shape in {**shapes, "hand_scale": ()}.items()
     }
-    with replacing(path) as partial:
-        np.savez_compressed(
-            partial,
-            frame=np.array([index for index, _ in rows], int),
-            stamp=np.array([frame.stamp for frame in frames], float),
-            size=np.array([frame.size for frame in frames], int).reshape(-1, 2),
-            calibrated=np.array([frame.calibrated for frame in frames], bool),
-            keypoints=np.array(KEYPOINTS),
-            **scalars,
-            **arrays,
-        )
+    return dict(
+        frame=np.array([index for index, _ in rows], int),
+        stamp=np.array([frame.stamp for frame in frames], float),
+        size=np.array([frame.size for frame in frames], int).reshape(-1, 2),
+        calibrated=np.array([frame.calibrated for frame in frames], bool),
+        keypoints=np.array(KEYPOINTS),
+        **scalars,
+        **arrays,
+    )
 
 
 def hands_as_json(hands: HandPoses) -> dict:

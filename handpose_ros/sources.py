@@ -39,6 +39,10 @@ class ImageSource:
     def __iter__(self) -> Iterator[np.ndarray]:
         raise NotImplementedError
 
+    def stamped(self) -> Iterator[tuple[float, np.ndarray]]:
+        """(stamp [s] from the beginning, image) of each image."""
+        return ((number / self.fps, image) for number, image in enumerate(self))
+
     def close(self):
         """Frees the device or file."""
 
@@ -83,6 +87,14 @@ class VideoFile(ImageSource):
         self._video.open(self.name)  # seeking to frame 0 is not exact in every container
         while (image := _read(self._video)) is not None:
             yield image
+
+    def stamped(self):
+        """The stamps are the file's own: not every video has a constant rate. One that runs backward is replaced."""
+        last = -1 / self.fps
+        for image in self:
+            stamp = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            last = stamp if stamp > last else last + 1 / self.fps
+            yield last, image
 
     def close(self):
         self._video.release()

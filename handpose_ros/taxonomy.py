@@ -77,7 +77,7 @@ class GraspType:
     @property
     def closed(self) -> bool:
         """Whether something opposes something: an object can be held."""
-        return self.vf1 != 0
+        return bool(self.vf1 or self.category or self.opposition)
 
 
 UNKNOWN = GraspType("unknown")

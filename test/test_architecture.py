@@ -11,17 +11,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 FLOORS = {
     "vocabulary": "hand camera geometry",
     "algorithms": "cropping searching association lifters lifting kinematics tracking filtering recorded_filtering "
-    "confidence features taxonomy distance_rule grasp gripper metrics trajectories sequence_metrics synthetic",
+    "confidence features taxonomy claims distance_rule grasp_types cascade motion phases grasp gripper metrics "
+    "trajectories sequence_metrics synthetic people grasp_templates grasp_evaluation",
     "inference": "weights tflite tflite_torch openvino_network torch_network launch_floor runtimes "
     "backends backends.palm backends.mediapipe backends.rotations "
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands finding pipeline",
     "edges": "share decoding calibration sources drawing messages markers recordings bags answers summary processes "
-    "bag_images comparison results plots recording_report "
+    "bag_images comparison results plots recording_report joint_tables overlapping "
     "datasets evaluation accuracy report report_page",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions "
     "ros.recorder_node ros.probe ros.camera_node ros.hand_pose_node ros.grasp_node",
-    "commands": "bag_run demo benchmark rival_process rival node_benchmark benchmark_report cli",
+    "commands": "bag_run video_run demo benchmark rival_process rival node_benchmark benchmark_report cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
 PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them

@@ -68,7 +68,7 @@ def test_without_camera_info_the_image_is_not_calibrated_unless_it_is_told_how(t
     bag = write_bag(tmp_path / "bag", [(IMAGE, START, grey())])
     images = BagImages(bag)
     assert [image.frame.camera for image in images] == [None]
-    assert re.search("no camera_info .*--calibration", images.warnings[0])
+    assert re.search("no camera_info .*--camera-info.*--calibration", images.warnings[0])
     (guessed,) = BagImages(bag, guess=lambda size: Camera.from_fov(size, 1.0))
     assert guessed.frame.camera.size == (64, 48) and not guessed.calibrated
     (known,) = BagImages(bag, calibration=lambda size: Camera.from_fov(size, 1.0))

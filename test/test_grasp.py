@@ -7,9 +7,10 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros import distance_rule, taxonomy
+from handpose_ros.claims import Claim
 from handpose_ros.distance_rule import DistanceRule
-from handpose_ros.features import palm_size
-from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, grasp_frame, make_classifier, next_phase
+from handpose_ros.features import PAD_THICKNESS, PALM_SIZE, palm_size
+from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, grasp_frame, make_classifier
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import posed_hand
 from handpose_ros.taxonomy import Category, CoarseType, GraspType, Opposition, Phase
@@ -30,6 +31,7 @@ def posed(thumb, finger, flexed=None, fingers=0):
 
 
 FLAT = posed([40, 10, 0, 0], [5, 5, 5])
+PADS = 2 * PAD_THICKNESS * palm_size(FLAT) / PALM_SIZE  # [m] of flesh between thumb and finger: large hands have more
 FIST = posed([20, 30, 40, 50], [85, 105, 60])
 
 
@@ -56,7 +58,7 @@ def _pointing():
 def _enclosing(diameter=0.03):
     joints = posed([30, 50, 0, 0], [45, 45, 25])
     center = joints[[INDEX_TIP, MIDDLE_TIP, RING_TIP, LITTLE_TIP]].mean(axis=0)
-    return with_thumb_tip(joints, center + [diameter + 0.016, 0.0, 0.0])
+    return with_thumb_tip(joints, center + [diameter + PADS, 0.0, 0.0])
 
 
 def _lateral():
@@ -64,7 +66,7 @@ def _lateral():
     phalanx = joints[INDEX_DIP] - joints[INDEX_PIP]
     radial = np.cross(phalanx, [-1.0, 0.0, 1.0])  # across the bone, to the thumb's side
     contact = (joints[INDEX_PIP] + joints[INDEX_DIP]) / 2
-    return with_thumb_tip(joints, contact + 0.017 * radial / np.linalg.norm(radial))
+    return with_thumb_tip(joints, contact + (PADS + 0.001) * radial / np.linalg.norm(radial))
 
 
 SHAPES = {
@@ -81,7 +83,7 @@ SHAPES = {
 
 
 def classify(joints, previous=taxonomy.UNKNOWN):
-    return DistanceRule()(joints, True, previous)
+    return DistanceRule()(joints, True, Claim(previous))
 
 
 def hand(joints, *, track_id=1, side=Side.RIGHT, score=0.9, state=TrackingState.TRACKED, depth=DepthSource.MONO):
@@ -113,7 +115,7 @@ def morph(first, second, seconds):
 def test_a_shape_has_its_name_on_either_hand_of_any_size_anywhere(name, side, size):
     turn = Rotation.random(random_state=5).as_matrix()
     joints = SHAPES[name] * (MIRROR if side is Side.LEFT else 1.0)
-    claim = DistanceRule()(size * joints @ turn.T + [0.2, -0.1, 0.7], side is Side.RIGHT, taxonomy.UNKNOWN)
+    claim = DistanceRule()(size * joints @ turn.T + [0.2, -0.1, 0.7], side is Side.RIGHT, Claim())
     assert claim.type.name == name
     assert 0.5 < claim.confidence <= 1
 
@@ -178,10 +180,10 @@ def test_a_hand_with_an_unknown_joint_is_not_classified(joint):
 
 
 def test_an_unknown_classifier_lists_the_known_ones():
-    with pytest.raises(ValueError, match="'magic', known are distance"):
+    with pytest.raises(ValueError, match="'magic', known are distance, taxonomy"):
         make_classifier("magic")
     assert make_classifier("distance").name == "distance@1"
-    assert set(CLASSIFIERS) == {"distance"}
+    assert set(CLASSIFIERS) == {"distance", "taxonomy"}
 
 
 def test_a_finger_works_on_one_side_only():
@@ -193,7 +195,7 @@ def test_a_finger_works_on_one_side_only():
 
 def test_the_aperture_of_a_pinch_is_the_gap_of_the_tips_less_two_pads():
     pinch = distance_rule.PALMAR_PINCH
-    assert_allclose(aperture(_pinching(1, gap=0.016 + 0.007), pinch), 0.007, atol=1e-9)
+    assert_allclose(aperture(_pinching(1, gap=PADS + 0.007), pinch), 0.007, atol=1e-9)
     assert_allclose(aperture(_pinching(1, gap=0.010), pinch), 0.0)
 
 
@@ -240,44 +242,19 @@ def test_an_open_close_open_goes_through_every_phase_in_order():
     assert changes == [Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE, Phase.OPEN]
 
 
-def test_closing_is_seen_within_a_tenth_of_a_second_and_holding_within_a_quarter():
+def test_closing_is_seen_within_a_tenth_of_a_second_and_holding_within_a_tenth_of_its_beginning():
     pinch = _pinching(1)
     grasps = follow([FLAT] * 30 + morph(FLAT, pinch, 0.5) + [pinch] * 30)
     phases = [grasp.phase for grasp in grasps]
     assert 30 <= phases.index(Phase.PRESHAPE) <= 33
-    assert 44 <= phases.index(Phase.HOLD) <= 52
-
-
-def test_phases_do_not_skip_however_slowly_a_hand_closes_and_opens():
-    phases = [Phase.OPEN]
-    for closed in (False, True, True, False, False):
-        phases.append(next_phase(phases[-1], closed, speed=0.0))
-    assert phases == [Phase.OPEN, Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE, Phase.OPEN]
-
-
-def test_it_takes_more_speed_to_start_than_to_go_on():
-    assert next_phase(Phase.OPEN, False, -0.5) is Phase.OPEN
-    assert next_phase(Phase.PRESHAPE, False, -0.5) is Phase.PRESHAPE
-    assert next_phase(Phase.HOLD, True, 0.5) is Phase.HOLD
-    assert next_phase(Phase.RELEASE, True, 0.5) is Phase.RELEASE
-
-
-def test_a_hand_that_squeezes_still_holds_and_an_open_one_that_opens_stays_open():
-    assert next_phase(Phase.HOLD, True, -5.0) is Phase.HOLD
-    assert next_phase(Phase.OPEN, False, 5.0) is Phase.OPEN
-
-
-@pytest.mark.parametrize("closed, phase", [(True, Phase.HOLD), (False, Phase.OPEN)])
-def test_the_first_image_of_a_hand_tells_its_phase_by_its_shape(closed, phase):
-    assert next_phase(Phase.UNKNOWN, closed, np.nan) is phase
+    assert 42 <= phases.index(Phase.HOLD) <= 48  # 45 is where the fingers stop
 
 
 def test_velocity_is_the_change_of_the_aperture_over_the_time_of_the_stamps():
-    gaps = 0.030 - 0.1 * FRAME * np.arange(60)  # closing at 0.1 m/s, at first
-    frames = [_pinching(1, gap) for gap in gaps[:3]]
-    grasps = follow(frames)
+    gaps = 0.050 - 0.03 * FRAME * np.arange(30)  # closing at 0.03 m/s, never so far that the pads touch
+    grasps = follow([_enclosing(gap) for gap in gaps])
     assert np.isnan(grasps[0].aperture_velocity)
-    assert_allclose([grasp.aperture_velocity for grasp in grasps[1:]], -0.1, atol=1e-9)
+    assert_allclose(grasps[-1].aperture_velocity, -0.03, atol=1e-3)
 
 
 def test_a_change_of_type_is_not_taken_for_a_motion():
@@ -290,10 +267,16 @@ def test_a_change_of_type_is_not_taken_for_a_motion():
 
 
 def test_the_normalised_aperture_is_one_at_the_widest_so_far():
-    first, pinch, wider = follow([FLAT, _pinching(1), FLAT * 1.1])
-    assert first.aperture_normalized == 1.0
-    assert pinch.aperture_normalized == 0.0
-    assert wider.aperture_normalized == 1.0
+    grasps = follow([FLAT] + [_pinching(1)] * 30 + [FLAT * 1.1] * 60)
+    assert grasps[0].aperture_normalized == 1.0
+    assert grasps[30].aperture_normalized < 0.01
+    assert grasps[90].aperture_normalized > 0.99
+
+
+def test_one_outlier_does_not_become_the_widest():
+    half = _enclosing(0.04)
+    grasps = follow([half] * 30 + [FLAT * 1.5] + [half] * 30)
+    assert grasps[-1].aperture_normalized > 0.8
 
 
 def test_since_stays_and_changed_is_true_once():
@@ -394,7 +377,7 @@ def test_the_hands_of_the_demo_clip_do_what_they_were_posed_to_do(hand_index, st
     seen = []
     for image, joints in enumerate(clip["joints_3d"][:, hand_index].astype(float)):
         grasp = track.update(poses(hand(joints, side=side), stamp=image / float(clip["fps"])))[0]
-        held = grasp.phase is Phase.HOLD or grasp.type.name == "point"
+        held = grasp.phase is Phase.HOLD and grasp.type.closed or grasp.type.name == "point"
         if held and grasp.type.name not in seen[-1:]:
             seen.append(grasp.type.name)
     assert seen == story

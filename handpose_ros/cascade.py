@@ -1,0 +1,157 @@
+"""The taxonomy cascade: which grasp a hand shows, claimed level by level as deep as the evidence goes.
+
+A small network gives the probabilities of the leaves `grasp_types.TYPES`, seen in one image. Over time they are
+the observations of a hidden Markov model: a hand keeps its grasp for STAY seconds on average, and what one image
+says counts for the share of CORRELATED that it covers, because the errors of neighbouring images are alike.
+
+A level's probability is the sum over its leaves. Category, opposition, coarse type, virtual fingers and the
+number of the type are gone through in this order; each is claimed if everything claimed so far and its likeliest
+value are true together with at least `min_confidence`. What is claimed is given up late, at KEEP of that.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from handpose_ros.claims import Claim
+from handpose_ros.features import (
+    as_right_hands,
+    finger_curl,
+    palm_size,
+    thumb_side_distances,
+    tip_distances,
+    tip_palm_distances,
+)
+from handpose_ros.grasp_types import TYPES
+from handpose_ros.taxonomy import UNKNOWN, CoarseType, GraspType
+
+WEIGHTS = "grasp_cascade.npz"  # by tools/train_grasp_cascade.py
+STAY = 10.0  # [s] that a grasp lasts on average
+CORRELATED = 0.1  # [s] within which images repeat each other's errors
+KEEP = 0.3  # of min_confidence: a claim below it is given up
+HUMAN = (0.04, 0.15)  # [m] palm size of a small child and beyond a large man: what lies outside is in a wrong unit
+
+_LEVELS = (  # what a level tells of a type: the fields of GraspType that it claims
+    ("category",),
+    ("opposition",),
+    ("coarse_type",),
+    ("vf1", "vf2", "vf3", "thumb_abducted"),
+    ("feix_id", "name"),
+)
+_COARSE = np.array([type.coarse_type for type in TYPES])
+
+
+def _values(type, fields):
+    return tuple(getattr(type, field) for field in fields)
+
+
+_CELLS = tuple(  # per level: its fields, and for each of their values which leaves have it (35,)
+    (fields, {value: np.array([float(_values(type, fields) == value) for type in TYPES]) for value in values})
+    for fields in _LEVELS
+    for values in [dict.fromkeys(_values(type, fields) for type in TYPES)]
+)
+
+
+def shape_features(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
+    """(..., 78) what the network sees of hands (..., 21, 3) [m]: no place, direction, side or size in it."""
+    size = palm_size(joints)[..., None]
+    local = as_right_hands(joints, right)[..., 1:, :]
+    flat = local.reshape(*local.shape[:-2], 60) / size
+    distances = [tip_distances(joints), tip_palm_distances(joints), thumb_side_distances(joints)]
+    return np.concatenate([flat, *(each / size for each in distances), finger_curl(joints)], axis=-1)
+
+
+@dataclass(frozen=True)
+class LeafNetwork:
+    """Two hidden layers; gives the probabilities of TYPES."""
+
+    mean: np.ndarray  # (78,) of the features in training
+    scale: np.ndarray  # (78,)
+    weights: tuple[np.ndarray, ...]  # (in, out) per layer
+    biases: tuple[np.ndarray, ...]  # (out,)
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """(..., 35) probabilities, given features (..., 78)."""
+        x = (features - self.mean) / self.scale
+        for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = np.maximum(x @ weights + bias, 0.0)
+        logits = x @ self.weights[-1] + self.biases[-1]
+        likely = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return likely / likely.sum(axis=-1, keepdims=True)
+
+
+@cache
+def load_network() -> LeafNetwork:
+    """The network that comes with the package."""
+    with (files("handpose_ros") / "data" / WEIGHTS).open("rb") as file:
+        data = {name: value.astype(float) for name, value in np.load(file).items()}
+    layers = range(sum(name.startswith("weights") for name in data))
+    weights, biases = (tuple(data[f"{part}{i}"] for i in layers) for part in ("weights", "bias"))
+    return LeafNetwork(data["mean"], data["scale"], weights, biases)
+
+
+class TaxonomyCascade:
+    """Classifies one hand by the levels of the GRASP taxonomy."""
+
+    name = "taxonomy@1"
+
+    def __init__(self):
+        self._network = load_network()
+
+    def __call__(self, joints: np.ndarray, right: bool, previous: Claim, dt: float, min_confidence: float) -> Claim:
+        """The claim on a hand `joints` (21, 3) [m], `dt` [s] after `previous`."""
+        if not HUMAN[0] < palm_size(joints) < HUMAN[1] or not np.isfinite(joints).all():
+            return Claim(UNKNOWN, np.nan)
+        belief = follow(previous.belief, self._network(shape_features(joints, right)), dt)
+        type, confidence = descend(belief, min_confidence, previous.type)
+        scores = np.bincount(_COARSE, weights=belief, minlength=len(CoarseType))
+        return Claim(type, confidence, float(1 - belief[_COARSE < CoarseType.POWER_PRISMATIC].sum()), belief, scores)
+
+
+def follow(belief: np.ndarray | None, seen: np.ndarray, dt: float) -> np.ndarray:
+    """(35,) probabilities of the leaves after an image that alone says `seen`, `dt` [s] after `belief`."""
+    if belief is None:
+        return seen
+    changed = 1 - np.exp(-max(dt, 0.0) / STAY)
+    expected = (1 - changed) * belief + changed / len(belief)
+    posterior = expected * np.maximum(seen, 1e-4) ** np.clip(dt / CORRELATED, 0.0, 1.0)
+    return posterior / posterior.sum()
+
+
+def descend(belief: np.ndarray, min_confidence: float, previous: GraspType = UNKNOWN) -> tuple[GraspType, float]:
+    """(the type claimed, the probability that all that is claimed is true)."""
+    cell, claimed = np.ones(len(TYPES)), {}
+    for fields, cells in _CELLS:
+        shares = {value: float(belief @ (cell * leaves)) for value, leaves in cells.items()}
+        kept = _values(previous, fields)
+        value, needed = max(shares, key=shares.get), min_confidence
+        if (
+            _claims(previous, kept)
+            and claimed == _same(previous, claimed)
+            and shares.get(kept, 0.0) >= KEEP * min_confidence
+        ):
+            value, needed = kept, KEEP * min_confidence
+        if shares[value] >= needed:
+            cell, claimed = cell * cells[value], claimed | dict(zip(fields, value, strict=True))
+    if not claimed:
+        return UNKNOWN, float(belief.max())
+    type = replace(GraspType(""), **claimed)
+    return replace(type, name=type.name or _described(type)), float(belief @ cell)
+
+
+def _claims(type, values):
+    """Whether `values` of `type` are a claim: zeros are one of an open hand; of a closed one they are not known."""
+    return type != UNKNOWN and (any(values) or not type.closed)
+
+
+def _same(type, fields):
+    return {field: getattr(type, field) for field in fields}
+
+
+def _described(type: GraspType) -> str:
+    if not type.closed:
+        return "no grasp"
+    words = [type.category.name if type.category else "", type.opposition.name if type.opposition else ""]
+    return " ".join(word.lower() for word in words if word)

@@ -1,0 +1,85 @@
+"""How wide a hand is open and how fast that changes, from noisy measurements, whose noise is learnt."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+AGILITY = 0.05  # [m^2/s^3] spectral density of the aperture's acceleration: 0.1 m/s more or less within 0.2 s
+NOISE_TIME = 0.5  # [s] over which the noise of the measurements is learnt
+NOISE_RANGE = (0.0003, 0.03)  # [m] standard deviation of a measured aperture
+FIRST_NOISE = 0.003  # [m] until it is learnt
+FIRST_VELOCITY = 0.3  # [m/s] standard deviation of an unknown velocity
+WINDOW = 0.15  # [s] of a trend
+_SECOND_DIFFERENCE = np.sqrt(6)  # its standard deviation, of independent errors of 1
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The state of a Kalman filter. It starts with one measurement and no velocity."""
+
+    aperture: float  # [m]
+    velocity: float = np.nan  # [m/s]
+    covariance: np.ndarray | None = None  # (2, 2) of aperture and velocity
+    noise: float = FIRST_NOISE  # [m] of a measurement
+    measured: tuple[float, ...] = ()  # [m] up to two last measurements, the latest last
+
+    def shifted(self, offset: float) -> "Motion":
+        """As if all apertures had been measured `offset` [m] larger: another way to measure is not a motion."""
+        measured = tuple(value + offset for value in self.measured)
+        return replace(self, aperture=self.aperture + offset, measured=measured)
+
+    def updated(self, measured: float, dt: float) -> "Motion":
+        """The state after a measurement [m], `dt` [s] later. An image that comes twice changes nothing."""
+        if not dt > 0:
+            return self
+        noise = _learnt_noise(self.noise, (*self.measured, measured), dt)
+        velocity = self.velocity if self.covariance is not None else 0.0
+        P = np.diag([noise**2, FIRST_VELOCITY**2]) if self.covariance is None else self.covariance
+        F = np.array([[1.0, dt], [0.0, 1.0]])
+        P = F @ P @ F.T + AGILITY * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
+        gain = P[:, 0] / (P[0, 0] + noise**2)
+        predicted = np.array([self.aperture + velocity * dt, velocity])
+        aperture, velocity = (predicted + gain * (measured - predicted[0])).tolist()
+        P = P - np.outer(gain, P[0])
+        return Motion(aperture, velocity, P, noise, (*self.measured[-1:], measured))
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The slope of a length over the last WINDOW seconds, with the error that the noise of the measurements gives it.
+
+    Later than `Motion` by half the window, and surer: it says whether a slow motion is one.
+    """
+
+    samples: tuple[tuple[float, float], ...] = ()  # (stamp [s], length [m]), the latest last
+    noise: float = FIRST_NOISE  # [m] of a measurement
+
+    def updated(self, measured: float, stamp: float) -> "Trend":
+        """The state after a measurement [m] at `stamp` [s]. An image that comes twice changes nothing."""
+        if self.samples and not stamp > self.samples[-1][0]:
+            return self
+        kept = tuple(sample for sample in self.samples if sample[0] > stamp - WINDOW)
+        lengths = (*(length for _, length in kept[-2:]), measured)
+        dt = stamp - self.samples[-1][0] if self.samples else 0.0
+        return Trend((*kept, (stamp, measured)), _learnt_noise(self.noise, lengths, dt))
+
+    @property
+    def slope(self) -> tuple[float, float]:
+        """(slope, its standard deviation) [m/s]; NaN with less than two measurements."""
+        if len(self.samples) < 2:
+            return np.nan, np.nan
+        stamps, lengths = np.array(self.samples).T
+        stamps = stamps - stamps.mean()
+        spread = float(stamps @ stamps)
+        return float(stamps @ lengths) / spread, self.noise / np.sqrt(spread)
+
+
+def _learnt_noise(noise, lengths, dt):
+    """From second differences: a steady motion has none."""
+    if len(lengths) < 3:
+        return noise
+    error = abs(lengths[2] - 2 * lengths[1] + lengths[0]) / _SECOND_DIFFERENCE
+    gain = 1 - np.exp(-dt / NOISE_TIME)
+    # A jump is an outlier or the start of a motion: it counts for three times the noise at most.
+    variance = noise**2 + gain * (min(error, 3 * noise) ** 2 - noise**2)
+    return float(np.clip(np.sqrt(variance), *NOISE_RANGE))

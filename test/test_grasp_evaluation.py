@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from handpose_ros.grasp_evaluation import (
+    GRASPS,
+    Figure,
+    GraspReport,
+    blocks,
+    evaluate_grasps,
+    expected_calibration_error,
+    levels,
+    table,
+)
+from handpose_ros.grasp_templates import posed_grasps
+
+HANDS = posed_grasps(3, 30, GRASPS)
+
+
+def test_a_classifier_that_is_right_as_often_as_it_says_has_no_calibration_error():
+    assert_allclose(expected_calibration_error(np.full(4, 0.75), np.array([1, 1, 1, 0])), 0.0)
+    assert_allclose(expected_calibration_error(np.full(4, 0.95), np.array([1, 1, 0, 0])), 0.45)
+
+
+def test_the_cascade_reaches_what_was_asked_of_it_at_five_millimetres():
+    figures = {key: value for key, value, _ in levels("taxonomy", HANDS, 0.005, 0.0)}
+    assert figures["category.accuracy"] > 0.88  # 0.9 was asked for; a hundred hands give or take 0.02
+    assert figures["opposition.accuracy"] > 0.88
+    assert figures["coarse.accuracy_at_0.5"] > 0.75 and figures["coarse.coverage_at_0.5"] > 0.8
+
+
+def test_the_cascade_knows_more_than_the_distance_rule():
+    rule, cascade = (
+        {key: value for key, value, _ in levels(name, HANDS, 0.005, 0.0)} for name in ("distance", "taxonomy")
+    )
+    for level in ("category", "opposition", "coarse", "feix"):
+        assert cascade[f"{level}.accuracy"] > rule[f"{level}.accuracy"] + 0.2
+
+
+def test_a_higher_threshold_claims_less():
+    figures = {key: value for key, value, _ in levels("taxonomy", HANDS, 0.010, 0.0)}
+    assert figures["feix.coverage_at_0.9"] < figures["feix.coverage_at_0.5"]
+    assert figures["feix.accuracy_at_0.9"] > figures["feix.accuracy_at_0.5"]
+
+
+def test_the_aperture_of_a_block_is_its_width_within_five_millimetres():
+    assert dict((key, value) for key, value, _ in blocks("taxonomy", None, 0.0, 0.0))["aperture.error_mm"] < 5.0
+
+
+def test_a_report_names_its_figures_by_noise_level_and_figure(monkeypatch):
+    monkeypatch.setattr("handpose_ros.grasp_evaluation.GRASPS", GRASPS[:2])
+    report = evaluate_grasps(hands=1, seconds=1.2, noises=(5,))
+    assert report.classifier == "taxonomy@1"
+    assert 0 <= report["noise_5mm.category.accuracy"] <= 1
+    with pytest.raises(KeyError):
+        report["noise_6mm.category.accuracy"]
+
+
+def test_the_table_has_a_column_for_each_classifier():
+    reports = tuple(
+        GraspReport(name, (Figure("noise_5mm.category.accuracy", value, 9),))
+        for name, value in (("a", 0.25), ("b", 0.5))
+    )
+    assert table(reports).splitlines() == [
+        "| figure | a | b |",
+        "|---|---|---|",
+        "| noise_5mm.category.accuracy | 0.25 | 0.5 |",
+    ]

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from posed_hand import posed_hand
+
+from handpose_ros.features import PAD_THICKNESS, joint_angles, palm_size, thumb_side_distances
+from handpose_ros.grasp_templates import HIGH, LOW, TEMPLATES, Contact, pose, posed_grasps
+from handpose_ros.grasp_types import TYPES
+from handpose_ros.hand import BONES, TIPS
+from handpose_ros.people import average_people, bend, random_people
+from handpose_ros.taxonomy import Category, Opposition
+
+ANGLES = np.random.default_rng(0).uniform(LOW, HIGH, (7, 20))
+BY_ID = {template.feix_id: template for template in TEMPLATES}
+
+
+def test_many_hands_at_once_are_the_hands_one_by_one():
+    assert_allclose(bend(ANGLES, average_people(7)), [posed_hand(angles) for angles in ANGLES], atol=1e-12)
+
+
+def test_the_angles_of_a_bent_hand_are_those_it_was_bent_by():
+    assert_allclose(joint_angles(bend(ANGLES, average_people(7)), True), ANGLES, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3,), (2, 3)])
+def test_leading_dimensions_of_the_angles_are_free(shape):
+    assert bend(np.zeros((*shape, 20)), average_people(shape[-1])).shape == (*shape, 21, 3)
+
+
+def test_people_have_bones_of_their_own_within_a_fifth_of_the_average():
+    first, second = (np.array(BONES)[:, end] for end in (0, 1))
+    bones = [
+        np.linalg.norm(j[:, second] - j[:, first], axis=-1)
+        for j in (
+            bend(np.zeros((200, 20)), random_people(200, np.random.default_rng(1))),
+            bend(np.zeros((1, 20)), average_people(1)),
+        )
+    ]
+    ratio = bones[0] / bones[1]
+    assert 0.8 < ratio.min() < 0.85 and 1.15 < ratio.max() < 1.22
+
+
+def test_bending_does_not_stretch_a_bone():
+    people = random_people(7, np.random.default_rng(2))
+    first, second = (np.array(BONES)[:, end] for end in (0, 1))
+    lengths = [
+        np.linalg.norm(j[:, second] - j[:, first], axis=-1)
+        for j in (bend(ANGLES, people), bend(np.zeros((7, 20)), people))
+    ]
+    assert_allclose(*lengths, atol=1e-12)
+
+
+@pytest.mark.parametrize("feix_id", [6, 7, 8, 9, 24])
+def test_the_pads_of_a_precision_grasp_touch_an_object_of_the_given_size(feix_id):
+    template, people = BY_ID[feix_id], random_people(50, np.random.default_rng(3))
+    sizes = np.random.default_rng(4).uniform(template.sizes[0], min(template.sizes[1], 50), 50) / 1000
+    joints = pose(template, people, sizes, np.random.default_rng(5))
+    tips = joints[:, [TIPS[1 + finger] for finger in template.fingers]].mean(axis=1)
+    skin = np.linalg.norm(joints[:, TIPS[0]] - tips, axis=-1) - 2 * people.pad_thickness
+    assert np.median(abs(skin - sizes)) < 0.0005
+    assert np.percentile(abs(skin - sizes), 90) < 0.003
+
+
+def test_the_thumb_of_a_lateral_grasp_is_at_the_side_of_the_index():
+    grasp = posed_grasps(40, 1, (BY_ID[16],))
+    gap = thumb_side_distances(grasp.joints)[:, 0] - 2 * PAD_THICKNESS
+    assert abs(np.median(gap - grasp.size)) < 0.006
+
+
+def test_a_wrap_is_wider_around_a_larger_object():
+    people, rng = random_people(30, np.random.default_rng(6)), np.random.default_rng(7)
+    reach = [
+        np.linalg.norm(pose(BY_ID[1], people, np.full(30, size), rng)[:, 12], axis=-1).mean() for size in (0.06, 0.11)
+    ]
+    assert reach[1] > reach[0] + 0.005
+
+
+def test_the_joints_stay_in_the_range_of_a_healthy_hand():
+    angles = joint_angles(posed_grasps(5, 8).joints, True)
+    wrapped = np.radians(1.0)
+    assert (np.delete(angles, 3, axis=1) > np.delete(LOW, 3) - wrapped).mean() > 0.97  # bones turn the wrist's axes
+    assert np.isfinite(angles).all()
+
+
+def test_the_same_seed_gives_the_same_hands_and_another_other_people():
+    first, same, other = (posed_grasps(3, seed, TEMPLATES[:3]) for seed in (1, 1, 2))
+    assert (first.joints == same.joints).all()
+    assert (abs(palm_size(first.joints) - palm_size(other.joints)) > 1e-6).all()
+
+
+def test_every_type_has_a_template_and_contacts_where_it_has_an_object():
+    assert [template.feix_id for template in TEMPLATES] == list(range(len(TYPES)))
+    assert [type.feix_id for type in TYPES] == [*range(34), 0]
+    assert all(BY_ID[number].contact is not Contact.FREE for number in set(range(1, 34)) - {15, 30})
+
+
+def test_the_taxonomy_is_consistent():
+    """A palm is power, a side is never held by the palm, a thumb that is VF1 is not among the fingers."""
+    for type in TYPES[1:34]:
+        assert (type.opposition is Opposition.PALM) == (type.vf1 == 0b100000)
+        assert type.opposition is not Opposition.PALM or type.category is Category.POWER
+        assert type.category is not Category.INTERMEDIATE or type.opposition is Opposition.SIDE
+    counts = [sum(type.category == category for type in TYPES) for category in (1, 2, 3)]
+    assert counts == [15, 6, 12] and len({type.name for type in TYPES}) == 35

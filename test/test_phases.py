@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from handpose_ros.phases import DWELL, PhaseBelief
+from handpose_ros.taxonomy import Phase
+
+FRAME = 1 / 30  # [s]
+
+
+def follow(images, belief=None, start=0.0, frame=FRAME):
+    """The beliefs after `images` of (closed, speed), `frame` apart, all with a small error of the speed."""
+    beliefs = [belief or PhaseBelief()]
+    for number, (closed, speed) in enumerate(images):
+        beliefs.append(beliefs[-1].updated(closed, speed, 0.05, start + number * frame, frame))
+    return beliefs[1:]
+
+
+def order(beliefs):
+    phases = [belief.phase for belief in beliefs]
+    return [phase for i, phase in enumerate(phases) if i == 0 or phase is not phases[i - 1]]
+
+
+OPEN, HELD, CLOSING, OPENING = (0.02, 0.0), (0.98, 0.0), (0.3, -1.5), (0.7, 1.5)
+
+
+@pytest.mark.parametrize("closed, phase", [(0.9, Phase.HOLD), (0.1, Phase.OPEN)])
+def test_the_first_image_of_a_hand_tells_its_phase_by_its_shape(closed, phase):
+    assert PhaseBelief().updated(closed, np.nan, np.nan, 0.0, 0.0).phase is phase
+
+
+def test_open_close_open_goes_through_every_phase_in_order():
+    beliefs = follow([OPEN] * 20 + [CLOSING] * 10 + [HELD] * 20 + [OPENING] * 10 + [OPEN] * 20)
+    assert order(beliefs) == [Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE, Phase.OPEN]
+
+
+def test_open_and_hold_never_follow_each_other_however_slowly_a_hand_closes_and_opens():
+    assert order(follow([OPEN] * 20 + [HELD] * 20 + [OPEN] * 20)) == [
+        Phase.OPEN,
+        Phase.PRESHAPE,
+        Phase.HOLD,
+        Phase.RELEASE,
+        Phase.OPEN,
+    ]
+
+
+def test_a_hand_that_squeezes_still_holds_and_an_open_one_that_opens_stays_open():
+    assert order(follow([HELD] * 10 + [(0.98, -1.5)] * 10)) == [Phase.HOLD]
+    assert order(follow([OPEN] * 10 + [(0.02, 1.5)] * 10)) == [Phase.OPEN]
+
+
+def test_a_phase_lasts_for_the_dwell_at_least():
+    flicker = [OPEN, OPEN, CLOSING, OPENING] * 30
+    beliefs = follow(flicker)
+    entered = sorted({belief.since for belief in beliefs})
+    assert (np.diff(entered) >= DWELL - 1e-9).all()
+
+
+def test_a_speed_that_noise_explains_is_no_motion():
+    images = [(0.98, speed) for speed in np.random.default_rng(0).normal(0, 0.8, 300)]
+    belief = PhaseBelief()
+    for number, (closed, speed) in enumerate(images):
+        belief = belief.updated(closed, speed, 0.8, number * FRAME, FRAME)
+        assert belief.phase is Phase.HOLD
+
+
+def test_an_image_that_comes_twice_says_nothing_new():
+    (first,) = follow([HELD])
+    again = first.updated(0.02, 1.5, 0.05, 0.0, 0.0)
+    np.testing.assert_allclose(again.probabilities, first.probabilities)
+
+
+@pytest.mark.parametrize("frame", [1 / 15, 1 / 30, 1 / 60])
+def test_a_closing_hand_is_seen_equally_soon_at_any_rate(frame):
+    belief = follow([OPEN] * round(1 / frame), frame=frame)[-1]
+    closing = follow([CLOSING] * round(0.4 / frame), belief, start=1.0, frame=frame)
+    seen = [belief.phase for belief in closing].index(Phase.PRESHAPE) * frame
+    assert seen <= 0.1

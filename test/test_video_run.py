@@ -1,0 +1,156 @@
+import csv
+import json
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from handpose_ros import weights
+from handpose_ros.cli import main
+from handpose_ros.hand import HandPose, HandPoses, Side
+from handpose_ros.joint_tables import FORMATS, write_csv, write_npy
+from handpose_ros.recordings import VideoWriter, write_joints
+from handpose_ros.sources import open_source
+from handpose_ros.video_run import Excerpt, _Overlay
+
+
+@pytest.fixture
+def need_weights():
+    try:
+        for name in ("palm_detection_full", "hand_landmark_full"):
+            weights.locate(name)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not there: {error}")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A second of 64x48 at 30 Hz."""
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, 30.0) as writer:
+        for k in range(30):
+            writer.write(np.full((48, 64, 3), 8 * k, np.uint8))
+    return path
+
+
+def two_frames():
+    """A left hand in the second of two frames, its joint k at (k, 2 k) px and (0, 0, k) m."""
+    k = np.arange(21.0)
+    zero = np.zeros(21)
+    hand = HandPose(Side.LEFT, 0.9, 0.8, np.column_stack([k, 2 * k]), np.column_stack([zero, zero, k]), track_id=4)
+    return [HandPoses((), (64, 48), 0.0), HandPoses((hand,), (64, 48), 0.5)]
+
+
+def images_of(path):
+    with open_source(str(path)) as source:
+        return list(source)
+
+
+def test_an_excerpt_begins_at_start_ends_before_end_and_skips():
+    stamped = [(k / 10, np.array(k)) for k in range(20)]
+    assert [int(image) for _, image in Excerpt(0.5, 1.2, 3)(stamped)] == [5, 8, 11]
+
+
+def test_the_number_of_images_of_an_excerpt_is_known_before(clip):
+    with open_source(str(clip)) as source:
+        for excerpt in (Excerpt(), Excerpt(0.2, 0.7), Excerpt(every=4)):
+            assert excerpt.count(source) == len(list(excerpt(source.stamped())))
+
+
+def test_stamps_of_a_video_are_those_of_its_images(clip):
+    with open_source(str(clip)) as source:
+        np.testing.assert_allclose([stamp for stamp, _ in source.stamped()], np.arange(30) / 30, atol=2e-3)
+
+
+def test_the_overlay_keeps_time_where_the_sources_rate_falls(tmp_path):
+    image = np.zeros((48, 64, 3), np.uint8)
+    with VideoWriter(tmp_path / "a.mp4", 10.0) as video:
+        overlay = _Overlay(video)
+        for stamp in (5.0, 5.1, 5.5, 5.6):  # 0.4 s without an image
+            overlay((image, HandPoses((), (64, 48), stamp), ()))
+    assert len(images_of(tmp_path / "a.mp4")) == 7
+
+
+def test_a_csv_has_a_line_for_each_hand_with_its_frames_stamp(tmp_path):
+    write_csv(tmp_path / "a.csv", two_frames())
+    (row,) = csv.DictReader((tmp_path / "a.csv").open())
+    assert (row["frame"], row["stamp"], row["side"], row["track_id"]) == ("1", "0.5", "1", "4")
+    assert (row["wrist_z"], row["little_tip_z"], row["little_tip_u"], row["little_tip_v"]) == (
+        "0.0",
+        "20.0",
+        "20.0",
+        "40.0",
+    )
+    assert row["hand_scale"] == ""
+
+
+def test_an_npy_holds_what_the_npz_does(tmp_path):
+    write_npy(tmp_path / "a.npy", two_frames())
+    write_joints(tmp_path / "a.npz", two_frames())
+    rows, arrays = np.load(tmp_path / "a.npy"), np.load(tmp_path / "a.npz")
+    assert rows["stamp"].tolist() == [0.5]
+    for name in set(rows.dtype.names) - {"stamp"}:
+        np.testing.assert_array_equal(rows[name], arrays[name])
+
+
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "parquet"])
+def test_every_format_is_written_also_without_a_hand(tmp_path, format):
+    FORMATS[format](tmp_path / f"a.{format}", two_frames()[:1])
+    assert [path.name for path in tmp_path.iterdir()] == [f"a.{format}"]
+
+
+def test_parquet_has_the_columns_of_the_csv(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    FORMATS["parquet"](tmp_path / "a.parquet", two_frames())
+    assert parquet.read_table(tmp_path / "a.parquet")["little_tip_v"].to_pylist() == [40.0]
+
+
+def test_a_video_becomes_an_overlay_joints_a_summary_and_a_page(tmp_path, need_weights):
+    out = tmp_path / "out"
+    assert main(["video", "demo", "--out", str(out), "--end", "0.3", "--format", "npz,pkl,json", "--smooth"]) == 0
+    names = {"overlay.mp4", "joints.npz", "joints.pkl", "joints.json", "summary.json", "report.html"}
+    assert {path.name for path in out.iterdir()} == names
+    assert len(images_of(out / "overlay.mp4")) == 9
+    arrays = np.load(out / "joints.npz")
+    assert set(arrays["side"]) == {Side.LEFT, Side.RIGHT} and arrays["stamp"].size == 9
+    np.testing.assert_array_equal(pickle.loads((out / "joints.pkl").read_bytes())["joints_3d"], arrays["joints_3d"])
+    frames = json.loads((out / "joints.json").read_text())
+    np.testing.assert_allclose(frames[0]["hands"][0]["joints_3d"], arrays["joints_3d"][0])
+    assert json.loads((out / "summary.json").read_text())["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "arguments, remedy", [(["--format", "xml"], "known are npz"), (["--start", "9", "--end", "10"], "--start")]
+)
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(tmp_path, clip, need_weights, arguments, remedy, capsys):
+    out = tmp_path / "out"
+    assert main(["video", str(clip), "--out", str(out), *arguments]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("handpose")]
+    assert remedy in line
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_an_error_leaves_no_half_written_video(tmp_path):
+    with pytest.raises(ZeroDivisionError), VideoWriter(tmp_path / "a.mp4", 30.0) as video:
+        video.write(np.zeros((48, 64, 3), np.uint8))
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_breaks_off_is_said_to(tmp_path, need_weights, capsys):
+    path = tmp_path / "long.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30.0, (64, 48))
+    for k in range(60):
+        writer.write(np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert main(["video", str(path), "--out", str(tmp_path / "out")]) == 0
+    assert "is the file whole?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, warning", [([], "relative to the wrist"), (["--fov", "60"], "guessed from --fov")])
+def test_without_a_calibration_the_result_says_so(tmp_path, clip, need_weights, arguments, warning):
+    assert main(["video", str(clip), "--out", str(tmp_path / "out"), "--end", "0.1", *arguments]) == 0
+    assert not np.load(tmp_path / "out" / "joints.npz")["calibrated"].any()
+    assert warning in json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"][0]
