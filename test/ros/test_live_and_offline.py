@@ -1,5 +1,7 @@
 """A bag answered by the live nodes and by `handpose bag`: the same hands and grasps."""
 
+import time
+
 import numpy as np
 import pytest
 from bag_maker import CAMERA_INFO, IMAGE, demo_messages, write_bag
@@ -16,6 +18,7 @@ from handpose_ros.decoding import hands_from_msg
 from handpose_ros.msg import GraspArray, HandPoseArray
 
 COUNT = 30
+SETTLING = 3.0  # [s] discovery alone does not mean that the nodes hear each other already
 PATIENCE = 60.0  # [s] for one image, on a busy machine
 
 
@@ -51,6 +54,7 @@ def live(bag, start, peer):
     ends = [publisher.get_subscription_count for publisher in publishers.values()]
     peer.until(lambda: all(end() for end in ends) and peer.node.count_publishers(f"/replay{GRASPS}"), timeout=120)
     peer.until(lambda: "reads hands" in grasp.log and peer.node.count_subscribers(f"/replay{HANDS}") == 2)
+    time.sleep(SETTLING)
     for each in read_messages(bag, IMAGE, CAMERA_INFO):
         wire = bytes(typestore().serialize_cdr(each.message, each.type))
         publishers[each.topic].publish(deserialize_message(wire, kinds[each.topic]))
