@@ -208,9 +208,13 @@ def _moved(joints, type, dt, memory):
     return memory.motion.shifted(offset).updated(measured, dt)
 
 
-def _surer(*slopes):
-    """The (slope, error) [m/s] that stands out most: many joints move in a wrap, two tips in a pinch."""
-    return max(slopes, key=lambda each: abs(each[0]) / np.hypot(each[1], STEADY) if np.isfinite(each[0]) else 0.0)
+def _surer(whole, pinch):
+    """The (slope, error) [m/s] that stands out: of the whole hand, unless two tips move twice as surely."""
+
+    def surety(slope):
+        return abs(slope[0]) / np.hypot(slope[1], STEADY) if np.isfinite(slope[0]) else 0.0
+
+    return pinch if surety(pinch) > 2 * surety(whole) else whole
 
 
 def _widest(memory, width, dt):
