@@ -6,6 +6,7 @@ from handpose_ros.grasp_evaluation import (
     GRASPS,
     Figure,
     GraspReport,
+    as_json,
     blocks,
     evaluate_grasps,
     expected_calibration_error,
@@ -66,3 +67,8 @@ def test_the_table_has_a_column_for_each_classifier():
         "|---|---|---|",
         "| noise_5mm.category.accuracy | 0.25 | 0.5 |",
     ]
+
+
+def test_a_phase_that_was_never_seen_is_null_in_the_json():
+    report = GraspReport("a", (Figure("noise_0mm.reach.hold_delay", np.inf, 3),))
+    assert as_json((report,)) == {"a": {"noise_0mm.reach.hold_delay": {"value": None, "n": 3}}}
