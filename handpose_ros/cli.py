@@ -72,6 +72,7 @@ def _parser():
     what = evaluate.add_mutually_exclusive_group(required=True)
     what.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="with annotations.json, FreiHAND or HO-3D")
     what.add_argument("--synthetic", action="store_true", help="exact keypoints through every camera model")
+    what.add_argument("--grasps", action="store_true", help="the grasp classifiers on posed hands; takes minutes")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write every figure with its n")
     evaluate.add_argument("--html", type=Path, metavar="DIR", help="write a page with curves and the worst photos")
     size = evaluate.add_mutually_exclusive_group()
@@ -239,6 +240,8 @@ def _bag(args):
 def _evaluate(args):
     if args.synthetic:
         return _synthetic(args)
+    if args.grasps:
+        return _grasps(args)
     from functools import partial
 
     from tqdm import tqdm
@@ -263,6 +266,18 @@ def _evaluate(args):
         write_json(args.json, as_json(subject, accuracy))
     if args.html is not None:
         write_page(args.html, subject, accuracy, outcomes)
+    return 0
+
+
+def _grasps(args):
+    from handpose_ros.grasp import CLASSIFIERS
+    from handpose_ros.grasp_evaluation import as_json, evaluate_grasps, table
+    from handpose_ros.recordings import write_json
+
+    reports = tuple(evaluate_grasps(name) for name in CLASSIFIERS)
+    print(table(reports))
+    if args.json is not None:
+        write_json(args.json, as_json(reports))
     return 0
 
 

@@ -30,6 +30,7 @@ from handpose_ros.motion import Motion, Trend
 from handpose_ros.phases import PhaseBelief
 from handpose_ros.taxonomy import FOUR_FINGERS, INDEX, UNKNOWN, GraspType, Opposition, Phase, digits
 
+PLAIN = 4.0  # errors of its own by which a slope stands out from noise
 STEADY = 0.01  # [m/s] of tips that hold still
 WIDEN_TIME = 0.3  # [s] in which a wider aperture becomes the widest: an outlier in one image moves it by a tenth
 
@@ -208,9 +209,13 @@ def _moved(joints, type, dt, memory):
     return memory.motion.shifted(offset).updated(measured, dt)
 
 
-def _surer(*slopes):
-    """The (slope, error) [m/s] that stands out most: many joints move in a wrap, two tips in a pinch."""
-    return max(slopes, key=lambda each: abs(each[0]) / np.hypot(each[1], STEADY) if np.isfinite(each[0]) else 0.0)
+def _surer(whole, pinch):
+    """The (slope, error) [m/s] of the whole hand, unless two tips plainly move and the rest does not."""
+
+    def surety(slope):
+        return abs(slope[0]) / np.hypot(slope[1], STEADY) if np.isfinite(slope[0]) else 0.0
+
+    return pinch if surety(pinch) > max(PLAIN, 3 * surety(whole)) else whole
 
 
 def _widest(memory, width, dt):

@@ -194,3 +194,13 @@ def table(reports: tuple[GraspReport, ...], keys: tuple[str, ...] = ()) -> str:
     rows = [f"| figure | {names} |", "|---|" + "---|" * len(reports)]
     rows += [f"| {key} | " + " | ".join(f"{report[key]:.3g}" for report in reports) + " |" for key in keys]
     return "\n".join(rows)
+
+
+def as_json(reports: tuple[GraspReport, ...]) -> dict:
+    """Per classifier the value and n of every figure; what is not finite (a phase that was never seen) is null."""
+    return {
+        report.classifier: {
+            each.key: {"value": each.value if np.isfinite(each.value) else None, "n": each.n} for each in report.figures
+        }
+        for report in reports
+    }

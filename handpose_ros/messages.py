@@ -140,7 +140,7 @@ def _grasp(make, grasp, since):
         feix_id=type.feix_id,
         name=type.name,
         confidence=grasp.confidence,
-        scores=_float32(grasp.scores),
+        scores=np.array(grasp.scores, dtype=np.float32),
         aperture=grasp.aperture,
         aperture_velocity=grasp.aperture_velocity,
         aperture_normalized=grasp.aperture_normalized,

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from posed_hand import posed_hand
 
 from handpose_ros.features import PAD_THICKNESS, joint_angles, palm_size, thumb_side_distances
 from handpose_ros.grasp_templates import HIGH, LOW, TEMPLATES, Contact, pose, posed_grasps
 from handpose_ros.grasp_types import TYPES
 from handpose_ros.hand import BONES, TIPS
+from handpose_ros.kinematics import posed_hand
 from handpose_ros.people import average_people, bend, random_people
 from handpose_ros.taxonomy import Category, Opposition
 

@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from handpose_ros import taxonomy
+from handpose_ros.features import PAD_THICKNESS, PALM_SIZE, palm_size
 from handpose_ros.grasp import Grasp
 from handpose_ros.hand import DepthSource, HandPoses, Side, TrackingState
 from handpose_ros.msg import Grasp as GraspMsg
@@ -93,9 +94,10 @@ def listen(context):
 
 @pytest.fixture
 def pinching(right_hand):
-    """The right hand, thumb tip 16 + 10 mm before the index tip."""
+    """The right hand, its pads 10 mm apart: the thumb before the index."""
     joints = right_hand.joints_3d.copy()
-    joints[THUMB_TIP] = joints[INDEX_TIP] - [0, 0, 0.026]
+    flesh = 2 * PAD_THICKNESS * palm_size(joints) / PALM_SIZE
+    joints[THUMB_TIP] = joints[INDEX_TIP] - [0, 0, flesh + 0.010]
     return replace(right_hand, joints_3d=joints)
 
 
