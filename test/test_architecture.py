@@ -22,7 +22,7 @@ FLOORS = {
     "datasets evaluation accuracy report report_page",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions "
     "ros.recorder_node ros.probe ros.camera_node ros.hand_pose_node ros.grasp_node",
-    "commands": "bag_run video_run demo benchmark rival_process rival node_benchmark benchmark_report cli",
+    "commands": "bag_run video_run demo benchmark rival_process rival node_benchmark benchmark_report commands cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
 PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them
