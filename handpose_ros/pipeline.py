@@ -60,7 +60,8 @@ class HandPosePipeline:
         `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
         """
         tracker = self._tracker
-        tracker.advance(frame.stamp)
+        if tracker.advance(frame.stamp):
+            self._search.reset()  # the filter sees for itself that time jumped
         observations = self.backend.observe(frame, tracker.crops)
         if tracker.wants_detection:  # what is new is looked at twice: once, a face may be a hand
             offered = tracker.admit(self._detect(frame, boxes))

@@ -78,12 +78,14 @@ class HandTracker:
         """The living tracks as of the latest image."""
         return self._tracks
 
-    def advance(self, stamp: float):
-        """Begins the image of time `stamp` [s]; a jump back in time (a bag that loops) resets."""
-        if stamp < self._stamp:
+    def advance(self, stamp: float) -> bool:
+        """Begins the image of time `stamp` [s]. Whether that is a jump back in time (a bag that loops), which resets."""
+        back = stamp < self._stamp
+        if back:
             self.reset()
         self._stamp = stamp
         self._images_since_detection += 1
+        return back
 
     @property
     def crops(self) -> list[Crop]:

@@ -107,6 +107,13 @@ def test_a_hand_that_leaves_coasts_and_is_lost_once_with_unknown_geometry(backen
         assert hand.track_id > 0
 
 
+def test_after_a_jump_back_in_time_the_first_image_has_both_hands_again(backend, clip, truth):
+    pipeline = HandPosePipeline(backend)
+    pipeline(Frame(np.full_like(clip[0], 90), truth[1], 100.0))  # the next search would be in a tile
+    hands = pipeline(Frame(clip[0], truth[1], 0.0))
+    assert {hand.side for hand in hands} == {Side.LEFT, Side.RIGHT}
+
+
 def test_without_a_camera_joints_are_relative_to_the_wrist(clip):
     hands = estimate(clip[0], None)
     assert not hands.calibrated
