@@ -79,7 +79,7 @@ class HandTracker:
         return self._tracks
 
     def advance(self, stamp: float) -> bool:
-        """Begins the image of time `stamp` [s]. Whether that is a jump back in time (a bag that loops), which resets."""
+        """Begins the image of time `stamp` [s]. Whether that is a jump back (a bag that loops), which resets."""
         back = stamp < self._stamp
         if back:
             self.reset()
