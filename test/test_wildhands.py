@@ -3,6 +3,7 @@
 Agreement with the original network is checked by the golden fixtures in ../shared where they are at hand.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from handpose_ros.backends.wildhands_checkpoint import read_network
 from handpose_ros.backends.wildhands_crops import hand_crop, normalised, small_frame
 from handpose_ros.backends.wildhands_network import encode_angles
 from handpose_ros.camera import Camera, Frame
+from handpose_ros.cli import main
 from handpose_ros.hand import KEYPOINTS, WRIST, DepthSource, HandPoses, Side, TrackingState
 from handpose_ros.pipeline import HandPoseEstimator, HandPosePipeline
 
@@ -268,3 +270,19 @@ def test_our_network_agrees_with_the_original_on_the_golden_fixtures():
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAIL", "skip"))]
     assert done.returncode == 0 and not failed, "\n".join(failed) or done.stderr
     assert done.stdout.endswith("182 checks, 0 failed\n")
+
+
+def test_the_commands_image_and_evaluate_take_the_checkpoint(wildhands_folder, drawing, tmp_path):
+    photo, chosen = tmp_path / "hand.png", ["--checkpoint", str(wildhands_folder / "wildhands.ckpt"), "--device", "cpu"]
+    cv2.imwrite(str(photo), drawing[..., ::-1])
+    chosen = ["--backend", "wildhands", *chosen]
+    assert main(["image", str(photo), "--fov", "34", "--out", str(tmp_path / "out"), *chosen]) == 0
+    (hand,) = json.loads((tmp_path / "out" / "hand_hands.json").read_text())["hands"]
+    assert hand["side"] == "left"
+    truth = {"side": "left", "joints_2d": np.load(GOLDEN)["hand_joints"].tolist(), "joints_3d": None, "valid": [1] * 21}
+    item = {"image": photo.name, "width": 240, "height": 240, "K": NARROW.K.tolist(), "dist": None, "hands": [truth]}
+    meta = {"source": "drawn", "licence": "none", "kind": "synthetic"}
+    (tmp_path / "annotations.json").write_text(json.dumps({"meta": meta, "items": [item]}))
+    assert main(["evaluate", str(tmp_path), "--json", str(tmp_path / "report.json"), *chosen]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["detected"], report["hands"]) == (1, 1)
