@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image
 
 from handpose_ros.answers import HANDS, IMAGE
 from handpose_ros.decoding import stamp_seconds
+from handpose_ros.interrupts import held_back
 from handpose_ros.msg import HandPoseArray
 
 _KEPT = QoSProfile(depth=100)  # messages that wait while this process is busy
@@ -42,8 +43,9 @@ class Probe:
     def spin(self, seconds: float):
         """Receives for `seconds`."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            rclpy.spin_once(self._node, timeout_sec=left)
+        with held_back():
+            while (left := deadline - time.monotonic()) > 0:
+                rclpy.spin_once(self._node, timeout_sec=left)
 
     def forget(self):
         """Starts to count anew."""

@@ -30,6 +30,7 @@ from handpose_ros.answers import (
 from handpose_ros.bags import BagWriter
 from handpose_ros.decoding import BadMessage, decode_image, hands_from_msg
 from handpose_ros.hand import HandPoses
+from handpose_ros.interrupts import held_back
 from handpose_ros.msg import GraspArray, HandModel, HandPoseArray
 
 _KEPT = 200  # messages a subscription holds while the recorder is busy: seconds of a camera
@@ -71,8 +72,9 @@ class Recorder:
     def spin(self, seconds: float):
         """Receives for `seconds`. Raises OSError when the bag can no longer be written."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            rclpy.spin_once(self._node, timeout_sec=left)
+        with held_back():
+            while (left := deadline - time.monotonic()) > 0:
+                rclpy.spin_once(self._node, timeout_sec=left)
         if self._error is not None:
             raise self._error
 

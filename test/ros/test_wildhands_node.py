@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -20,7 +21,8 @@ def test_it_publishes_metric_hands_with_mano_parameters_and_its_licence(start, p
         weights.locate("hand_landmark_full")
     except FileNotFoundError as error:
         pytest.skip(f"the weights are not there: {error}")
-    models = peer.collect(HandModel, f"{NAMESPACE}/hand_pose/hand_model")
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    models = peer.collect(HandModel, f"{NAMESPACE}/hand_pose/hand_model", latched)
     arrays = peer.collect(HandPoseArray, f"{NAMESPACE}/hand_pose/hands")
     images = peer.node.create_publisher(Image, f"{NAMESPACE}/image", 1)
     infos = peer.node.create_publisher(CameraInfo, f"{NAMESPACE}/camera_info", 1)
@@ -45,6 +47,7 @@ def test_it_publishes_metric_hands_with_mano_parameters_and_its_licence(start, p
         assert len(hand.mano_pose) == 48
         assert len(hand.mano_betas) == 10
         assert np.isfinite([hand.joints[0].x, hand.joints[0].y, hand.joints[0].z]).all()
+    peer.until(lambda: models)
     assert arrays[-1].model == models[0].model
     assert "wildhands" in models[0].model
     assert "CC-BY-NC-4.0" in models[0].license

@@ -1,0 +1,25 @@
+"""Ctrl-C at a time that suits."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """What would end the process takes effect when the block is left.
+
+    For calls that turn a KeyboardInterrupt into another error, as rclpy does when it strikes while a message is handed
+    to Python. For the main thread.
+    """
+    came = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
