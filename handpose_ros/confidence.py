@@ -24,11 +24,12 @@ def filter_low_confidence(hand: HandPose, threshold: float) -> HandPose:
 
     The scores stay. A joint whose score is not known stays too.
     """
-    doubtful = (hand.joint_scores < threshold)[:, None]
+    doubtful = hand.joint_scores < threshold
     return replace(
         hand,
-        joints_2d=np.where(doubtful, np.nan, hand.joints_2d),
-        joints_3d=np.where(doubtful, np.nan, hand.joints_3d),
+        joints_2d=np.where(doubtful[:, None], np.nan, hand.joints_2d),
+        joints_3d=np.where(doubtful[:, None], np.nan, hand.joints_3d),
+        joint_sigma=np.where(doubtful, np.nan, hand.joint_sigma),
     )
 
 

@@ -31,6 +31,7 @@ _COLOURS = {
 }
 _CHROMA_BELOW = ("nv12", "nv21")  # half as many rows again below the picture
 _DEPTHS = {"16UC1": ("u2", 1e-3), "mono16": ("u2", 1e-3), "32FC1": ("f4", 1.0)}  # value type, metres per unit
+_NOT_ESTIMATED = np.full(21, np.nan)  # bags of versions whose messages have no joint_sigma
 _ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # how JPEG and PNG begin and end
 
 
@@ -119,6 +120,7 @@ def _hand(msg) -> HandPose:
         joints_2d=np.array(msg.keypoints_2d, dtype=float).reshape(21, 2),
         joints_3d=np.array([[joint.x, joint.y, joint.z] for joint in msg.joints]),
         joint_scores=np.array(msg.joint_scores, dtype=float),
+        joint_sigma=np.array(getattr(msg, "joint_sigma", _NOT_ESTIMATED), dtype=float),
         depth_source=DepthSource(msg.depth_source),
         hand_scale=msg.hand_scale,
         reprojection_error=msg.reprojection_error,

@@ -94,6 +94,8 @@ class HandPose:
     depth_source: DepthSource = DepthSource.NONE
     hand_scale: float = np.nan  # this hand's size over the average hand's
     reprojection_error: float = np.nan  # [px] mean distance of the fitted hand, projected, to joints_2d
+    # (21,) [m] root mean square distance to be expected of each joint of joints_3d from the true one
+    joint_sigma: np.ndarray = field(default_factory=lambda: np.full(21, np.nan))
     # [m^2, rad^2] x y z, rotation about x y z, optical frame
     wrist_covariance: np.ndarray = field(default_factory=lambda: np.full((6, 6), np.nan))
     # [m/s, rad/s] linear, angular, optical frame
@@ -107,6 +109,7 @@ class HandPose:
         _check_shape("joints_2d", self.joints_2d, (21, 2))
         _check_shape("joints_3d", self.joints_3d, (21, 3))
         _check_shape("joint_scores", self.joint_scores, (21,))
+        _check_shape("joint_sigma", self.joint_sigma, (21,))
         _check_shape("wrist_covariance", self.wrist_covariance, (6, 6))
         _check_shape("wrist_velocity", self.wrist_velocity, (6,))
 

@@ -96,4 +96,5 @@ def _columns(frames):
         for name, axes in _AXES.items():
             columns |= {f"{keypoint}_{axis}": arrays[name][:, joint, k] for k, axis in enumerate(axes)}
         columns[f"{keypoint}_score"] = arrays["joint_scores"][:, joint]
+        columns[f"{keypoint}_sigma"] = arrays["joint_sigma"][:, joint]
     return columns

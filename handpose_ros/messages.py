@@ -102,6 +102,7 @@ def _hand(make, hand):
         depth_source=int(hand.depth_source),
         hand_scale=hand.hand_scale,
         joints=positions,
+        joint_sigma=_float32(hand.joint_sigma),
         wrist=make(
             "geometry_msgs/msg/PoseWithCovariance",
             pose=pose,

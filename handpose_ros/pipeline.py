@@ -16,6 +16,8 @@ from handpose_ros.lifting import lift
 from handpose_ros.searching import TILE_SHARES, Search
 from handpose_ros.tracking import HandTracker, Track
 
+_ACCELERATION = 4.0  # [m/s^2] standard deviation in each direction of a hand that moves by itself
+
 
 class HandPosePipeline:
     """The hands of one image after the other. Remembers tracks: one pipeline for one camera."""
@@ -121,11 +123,13 @@ class HandPosePipeline:
                     depth_source=DepthSource.MONO_SCALED if self._hand_scale else DepthSource.MONO,
                     hand_scale=self._hand_scale or np.nan,
                     reprojection_error=float(lifted.reprojection_error[index]),
+                    joint_sigma=lifted.joint_sigma[index],
                     wrist_covariance=_position_only(lifted.wrist_covariance[index]),
                 )
                 for index, hand in enumerate(hands)
             ]
             hands = [_placed(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
+            hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
         return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
 
 
@@ -204,6 +208,16 @@ def _placed(hand: HandPose, track: Track, camera: Camera) -> HandPose:
     return replace(hand, joints_3d=joints, depth_source=DepthSource.MONO, hand_scale=np.nan, reprojection_error=error)
 
 
+def _drifted(hand: HandPose, unseen: float) -> HandPose:
+    """`hand`, less certain by what it may have moved otherwise than predicted in the time `unseen` [s]."""
+    drift = 0.5 * _ACCELERATION * unseen**2
+    return replace(
+        hand,
+        joint_sigma=np.sqrt(hand.joint_sigma**2 + 3 * drift**2),
+        wrist_covariance=hand.wrist_covariance + drift**2 * np.diag([1.0, 1, 1, 0, 0, 0]),
+    )
+
+
 def _position_only(covariance):
     full = np.full((6, 6), np.nan)
     full[:3, :3] = covariance
@@ -217,6 +231,7 @@ def _without_geometry(hand: HandPose) -> HandPose:
         joints_2d=hand.joints_2d * nan,
         joints_3d=hand.joints_3d * nan,
         joint_scores=hand.joint_scores * nan,
+        joint_sigma=hand.joint_sigma * nan,
         wrist_covariance=hand.wrist_covariance * nan,
         reprojection_error=nan,
         mano=None,

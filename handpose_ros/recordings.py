@@ -110,16 +110,17 @@ def joint_arrays(frames: Sequence[HandPoses]) -> dict[str, np.ndarray]:
     frame (N,) index of the hand's frame; side (N,) 1 left, 2 right, 0 unknown; track_id (N,);
     state (N,) 1 tracked, 2 coasting, 3 lost; score, side_score (N,) 0..1; joints_2d (N, 21, 2) px;
     joints_3d (N, 21, 3) m in the camera's optical frame, or relative to the wrist where depth_source (N,) is 0;
-    joint_scores (N, 21) 0..1; hand_scale (N,); wrist_covariance (N, 6, 6) m^2, rad^2;
+    joint_scores (N, 21) 0..1; joint_sigma (N, 21) m; hand_scale (N,); wrist_covariance (N, 6, 6) m^2, rad^2;
     stamp (F,) s; size (F, 2) width, height px; calibrated (F,) bool; keypoints (21,) the joints' names.
     """
     rows = [(index, hand) for index, frame in enumerate(frames) for hand in frame]
     names = {"side": int, "track_id": int, "state": int, "depth_source": int, "score": float, "side_score": float}
-    shapes = {"joints_2d": (21, 2), "joints_3d": (21, 3), "joint_scores": (21,), "wrist_covariance": (6, 6)}
+    shapes = {"joints_2d": (21, 2), "joints_3d": (21, 3), "joint_scores": (21,), "joint_sigma": (21,)}
+    shapes |= {"wrist_covariance": (6, 6), "hand_scale": ()}
     scalars = {name: np.array([getattr(hand, name) for _, hand in rows], dtype) for name, dtype in names.items()}
     arrays = {
         name: np.array([getattr(hand, name) for _, hand in rows], dtype=float).reshape(-1, *shape)
-        for name, shape in {**shapes, "hand_scale": ()}.items()
+        for name, shape in shapes.items()
     }
     return dict(
         frame=np.array([index for index, _ in rows], int),
@@ -158,6 +159,7 @@ def _hand_as_json(hand: HandPose):
         "joints_2d": hand.joints_2d,
         "joints_3d": hand.joints_3d,
         "joint_scores": hand.joint_scores,
+        "joint_sigma": hand.joint_sigma,
     }
 
 

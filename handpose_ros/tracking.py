@@ -47,6 +47,11 @@ class Track:
         """Time since the hand was first seen [s]."""
         return self.stamp - self.first_seen
 
+    @property
+    def unseen(self) -> float:
+        """Time since the hand was last measured [s]; 0 also where images have no time."""
+        return 0.0 if self.state is TrackingState.TRACKED else self.stamp - self.last_seen
+
     def expected(self, stamp: float) -> np.ndarray:
         """(21, 2) [px] joints at `stamp` [s], had they moved on evenly."""
         return self.observation.joints_2d + self.velocity * (stamp - self.stamp)

@@ -41,9 +41,11 @@ def test_joints_outside_of_the_image_are_not_believed():
 def test_joints_that_are_not_believed_are_unknown_and_never_zero():
     scores = np.full(21, 0.9)
     scores[[4, 8]], scores[12] = 0.2, np.nan
-    hand = HandPose(Side.LEFT, 0.9, 0.9, np.full((21, 2), 7.0), np.full((21, 3), 0.5), joint_scores=scores)
+    hand = HandPose(
+        Side.LEFT, 0.9, 0.9, np.full((21, 2), 7.0), np.full((21, 3), 0.5), scores, joint_sigma=np.full(21, 0.02)
+    )
     masked = filter_low_confidence(hand, 0.5)
-    for joints, value in ((masked.joints_2d, 7.0), (masked.joints_3d, 0.5)):
+    for joints, value in ((masked.joints_2d, 7.0), (masked.joints_3d, 0.5), (masked.joint_sigma, 0.02)):
         assert np.isnan(joints[[4, 8]]).all()
         assert (np.delete(joints, [4, 8], axis=0) == value).all()
     assert_allclose(masked.joint_scores, scores)

@@ -92,17 +92,23 @@ def test_confidence_is_between_nothing_and_the_hands_score(results):
         assert ((hand.joint_scores >= 0) & (hand.joint_scores <= hand.score)).all()
         assert hand.score > 0.5
         assert 0 < hand.reprojection_error < 20
+        assert ((hand.joint_sigma > 0.02) & (hand.joint_sigma < 0.1)).all()  # an average hand at half a metre
 
 
 def test_a_hand_that_leaves_coasts_and_is_lost_once_with_unknown_geometry(backend, clip, truth):
     pipeline = HandPosePipeline(backend, coast_time=0.05)
-    pipeline(Frame(clip[0], truth[1], 0.0))
+    before = pipeline(Frame(clip[0], truth[1], 0.0))
     empty = np.full_like(clip[0], 90)
     after = [pipeline(Frame(empty, truth[1], index * PERIOD)) for index in range(1, 4)]
     assert [[hand.state.name for hand in hands] for hands in after] == [["COASTING"] * 2, ["LOST"] * 2, []]
     assert np.isfinite(after[0].hands[0].joints_3d).all()
+    for seen, hand in zip(before, after[0], strict=True):  # 4 m/s^2 for a thirtieth of a second
+        assert_allclose(hand.joint_sigma**2 - seen.joint_sigma**2, 3 * (2 / 900) ** 2)
+        added = (hand.wrist_covariance - seen.wrist_covariance)[:3, :3]
+        assert_allclose(added, (2 / 900) ** 2 * np.eye(3), atol=1e-12)
     for hand in after[1]:
         assert np.isnan(hand.joints_3d).all()
+        assert np.isnan(hand.joint_sigma).all()
         assert np.isnan(hand.joints_2d).all()
         assert hand.track_id > 0
 
@@ -123,6 +129,7 @@ def test_without_a_camera_joints_are_relative_to_the_wrist(clip):
         assert_allclose(hand.joints_3d[WRIST], 0)
         assert 0.1 < np.linalg.norm(hand.joints_3d[12]) < 0.25
         assert np.isnan(hand.wrist_covariance).all()
+        assert np.isnan(hand.joint_sigma).all()
 
 
 def test_a_calibrated_hand_size_scales_the_distance_and_says_so(clip, truth):
@@ -131,6 +138,8 @@ def test_a_calibrated_hand_size_scales_the_distance_and_says_so(clip, truth):
         assert_allclose(by_side(larger, side).joints_3d, 1.2 * by_side(average, side).joints_3d, rtol=1e-6)
         assert by_side(larger, side).depth_source is DepthSource.MONO_SCALED
         assert by_side(larger, side).hand_scale == 1.2
+        surer = by_side(larger, side).joint_sigma / 1.2 / by_side(average, side).joint_sigma
+        assert ((surer > 0.5) & (surer < 0.9)).all()  # relative to the distance
 
 
 def test_the_mirrored_image_has_the_sides_exchanged(clip, truth):

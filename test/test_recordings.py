@@ -20,7 +20,14 @@ from handpose_ros.recordings import (
 def make_hand(side, track_id, x):
     joints_3d = np.full((21, 3), x)
     return HandPose(
-        side, 0.9, 0.8, np.full((21, 2), 100 * x), joints_3d, depth_source=DepthSource.MONO, track_id=track_id
+        side,
+        0.9,
+        0.8,
+        np.full((21, 2), 100 * x),
+        joints_3d,
+        depth_source=DepthSource.MONO,
+        joint_sigma=joints_3d[:, 0] / 10,
+        track_id=track_id,
     )
 
 
@@ -47,6 +54,7 @@ def test_joints_are_one_row_for_each_hand_and_know_their_frame(tmp_path):
     assert joints["track_id"].tolist() == [1, 2, 2]
     assert_allclose(joints["joints_3d"][:, 4, 2], [0.1, 0.2, 0.3])
     assert_allclose(joints["joints_2d"][:, 4, 1], [10, 20, 30])
+    assert_allclose(joints["joint_sigma"][:, 4], [0.01, 0.02, 0.03])
     assert_allclose(joints["stamp"], [10.0, 10.1, 10.2])
     assert tuple(joints["keypoints"]) == KEYPOINTS
 
@@ -56,6 +64,7 @@ def test_joints_of_no_hands_keep_their_shapes(tmp_path, frames):
     write_joints(tmp_path / "joints.npz", frames)
     joints = np.load(tmp_path / "joints.npz")
     assert (joints["joints_3d"].shape, joints["joints_2d"].shape) == ((0, 21, 3), (0, 21, 2))
+    assert joints["joint_sigma"].shape == (0, 21)
     assert (joints["wrist_covariance"].shape, joints["size"].shape) == ((0, 6, 6), (len(frames), 2))
 
 
@@ -64,6 +73,7 @@ def test_json_of_a_hand_has_its_side_in_words_and_null_for_the_unknown(tmp_path)
     read = json.loads((tmp_path / "a.json").read_text())
     assert [hand["side"] for hand in read["hands"]] == ["left", "right"]
     assert read["hands"][1]["joints_3d"][20] == [0.2, 0.2, 0.2]
+    assert read["hands"][1]["joint_sigma"] == [0.02] * 21
     assert read["hands"][0]["joint_scores"] == [None] * 21
     assert (read["width"], read["height"], read["calibrated"]) == (640, 480, True)
 

@@ -182,6 +182,14 @@ def test_a_track_knows_its_age():
     assert tracks[0].age == pytest.approx(3 * PERIOD)
 
 
+def test_a_track_knows_for_how_long_it_has_not_been_measured():
+    scene = Scene(coast_time=1.0)
+    assert scene.show(hand(150))[0].unseen == 0.0
+    scene.show()
+    assert scene.show()[0].unseen == pytest.approx(2 * PERIOD)
+    assert scene.show(hand(150))[0].unseen == 0.0
+
+
 def test_hands_that_cross_keep_their_ids_while_the_one_behind_is_hidden():
     scene = Scene(coast_time=0.5)
     for step in range(41):

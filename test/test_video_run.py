@@ -82,7 +82,7 @@ def test_a_csv_has_a_line_for_each_hand_with_its_frames_stamp(tmp_path):
         "20.0",
         "40.0",
     )
-    assert row["hand_scale"] == ""
+    assert row["hand_scale"] == row["wrist_sigma"] == ""
 
 
 def test_an_npy_holds_what_the_npz_does(tmp_path):

@@ -155,6 +155,7 @@ def right_hand():
         joints_3d=joints,
         depth_source=DepthSource.MONO,
         reprojection_error=0.5,
+        joint_sigma=np.linspace(0.01, 0.05, 21),
         wrist_covariance=np.arange(36.0).reshape(6, 6),
         track_id=7,
         track_age=1.5,

@@ -1,4 +1,5 @@
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,6 +48,17 @@ def test_a_hand_comes_back_from_its_message_as_it_was(right_hand):
             continue  # its vertices do not travel
         before, after = getattr(right_hand, field.name), getattr(received.hands[0], field.name)
         assert_allclose(after, before, rtol=1e-6, err_msg=field.name)
+
+
+def test_a_message_of_a_version_without_joint_sigma_is_read_and_its_uncertainty_not_known(right_hand):
+    msg = hands_to_msg(poses(right_hand), HEADER)
+    values = {name: getattr(msg.hands[0], name) for name in HandPose.get_fields_and_field_types()}
+    del values["joint_sigma"]
+    older = SimpleNamespace(**values)
+    array = SimpleNamespace(header=HEADER, hands=[older], image_width=640, image_height=480, calibrated=True)
+    (hand,) = hands_from_msg(array)
+    assert np.isnan(hand.joint_sigma).all()
+    assert_allclose(hand.joints_3d, right_hand.joints_3d, rtol=1e-6)
 
 
 def test_mano_parameters_travel_and_are_empty_where_there_are_none(right_hand):
@@ -111,12 +123,14 @@ def test_the_articulation_is_that_of_the_features_on_the_hands_own_side(right_ha
 def test_what_is_not_known_is_nan(right_hand):
     nan = np.nan
     lost = replace(right_hand, state=TrackingState.LOST, joints_2d=right_hand.joints_2d * nan)
+    lost = replace(lost, joint_sigma=lost.joint_sigma * nan)
     lost = replace(lost, joints_3d=lost.joints_3d * nan, wrist_covariance=lost.wrist_covariance * nan)
     hand = hands_to_msg(poses(lost), HEADER).hands[0]
     velocity, orientation = hand.wrist_velocity.linear, hand.wrist.pose.orientation
     values = [hand.hand_scale, hand.joints[0].x, velocity.x, orientation.w, hand.pinch_distance, hand.openness]
     assert np.isnan(values).all()
     assert np.isnan(np.concatenate([hand.bbox, hand.joint_scores, hand.joint_angles, hand.wrist.covariance])).all()
+    assert np.isnan(hand.joint_sigma).all()
     assert hand.tracking_state == HandPose.LOST
 
 

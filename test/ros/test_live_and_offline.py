@@ -87,6 +87,7 @@ def test_hands_of_a_replayed_bag_are_those_of_the_offline_result(live, offline):
             assert (a.side, a.track_id, a.state, a.depth_source) == (b.side, b.track_id, b.state, b.depth_source)
             for field in ("joints_3d", "joints_2d", "joint_scores", "score", "side_score", "track_age"):
                 assert_allclose(getattr(b, field), getattr(a, field), rtol=1e-6, err_msg=f"{field} at {stamp}")
+            assert_allclose(b.joint_sigma, a.joint_sigma, rtol=1e-6)
             assert_allclose(b.wrist_covariance, a.wrist_covariance, rtol=1e-6)
         for a, b in zip(msg.hands, other.hands, strict=True):
             assert_allclose(b.joint_angles, a.joint_angles, rtol=1e-5, atol=1e-6)
