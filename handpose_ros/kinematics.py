@@ -4,10 +4,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 # An average right hand in its wrist axes: x out of the palm, y to the thumb's side, z to the fingers [m].
-THUMB_CMC, THUMB_BONES = np.array([0.005, 0.025, 0.03]), [0.045, 0.035, 0.028]
+THUMB_CMC, THUMB_BONES = np.array([0.005, 0.025, 0.03]), np.array([0.045, 0.035, 0.028])
 KNUCKLES = np.array([[0.0, 0.028, 0.09], [0.0, 0.0, 0.092], [0.0, -0.017, 0.087], [0.0, -0.034, 0.08]])
-FINGER_BONES = [[0.045, 0.026, 0.02], [0.049, 0.03, 0.021], [0.045, 0.029, 0.021], [0.036, 0.021, 0.019]]
-
+FINGER_BONES = np.array([[0.045, 0.026, 0.02], [0.049, 0.03, 0.021], [0.045, 0.029, 0.021], [0.036, 0.021, 0.019]])
 
 # Limits of a healthy hand's joint angles, in the order of `posed_hand`'s [rad].
 LOW = np.radians([-5, 0, -10, -10] + [-20, -10, 0, -10] * 4)

@@ -6,11 +6,7 @@ import numpy as np
 
 from handpose_ros.features import PAD_THICKNESS, PALM_THICKNESS
 from handpose_ros.hand import MCPS
-
-# An average right hand in its wrist axes: x out of the palm, y to the thumb's side, z to the fingers [m].
-CMC, THUMB_BONES = np.array([0.005, 0.025, 0.03]), np.array([0.045, 0.035, 0.028])
-KNUCKLES = np.array([[0.0, 0.028, 0.09], [0.0, 0.0, 0.092], [0.0, -0.017, 0.087], [0.0, -0.034, 0.08]])
-FINGER_BONES = np.array([[0.045, 0.026, 0.02], [0.049, 0.03, 0.021], [0.045, 0.029, 0.021], [0.036, 0.021, 0.019]])
+from handpose_ros.kinematics import FINGER_BONES, KNUCKLES, THUMB_BONES, THUMB_CMC
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ def random_people(count: int, rng: np.random.Generator) -> People:
 def _people(size, parts):
     count = len(size)
     return People(
-        CMC * (size * parts[:, :1]),
+        THUMB_CMC * (size * parts[:, :1]),
         THUMB_BONES * size * parts[:, 1:4],
         KNUCKLES * (size * parts[:, 4:8])[..., None],
         FINGER_BONES * size[..., None] * parts[:, 8:20].reshape(count, 4, 3),
