@@ -46,6 +46,7 @@ class Classifier(Protocol):
 
 
 CLASSIFIERS: dict[str, Callable[[], Classifier]] = {"distance": DistanceRule, "taxonomy": TaxonomyCascade}
+DEFAULT_CLASSIFIER = "distance"
 
 
 def make_classifier(name: str) -> Classifier:

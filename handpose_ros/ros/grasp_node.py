@@ -9,7 +9,7 @@ from sensor_msgs.msg import JointState
 from visualization_msgs.msg import MarkerArray
 
 from handpose_ros.decoding import hands_from_msg
-from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, make_classifier
+from handpose_ros.grasp import CLASSIFIERS, DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
 from handpose_ros.gripper import GripperFollower
 from handpose_ros.hand import Side
 from handpose_ros.msg import GraspArray, HandPoseArray
@@ -26,7 +26,7 @@ WARNING_PERIOD = 5.0  # [s]
 class GraspParams:
     """Parameters of grasp."""
 
-    classifier: str = parameter("distance", "what tells the grasps apart", choices=tuple(CLASSIFIERS))
+    classifier: str = parameter(DEFAULT_CLASSIFIER, "what tells the grasps apart", choices=tuple(CLASSIFIERS))
     min_confidence: float = parameter(
         0.5, "a hand or a grasp below it is UNKNOWN, and the gripper holds still", minimum=0.0, maximum=1.0
     )
