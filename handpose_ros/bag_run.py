@@ -12,16 +12,17 @@ from handpose_ros.bag_images import BagImage, BagImages
 from handpose_ros.bags import BagWriter, make_message, read_messages, read_topics, typestore
 from handpose_ros.comparison import Comparison, compare
 from handpose_ros.decoding import hands_from_msg
-from handpose_ros.grasp import Grasp, GraspTracker, make_classifier
+from handpose_ros.grasp import DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
 from handpose_ros.hand import HandPoses
+from handpose_ros.joint_tables import FORMATS, check_formats
 from handpose_ros.markers import grasp_markers, hand_markers
 from handpose_ros.messages import grasps_to_msg, hand_model_msg, hands_to_msg
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.recording_report import write_report
-from handpose_ros.recordings import make_directory, write_joints, write_json
+from handpose_ros.recordings import make_directory, write_json
 from handpose_ros.results import RecordingSummary, Results
 
-OUTPUTS = ("hands.mcap", "joints.npz", "summary.json", "report.html", "comparison.json")
+OUTPUTS = ("hands.mcap", "summary.json", "report.html", "comparison.json", *(f"joints.{each}" for each in FORMATS))
 HAND_POSE_ARRAY = "handpose_ros/msg/HandPoseArray"
 
 
@@ -40,13 +41,17 @@ def run_bag(
     out: Path,
     *,
     compared: str | None = None,
+    formats: tuple[str, ...] = ("npz",),
+    classifier: str = DEFAULT_CLASSIFIER,
     progress: Callable[[Iterable[BagImage]], Iterable[BagImage]] = iter,
 ) -> RecordingSummary:
-    """Answers `images` and leaves OUTPUTS in `out`; comparison.json only where `compared` names a topic of live hands.
+    """Leaves hands.mcap, joints.<format>, summary.json and report.html in `out`, answers to `images`.
 
-    "" compares with the only one there is. `progress` wraps the images, to show how far it is.
-    Raises OSError and ValueError with a remedy; what is there then is whole.
+    Where `compared` names a topic of live hands, comparison.json too; "" compares with the only one there is.
+    `classifier` of grasps: a key of grasp.CLASSIFIERS. `progress` wraps the images, to show how far it is.
+    Raises OSError, ValueError and ImportError with a remedy; what is there then is whole.
     """
+    check_formats(formats)
     live = find_live_hands(images.path, compared)
     out = make_directory(out)
     for name in OUTPUTS:
@@ -54,7 +59,7 @@ def run_bag(
     backend = pipeline.backend
     results, offline = Results(str(images.path), backend.model, backend.license, images.count), {}
     with BagWriter(out / "hands.mcap") as bag:
-        answers = AnswerWriter(bag, backend.model, backend.license, pipeline.filter)
+        answers = AnswerWriter(bag, backend.model, backend.license, pipeline.filter, classifier)
         for image in progress(images):
             start = time.perf_counter()
             hands = replace(pipeline(image.frame), calibrated=image.calibrated)
@@ -63,7 +68,8 @@ def run_bag(
             offline[image.stamp] = results.frames[-1]
     difference = compare(live.hands, offline) if live and compared is not None else None
     summary = results.summary(images.warnings)
-    write_joints(out / "joints.npz", results.frames)
+    for format in formats:
+        FORMATS[format](out / f"joints.{format}", results.frames)
     write_report(out / "report.html", results, summary, live.latencies if live else (), difference)
     if difference:
         write_json(out / "comparison.json", asdict(difference))
@@ -75,9 +81,9 @@ def run_bag(
 class AnswerWriter:
     """Writes hands, markers and grasps of one image after the other as the nodes would have published them."""
 
-    def __init__(self, bag: BagWriter, model: str, license: str, filter: str):
+    def __init__(self, bag: BagWriter, model: str, license: str, filter: str, classifier: str):
         self._bag, self._model, self._meaning = bag, model, (model, license, filter)
-        self._tracker = GraspTracker(make_classifier("distance"))
+        self._tracker = GraspTracker(make_classifier(classifier))
         self._began: dict[float, object] = {}  # exact stamps of what grasps call `since`
         self._hands_shown = self._grasps_shown = frozenset()
         self._empty = True

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from rosbags.interfaces import Nodetype, Qos, QosDurability, QosHistory, QosLive
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from handpose_ros.failures import writing
 from handpose_ros.share import share_path
 
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -77,6 +78,10 @@ class BagWriter:
 
     def write(self, topic: str, message_type: str, stamp: int, cdr: bytes, *, latched: bool = False):
         """Adds a serialised message, logged at `stamp` [ns]; a `latched` topic reaches late subscribers on replay."""
+        with writing(self._path):
+            self._write(topic, message_type, stamp, cdr, latched)
+
+    def _write(self, topic, message_type, stamp, cdr, latched):
         if topic not in self._connections:
             qos = [_qos(QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE)]
             connection = self._writer.add_connection(
@@ -100,16 +105,19 @@ class BagWriter:
         if not self._directory.exists():
             return
         try:
-            self._writer.close()
-            if self._connections:
+            with writing(self._path):
+                self._writer.close()
+            if self._connections:  # without a message there is no file
                 os.replace(next((self._directory / "bag").glob("*.mcap")), self._path)
         finally:
             shutil.rmtree(self._directory)
 
     def discard(self):
         """Leaves no file."""
-        self._connections.clear()
-        self.close()
+        if self._directory.exists():
+            with suppress(OSError):  # a full disk is why it is discarded
+                self._writer.close()
+            shutil.rmtree(self._directory)
 
     def __enter__(self):
         return self

@@ -6,7 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from handpose_ros import commands
+from handpose_ros import commands, recording_commands
+from handpose_ros.failures import sentence
 from handpose_ros.runtimes import RUNTIMES
 
 _DEMO_OUT = Path("demo_output")
@@ -23,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        print(f"handpose {args.command}: {commands.sentence(error)}", file=sys.stderr)
+        print(f"handpose {args.command}: {sentence(error)}", file=sys.stderr)
         return 1
 
 
@@ -42,18 +43,13 @@ def _parser():
 
     image = subparsers.add_parser("image", help="hands in single images: an overlay PNG and a JSON for each")
     image.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    image.set_defaults(run=commands.image)
+    image.set_defaults(run=recording_commands.image)
 
     video = subparsers.add_parser("video", help="hands in a video: overlay.mp4, joints, report.html; no ROS")
     video.add_argument("source", metavar="FILE", help="a video or a folder of images")
     video.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="leave out what is before")
     video.add_argument("--end", type=_seconds, default=math.inf, metavar="S", help="leave out what is after")
-    video.add_argument("--every", type=_positive, default=1, metavar="N", help="take every Nth image")
-    video.add_argument("--smooth", action="store_true", help="with what came before and after, instead of live")
-    video.add_argument(
-        "--format", default="npz", metavar="A,B", help="of the joints: npz, npy, pkl, json, csv, parquet; default: npz"
-    )
-    video.set_defaults(run=commands.video)
+    video.set_defaults(run=recording_commands.video)
 
     bag = subparsers.add_parser("bag", help="hands in a recorded bag: hands.mcap, joints.npz, report.html; no ROS")
     bag.add_argument("source", type=Path, metavar="BAG", help="an .mcap or .db3 file or a rosbag2 directory")
@@ -61,7 +57,14 @@ def _parser():
     bag.add_argument("--camera-info", metavar="TOPIC", help="default: the one beside the images")
     bag.add_argument("--rectified", action="store_true", help="the images are rectified: P holds, not K and D")
     bag.add_argument("--compare", nargs="?", const="", metavar="TOPIC", help="with the hands that were recorded live")
-    bag.set_defaults(run=commands.bag)
+    bag.set_defaults(run=recording_commands.bag)
+
+    batch = subparsers.add_parser("batch", help="many videos and bags, on all cores; goes on where it was ended")
+    batch.add_argument("sources", nargs="+", type=Path, metavar="DIR", help="with videos and bags; or these themselves")
+    where = batch.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=_positive, metavar="N", help="recordings at a time; default: cores; on a GPU 1")
+    where.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help="on a Ray cluster; default: the one here")
+    batch.set_defaults(run=recording_commands.batch)
 
     evaluate = subparsers.add_parser("evaluate", help="accuracy on photos with known hands, or of the geometry alone")
     what = evaluate.add_mutually_exclusive_group(required=True)
@@ -76,15 +79,23 @@ def _parser():
     evaluate.add_argument("--lifter", default="learned", help="or mediapipe; default: %(default)s")
     evaluate.set_defaults(run=commands.evaluate)
 
-    for command in (image, video, bag):
+    for command in (video, batch):
+        command.add_argument("--every", type=_positive, default=1, metavar="N", help="take every Nth image of a video")
+        command.add_argument("--smooth", action="store_true", help="videos with what came before and after, not live")
+    for command in (video, bag, batch):
+        command.add_argument(
+            "--format", default="npz", metavar="A,B", help="of the joints: npz, npy, pkl, json, csv, parquet"
+        )
+        command.add_argument("--classifier", metavar="NAME", help="of grasps: distance or taxonomy")
+    for command in (image, video, bag, batch):
         command.add_argument(
             "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
         )
-    for command in (demo, image, video, bag, evaluate):
+    for command in (demo, image, video, bag, batch, evaluate):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
         command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
         command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
-    for command in (demo, image, video, bag):
+    for command in (demo, image, video, bag, batch):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(
             "--calibration", type=Path, metavar="YAML", help="of the camera, as camera_calibration writes it"

@@ -3,7 +3,6 @@
 Each takes the parsed arguments of its command and returns the exit code.
 """
 
-import math
 import sys
 
 
@@ -34,95 +33,6 @@ def demo(args):
         )
     print(f"{args.out}: overlay.mp4, hands.mcap, summary.json, contact_sheet.png")
     return 130 if summary.interrupted else 0
-
-
-def image(args):
-    from handpose_ros.drawing import draw_hands
-    from handpose_ros.pipeline import HandPoseEstimator
-    from handpose_ros.recordings import hands_as_json, make_directory, write_image, write_json
-    from handpose_ros.sources import read_image
-
-    out = make_directory(args.out)
-    estimator, failed = None, 0
-    for path in args.files:
-        try:
-            image = read_image(path)
-            camera = _camera(args, (image.shape[1], image.shape[0]))
-        except (OSError, ValueError) as error:  # one bad file does not keep the others from being done
-            print(f"handpose image: {sentence(error)}", file=sys.stderr)
-            failed += 1
-            continue
-        estimator = estimator or HandPoseEstimator(args.backend, device=args.device, checkpoint=args.checkpoint)
-        hands = estimator.estimate(image, camera)
-        write_image(out / f"{path.stem}_hands.png", draw_hands(image, hands))
-        write_json(out / f"{path.stem}_hands.json", hands_as_json(hands))
-        sides = ", ".join(hand.side.name.lower() for hand in hands) or "no hands"
-        print(f"{path}: {sides} -> {out / path.stem}_hands.png, .json")
-    return 1 if failed else 0
-
-
-def video(args):
-    from functools import partial
-
-    from tqdm import tqdm
-
-    from handpose_ros.backends import make_backend
-    from handpose_ros.joint_tables import check_formats
-    from handpose_ros.pipeline import HandPosePipeline
-    from handpose_ros.sources import open_source
-    from handpose_ros.video_run import Excerpt, run_video
-
-    formats = tuple(dict.fromkeys(args.format.split(",")))
-    check_formats(formats)
-    excerpt = Excerpt(args.start, args.end, args.every)
-    with open_source(args.source) as source:
-        camera = _camera(args, source.size) or source.camera
-        backend = make_backend(args.backend, device=args.device, checkpoint=args.checkpoint)
-        summary = run_video(
-            source,
-            camera,
-            HandPosePipeline(backend, filter="none" if args.smooth else "one_euro"),
-            args.out,
-            excerpt=excerpt,
-            formats=formats,
-            smooth=args.smooth,
-            calibrated=not args.fov,
-            progress=partial(tqdm, total=excerpt.count(source), unit="frame", disable=None),
-        )
-    return _summarised(summary, args.out, "overlay.mp4", *(f"joints.{each}" for each in formats))
-
-
-def _summarised(summary, out, *files):
-    for warning in summary.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
-    print(f"{out}: {', '.join(files)}, summary.json, report.html")
-    return 0
-
-
-def bag(args):
-    from functools import partial
-
-    from tqdm import tqdm
-
-    from handpose_ros.backends import make_backend
-    from handpose_ros.bag_images import BagImages
-    from handpose_ros.bag_run import run_bag
-    from handpose_ros.pipeline import HandPosePipeline
-
-    camera = partial(_camera, args)
-    images = BagImages(
-        args.source,
-        args.image,
-        args.camera_info,
-        rectified=args.rectified,
-        calibration=camera if args.calibration else None,
-        guess=camera if args.fov else None,
-    )
-    pipeline = HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint))
-    progress = partial(tqdm, total=images.count, unit="frame", disable=None)
-    summary = run_bag(images, pipeline, args.out, compared=args.compare, progress=progress)
-    return _summarised(summary, args.out, "hands.mcap", "joints.npz")
 
 
 def evaluate(args):
@@ -208,19 +118,3 @@ def weights(args):
     if wrong:
         print(f"handpose weights: {', '.join(wrong)}: run `handpose weights --fetch`", file=sys.stderr)
     return 1 if wrong else 0
-
-
-def _camera(args, size):
-    """The Camera of an image of `size` that the arguments speak of, or None."""
-    from handpose_ros.calibration import camera_from_yaml, fit_camera
-    from handpose_ros.camera import Camera
-
-    if args.calibration is not None:
-        return fit_camera(camera_from_yaml(args.calibration.read_text()), size)
-    return None if args.fov is None else Camera.from_fov(size, math.radians(args.fov))
-
-
-def sentence(error):
-    """What happened, without the errno that Python puts before it."""
-    named = isinstance(error, OSError) and error.filename is not None
-    return f"{error.filename}: {error.strerror}" if named else str(error)

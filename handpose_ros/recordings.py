@@ -12,15 +12,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from handpose_ros.failures import no_room, writing
 from handpose_ros.hand import KEYPOINTS, HandPose, HandPoses
 
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """The path of a temporary file beside `path` that takes its place when the block ends without an error."""
+    """The path of a temporary file beside `path` that takes its place when the block ends without an error.
+
+    Raises OSError with a remedy where the disk is full.
+    """
     partial = _partial(path)
     try:
-        yield partial
+        with writing(path):
+            yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -62,6 +67,7 @@ class VideoWriter:
         self._partial = _partial(self._path)
         self._writer = None
         self._size = None
+        self._count = 0
 
     def write(self, image: np.ndarray):
         """Appends `image` (H, W, 3) uint8 RGB; the first one sets the size."""
@@ -76,13 +82,21 @@ class VideoWriter:
         if (size[0] // 2 * 2, size[1] // 2 * 2) != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
         self._writer.write(cv2.cvtColor(image[: self._size[1], : self._size[0]], cv2.COLOR_RGB2BGR))
+        self._count += 1
 
     def close(self):
-        """Completes the file and gives it its name; without an image there is none."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-            os.replace(self._partial, self._path)
+        """Completes the file and gives it its name; without an image there is none.
+
+        Raises OSError with a remedy where not all of it could be written.
+        """
+        if self._writer is None:
+            return
+        self._writer.release()
+        self._writer = None
+        if self._written() != self._count:
+            self.discard()
+            raise no_room(self._path, "not all images are in it: is the disk full?")
+        os.replace(self._partial, self._path)
 
     def discard(self):
         """Leaves no file."""
@@ -90,6 +104,13 @@ class VideoWriter:
             self._writer.release()
             self._writer = None
         self._partial.unlink(missing_ok=True)
+
+    def _written(self):
+        """Images in the file: OpenCV says nothing when writing fails."""
+        video = cv2.VideoCapture(str(self._partial))
+        count = video.get(cv2.CAP_PROP_FRAME_COUNT)
+        video.release()
+        return count
 
     def __enter__(self):
         return self

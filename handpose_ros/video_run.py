@@ -9,7 +9,7 @@ import numpy as np
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.drawing import draw_hands
-from handpose_ros.grasp import GraspTracker, make_classifier
+from handpose_ros.grasp import DEFAULT_CLASSIFIER, GraspTracker, make_classifier
 from handpose_ros.joint_tables import FORMATS, check_formats
 from handpose_ros.overlapping import Behind, ahead
 from handpose_ros.pipeline import HandPosePipeline
@@ -50,13 +50,14 @@ def run_video(
     excerpt: Excerpt | None = None,
     formats: tuple[str, ...] = ("npz",),
     smooth: bool = False,
+    classifier: str = DEFAULT_CLASSIFIER,
     calibrated: bool = True,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> RecordingSummary:
     """Leaves overlay.mp4, joints.<format>, summary.json and report.html in `out`.
 
     `calibrated` says that `camera` is a calibration, not a guess. `smooth` makes joints and report of joints smoothed
-    with what came before and after; give it an unfiltered pipeline.
+    with what came before and after; give it an unfiltered pipeline. `classifier` of grasps: a key of grasp.CLASSIFIERS.
     Raises OSError, ValueError and ImportError with a remedy.
     """
     check_formats(formats)
@@ -66,7 +67,7 @@ def run_video(
         (out / name).unlink(missing_ok=True)
     backend, total = pipeline.backend, excerpt.count(source)
     results = Results(source.name, backend.model, backend.license, total)
-    tracker = GraspTracker(make_classifier("distance"))
+    tracker = GraspTracker(make_classifier(classifier))
     with VideoWriter(out / "overlay.mp4", source.fps / excerpt.every) as video, Behind(_Overlay(video)) as overlay:
         for stamp, image in progress(ahead(excerpt(source.stamped()))):
             hands = pipeline(Frame(image, camera, stamp))
@@ -77,7 +78,7 @@ def run_video(
     if not results.frames:
         raise ValueError(f"{source.name} has no images from {excerpt.start} s to {excerpt.end} s: --start, --end")
     if smooth:
-        _smooth(results)
+        _smooth(results, classifier)
     summary = results.summary([*_distances(camera, calibrated), *_unread(results, total)])
     for format in formats:
         FORMATS[format](out / f"joints.{format}", results.frames)
@@ -107,9 +108,9 @@ class _Overlay:
         self._last = drawn
 
 
-def _smooth(results):
+def _smooth(results, classifier):
     results.frames = smooth_recording(results.frames)
-    tracker = GraspTracker(make_classifier("distance"))
+    tracker = GraspTracker(make_classifier(classifier))
     results.grasps = [tracker.update(hands) for hands in results.frames]
 
 

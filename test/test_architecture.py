@@ -17,12 +17,13 @@ FLOORS = {
     "backends backends.palm backends.mediapipe backends.rotations "
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands finding pipeline",
-    "edges": "share decoding calibration sources drawing messages markers recordings bags answers summary processes "
-    "interrupts bag_images comparison results plots recording_report joint_tables overlapping "
+    "edges": "failures share decoding calibration sources drawing messages markers recordings bags answers summary "
+    "processes interrupts bag_images comparison results plots recording_report joint_tables overlapping "
     "datasets evaluation accuracy report report_page",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions "
     "ros.recorder_node ros.probe ros.camera_node ros.hand_pose_node ros.grasp_node",
-    "commands": "bag_run video_run demo benchmark rival_process rival node_benchmark benchmark_report commands cli",
+    "commands": "bag_run video_run recording_job batch_files batch_job executors batch_run "
+    "demo benchmark rival_process rival node_benchmark benchmark_report recording_commands commands cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
 PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them

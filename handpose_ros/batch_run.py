@@ -1,0 +1,135 @@
+"""Many recordings, side by side: results of each in a directory of its own, and a summary of all."""
+
+import fcntl
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from handpose_ros.batch_files import Recording
+from handpose_ros.batch_job import Job, Outcome, do_job
+from handpose_ros.executors import Executor, WorkerDied
+from handpose_ros.recording_job import Options, Place
+from handpose_ros.recordings import make_directory, write_json
+
+SUMMARY = "processing_summary.json"
+_LOCK = ".handpose_batch"
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """What became of a batch."""
+
+    files: tuple[Outcome, ...]  # in order of name
+    seconds: float  # that this run took
+    interrupted: bool = False
+
+    def count(self, status: str) -> int:
+        """How many recordings have it."""
+        return sum(each.status == status for each in self.files)
+
+
+def run_batch(
+    recordings: Sequence[Recording], out: Path, options: Options, place: Place, executor: Executor
+) -> BatchSummary:
+    """Leaves a directory with the results of each recording in `out`, and SUMMARY. Those that were done stay.
+
+    A Ctrl-C ends it early: the summary says what was done, and the next run does the rest.
+    Raises OSError with a remedy where `out` cannot be written.
+    """
+    start, out = time.perf_counter(), make_directory(out)
+    jobs = [Job(recording, out, options, place) for recording in recordings]
+    outcomes = [Outcome(str(recording.path), "not done") for recording in recordings]
+    interrupted = False
+    with _alone(out):
+        try:
+            _run(executor, jobs, outcomes)
+        except KeyboardInterrupt:
+            interrupted = True
+        for job in jobs:  # of workers that were ended
+            shutil.rmtree(job.partial, ignore_errors=True)
+        summary = BatchSummary(tuple(outcomes), time.perf_counter() - start, interrupted)
+        write_json(out / SUMMARY, _as_json(summary))
+    return summary
+
+
+def _run(executor: Executor, jobs: Sequence[Job], outcomes: list[Outcome]):
+    """Fills in `outcomes` as they come."""
+    with _Bar(jobs) as bar, closing(executor.run(do_job, jobs, bar.show)) as results:
+        for number, outcome in results:
+            if isinstance(outcome, WorkerDied):
+                outcome = Outcome(str(jobs[number].recording.path), "failed", error=str(outcome))
+            outcomes[number] = outcome
+            bar.end(number, outcome)
+
+
+class _Bar:
+    """How far the batch is: bytes, rate, remaining time; recordings done and failed, images a second.
+
+    It counts bytes because only opening every file would tell how many images there are.
+    """
+
+    def __init__(self, jobs: Sequence[Job]):
+        self._sizes = [job.recording.size for job in jobs]
+        self._shown = [0.0] * len(jobs)  # bytes of each
+        self._ended, self._frames, self._start = Counter(), 0, time.monotonic()
+        self._bar = tqdm(total=sum(self._sizes), unit="B", unit_scale=True, disable=None, smoothing=0.1)
+
+    def show(self, number: int, share: float):
+        """So much of a job, 0..1, is done."""
+        self._bar.update(share * self._sizes[number] - self._shown[number])
+        self._shown[number] = share * self._sizes[number]
+
+    def end(self, number: int, outcome: Outcome):
+        """A job has ended."""
+        self._ended[outcome.status] += 1
+        if outcome.found:  # took no time: it would make the rest look fast
+            self._bar.total -= self._sizes[number]
+        else:
+            self.show(number, 1.0)
+            self._frames += outcome.frames
+        failed = f", {self._ended['failed']} failed" if self._ended["failed"] else ""
+        rate = self._frames / (time.monotonic() - self._start)
+        self._bar.set_postfix_str(f"{self._ended['done']}/{len(self._sizes)} files{failed}, {rate:.0f} frames/s")
+        if outcome.error:
+            self._bar.write(f"handpose batch: {outcome.source}: {outcome.error}", file=sys.stderr)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keeps another batch, which would clear away what this one is making, out of `out`."""
+    lock = out / _LOCK
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"another batch is writing to {out}: wait for it or choose another --out") from None
+        try:
+            yield
+        finally:
+            os.unlink(lock)
+
+
+def _as_json(summary: BatchSummary) -> dict:
+    statuses = ("done", "failed", "not done")
+    files = [{key: value for key, value in asdict(each).items() if key != "found"} for each in summary.files]
+    return {
+        **{status.replace(" ", "_"): summary.count(status) for status in statuses},
+        "frames": sum(each.frames for each in summary.files),
+        "hands": sum(each.hands for each in summary.files),
+        "seconds": summary.seconds,
+        "files": files,
+    }

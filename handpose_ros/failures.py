@@ -1,0 +1,31 @@
+"""What went wrong, as one sentence that says what to do."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def sentence(error: BaseException) -> str:
+    """What happened, in one line and without the errno that Python puts before it."""
+    named = isinstance(error, OSError) and error.filename is not None
+    text = f"{error.filename}: {error.strerror}" if named else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Within, an error of a full disk becomes one that names `path` and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise no_room(path, error.strerror) from error
+
+
+def no_room(path: Path | str, reason: str) -> OSError:
+    """The error of a file that does not fit."""
+    return OSError(f"{path} cannot be written ({reason}): free some space or choose another directory with --out")

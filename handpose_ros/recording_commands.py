@@ -1,0 +1,123 @@
+"""What the commands `image`, `video`, `bag` and `batch` do. What takes long to import is imported where it is used.
+
+Each takes the parsed arguments of its command and returns the exit code.
+"""
+
+import sys
+
+from handpose_ros.failures import sentence
+
+
+def image(args):
+    from handpose_ros.drawing import draw_hands
+    from handpose_ros.pipeline import HandPoseEstimator
+    from handpose_ros.recordings import hands_as_json, make_directory, write_image, write_json
+    from handpose_ros.sources import read_image
+
+    options, place = _options(args), _place(args)
+    names = _names(args.files)
+    out = make_directory(args.out)
+    estimator, failed = None, 0
+    for path, name in zip(args.files, names, strict=True):
+        try:
+            image = read_image(path)
+            camera = options.camera((image.shape[1], image.shape[0]))
+        except (OSError, ValueError) as error:  # one bad file does not keep the others from being done
+            print(f"handpose image: {sentence(error)}", file=sys.stderr)
+            failed += 1
+            continue
+        estimator = estimator or HandPoseEstimator(args.backend, device=place.device, checkpoint=args.checkpoint)
+        hands = estimator.estimate(image, camera)
+        write_image(out / f"{name}_hands.png", draw_hands(image, hands))
+        write_json(out / f"{name}_hands.json", hands_as_json(hands))
+        sides = ", ".join(hand.side.name.lower() for hand in hands) or "no hands"
+        print(f"{path}: {sides} -> {out / name}_hands.png, .json")
+    return 1 if failed else 0
+
+
+def video(args):
+    from handpose_ros.recording_job import answer_video
+
+    options = _options(args, start=args.start, end=args.end, every=args.every, smooth=args.smooth)
+    summary = answer_video(args.source, args.out, options, _place(args), _bar)
+    return _summarised(summary, args.out, "overlay.mp4", *(f"joints.{each}" for each in options.formats))
+
+
+def bag(args):
+    from handpose_ros.recording_job import answer_bag
+
+    options = _options(args, image_topic=args.image, info_topic=args.camera_info, rectified=args.rectified)
+    summary = answer_bag(args.source, args.out, options, _place(args), _bar, args.compare)
+    return _summarised(summary, args.out, "hands.mcap", *(f"joints.{each}" for each in options.formats))
+
+
+def batch(args):
+    from contextlib import closing, nullcontext
+
+    from handpose_ros.batch_files import find_recordings
+    from handpose_ros.batch_run import SUMMARY, run_batch
+    from handpose_ros.executors import LocalProcesses, RayCluster
+    from handpose_ros.recording_job import Place
+    from handpose_ros.runtimes import device_name
+
+    options = _options(args, every=args.every, smooth=args.smooth)
+    recordings = find_recordings(args.sources, args.out)
+    if args.ray is not None:
+        executor = RayCluster(args.ray, gpus=1 if args.device.startswith("cuda") else 0)
+    else:
+        executor = LocalProcesses(args.jobs or _jobs(device_name(args.device)))
+    with closing(executor) if args.ray is not None else nullcontext():
+        summary = run_batch(recordings, args.out, options, Place(args.device, num_threads=1), executor)
+    print(
+        f"{summary.count('done')} of {len(summary.files)} recordings done "
+        f"({sum(each.found for each in summary.files)} of them before), {summary.count('failed')} failed"
+    )
+    print(f"{args.out}: {SUMMARY}, a directory for each recording")
+    return 130 if summary.interrupted else 1 if summary.count("failed") else 0
+
+
+def _jobs(device: str) -> int:
+    """Recordings at a time: one for each core of a CPU; on a GPU one, since several would each hold its memory."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else 1
+
+
+def _options(args, **others):
+    """The Options that the arguments speak of."""
+    from handpose_ros.recording_job import Options
+
+    calibration = args.calibration.read_text() if args.calibration is not None else ""
+    formats = {"formats": tuple(dict.fromkeys(args.format.split(",")))} if "format" in args else {}
+    classifier = {"classifier": args.classifier} if "classifier" in args and args.classifier else {}
+    return Options(args.backend, args.checkpoint, calibration, args.fov, **classifier, **formats, **others)
+
+
+def _place(args):
+    from handpose_ros.recording_job import Place
+
+    return Place(args.device)
+
+
+def _names(files):
+    """What the results of each of `files` are called. Raises ValueError where two would be called the same."""
+    names = {}
+    for path in files:
+        other = names.setdefault(path.stem, path)
+        if other is not path and other != path:
+            raise ValueError(f"{other} and {path} would both be {path.stem}_hands.png: give each its own --out")
+    return [path.stem for path in files]
+
+
+def _bar(items, total):
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, unit="frame", disable=None)
+
+
+def _summarised(summary, out, *files):
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
+    print(f"{out}: {', '.join(files)}, summary.json, report.html")
+    return 0

@@ -1,0 +1,221 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bag_maker import demo_messages, write_bag
+
+from handpose_ros import weights
+from handpose_ros.bags import read_messages, typestore
+from handpose_ros.batch_files import Recording, find_recordings
+from handpose_ros.batch_job import Job, do_job
+from handpose_ros.batch_run import run_batch
+from handpose_ros.cli import main
+from handpose_ros.executors import LocalProcesses, RayCluster
+from handpose_ros.recording_job import Options, Place
+from handpose_ros.recordings import VideoWriter
+from handpose_ros.sources import open_source
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 60.0  # [s] for what takes a second on an idle machine
+HERE = Place("cpu", num_threads=1)
+
+
+@pytest.fixture(scope="module")
+def need_weights():
+    try:
+        for name in ("palm_detection_full", "hand_landmark_full"):
+            weights.locate(name)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not there: {error}")
+
+
+def write_clip(path, count):
+    """The first images of the demo clip."""
+    with open_source("demo") as source, VideoWriter(path, 30.0) as video:
+        for image in islice(source, count):
+            video.write(image)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A short video, one that is none, a longer one deeper down, and a bag."""
+    folder = tmp_path_factory.mktemp("in")
+    (folder / "deep").mkdir()
+    write_clip(folder / "a.mp4", 3)
+    (folder / "b.mp4").write_text("this is no video")
+    write_clip(folder / "deep" / "long.mp4", 50)
+    write_bag(folder / "z_bag", demo_messages(3))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder, tmp_path_factory, need_weights):
+    """The results of a batch, and its exit code."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    return out, main(["batch", str(folder), "--out", str(out), "--device", "cpu", "--jobs", "2"])
+
+
+def start(folder, out):
+    """`handpose batch` in a process of its own, which stands in the middle of the longer video."""
+    command = [sys.executable, "-m", "handpose_ros.cli", "batch", str(folder), "--out", str(out)]
+    process = subprocess.Popen([*command, "--device", "cpu", "--jobs", "1"], cwd=ROOT, start_new_session=True)
+    deadline = time.monotonic() + PATIENCE
+    while not any(out.glob("deep/.long.mp4.partial/.overlay*")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
+def content(out):
+    """What lies in `out`, by name, without times."""
+    return {path.relative_to(out).as_posix(): timeless(path) for path in out.rglob("*") if path.is_file()}
+
+
+def timeless(path):
+    if path.name in ("manifest.json", "processing_summary.json"):
+        return without_seconds(json.loads(path.read_text()))
+    if path.suffix != ".mcap":
+        return path.read_bytes()
+    messages = []
+    for each in read_messages(path):
+        if hasattr(each.message, "inference_time"):
+            each.message.inference_time = 0.0
+        messages.append((each.topic, each.stamp, bytes(typestore().serialize_cdr(each.message, each.type))))
+    return messages
+
+
+def without_seconds(value):
+    if isinstance(value, dict):
+        # A manifest's sizes: digits of a time in hands.mcap take no more or less room.
+        return {key: without_seconds(each) for key, each in value.items() if key != "seconds"}
+    return [without_seconds(each) for each in value] if isinstance(value, list) else value
+
+
+def running_in(session):
+    """Processes of the session that are alive."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, its_session = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:  # ended meanwhile
+            continue
+        found += [stat.parent.name] * (int(its_session) == session and state != "Z")
+    return found
+
+
+def test_a_batch_does_what_it_can_and_says_what_failed(undisturbed, folder):
+    out, code = undisturbed
+    summary = json.loads((out / "processing_summary.json").read_text())
+    assert code == 1 and (summary["done"], summary["failed"], summary["frames"]) == (3, 1, 56)
+    rows = {Path(row["source"]).name: row for row in summary["files"]}
+    assert rows["b.mp4"]["status"] == "failed" and "cannot read a video" in rows["b.mp4"]["error"]
+    assert (rows["z_bag"]["frames"], rows["z_bag"]["hands"], rows["z_bag"]["coverage"]["both"]) == (3, 6, 1.0)
+    assert np.load(out / "deep" / "long.mp4" / "joints.npz")["stamp"].size == 50
+    assert (out / "z_bag" / "hands.mcap").exists() and not (out / "b.mp4").exists()
+
+
+def test_killed_in_the_middle_and_started_again_it_comes_to_the_same(undisturbed, folder, tmp_path):
+    process = start(folder, tmp_path)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "a.mp4" / "manifest.json").exists() and not (tmp_path / "deep" / "long.mp4").exists()
+    assert not (tmp_path / "processing_summary.json").exists()
+    done = (tmp_path / "a.mp4" / "joints.npz").stat().st_mtime_ns
+    assert main(["batch", str(folder), "--out", str(tmp_path), "--device", "cpu", "--jobs", "2"]) == 1
+    assert (tmp_path / "a.mp4" / "joints.npz").stat().st_mtime_ns == done
+    assert content(tmp_path) == content(undisturbed[0])
+
+
+def test_ctrl_c_ends_every_process_and_says_what_is_not_done(folder, tmp_path, need_weights):
+    process = start(folder, tmp_path)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(PATIENCE) == 130
+    assert running_in(process.pid) == []
+    rows = json.loads((tmp_path / "processing_summary.json").read_text())["files"]
+    assert [row["status"] for row in rows] == ["done", "failed", "not done", "not done"]
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_what_was_done_is_done_again_for_other_content_other_options_or_a_lost_file(tmp_path, need_weights):
+    path, out = write_clip(tmp_path / "a.mp4", 2), tmp_path / "out"
+
+    def do(**options):
+        return do_job(Job(Recording(path, "a.mp4", 0), out, Options(**options), HERE), lambda share: None)
+
+    assert [do().found, do().found, do(every=2).found, do(every=2).found] == [False, True, False, True]
+    assert do(every=2).frames == 1
+    (out / "a.mp4" / "joints.npz").unlink()
+    assert not do(every=2).found
+    write_clip(path, 3)
+    assert [do(every=2).found, do(every=2).frames] == [False, 2]
+
+
+def test_a_directory_that_no_batch_made_is_not_replaced(tmp_path):
+    (tmp_path / "out" / "a.mp4").mkdir(parents=True)
+    (tmp_path / "out" / "a.mp4" / "thesis.txt").write_text("mine")
+    (tmp_path / "a.mp4").touch()
+    job = Job(Recording(tmp_path / "a.mp4", "a.mp4", 0), tmp_path / "out", Options(), HERE)
+    assert "move it away" in do_job(job, lambda share: None).error
+    assert (tmp_path / "out" / "a.mp4" / "thesis.txt").read_text() == "mine"
+
+
+def test_two_batches_do_not_write_to_one_directory(tmp_path):
+    class Second:
+        def run(self, work, jobs, shown):
+            with pytest.raises(OSError, match="another batch"):
+                run_batch([], tmp_path, Options(), HERE, LocalProcesses(1))
+            yield from ()
+
+    run_batch([], tmp_path, Options(), HERE, Second())
+
+
+def test_recordings_are_found_in_directories_and_by_name_but_not_among_the_results(tmp_path):
+    for name in ("b.MP4", "deep/c.avi", "deep/notes.txt", ".hidden.mp4", "out/b.MP4/overlay.mp4", "strange.bin"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"123")
+    write_bag(tmp_path / "bag", demo_messages(1))
+    shutil.copy(next((tmp_path / "bag").glob("*.mcap")), tmp_path / "deep" / "d.mcap")
+    names = [each.name for each in find_recordings([tmp_path], tmp_path / "out")]
+    assert names == ["b.MP4", "bag", "deep/c.avi", "deep/d.mcap"]
+    (named,) = find_recordings([tmp_path / "strange.bin"], tmp_path / "out")
+    assert (named.name, named.size) == ("strange.bin", 3)
+
+
+def test_recordings_whose_results_would_be_the_same_or_replace_them_are_refused(tmp_path):
+    for name in ("a/x.mp4", "b/x.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="a/x.mp4 and .*b/x.mp4 .*the directory that holds both"):
+        find_recordings([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    with pytest.raises(ValueError, match="--out"):
+        find_recordings([tmp_path / "a"], tmp_path / "a")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no videos"):
+        find_recordings([tmp_path / "empty"], tmp_path / "out")
+
+
+def test_the_digest_of_a_bag_is_that_of_its_files_and_their_names(tmp_path):
+    bag = write_bag(tmp_path / "bag", demo_messages(1))
+    digests = {Recording(bag, "bag", 0).digest() for _ in range(2)}
+    next(bag.glob("*.mcap")).rename(bag / "other.mcap")
+    assert len(digests) == 1 and Recording(bag, "bag", 0).digest() not in digests
+
+
+def test_on_a_ray_cluster_it_comes_to_the_same(undisturbed, folder, tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'handpose_ros[ray]'")
+    cluster = RayCluster("local")
+    try:
+        summary = run_batch(find_recordings([folder], tmp_path), tmp_path, Options(), HERE, cluster)
+    finally:
+        cluster.close()
+    assert summary.count("done") == 3
+    assert content(tmp_path) == content(undisturbed[0])

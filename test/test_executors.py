@@ -1,0 +1,102 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from handpose_ros.executors import LocalProcesses, RayCluster, WorkerDied
+
+
+def double(job, say):
+    say(0.5)
+    return 2 * job
+
+
+def die_at_three(job, say):
+    if job == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job
+
+
+def tell_and_sleep(job, say):
+    say(os.getpid())
+    time.sleep(600)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'handpose_ros[ray]'")
+    cluster = RayCluster("local")
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(params=["processes", "ray"])
+def executor(request):
+    return LocalProcesses(2) if request.param == "processes" else request.getfixturevalue("cluster")
+
+
+def test_every_job_is_done_once_and_keeps_its_number(executor):
+    shares = {}
+    assert sorted(executor.run(double, range(7), shares.__setitem__)) == [(k, 2 * k) for k in range(7)]
+    assert set(shares.values()) <= {0.5}
+
+
+def test_a_process_that_dies_costs_its_own_job_only(executor):
+    results = dict(executor.run(die_at_three, range(6), lambda *_: None))
+    died = results.pop(3)
+    assert isinstance(died, WorkerDied) and results == {k: k for k in (0, 1, 2, 4, 5)}
+
+
+def test_what_became_of_a_process_is_said():
+    ((_, died),) = LocalProcesses(1).run(die_at_three, [3], lambda *_: None)
+    assert "SIGKILL" in str(died) and "--jobs" in str(died)
+
+
+def test_no_process_is_left_when_the_results_are_no_longer_wanted():
+    pids = []
+
+    def stop(number, pid):
+        pids.append(int(pid))
+        if len(pids) == 2:
+            raise KeyboardInterrupt
+
+    results = LocalProcesses(2).run(tell_and_sleep, range(5), stop)
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert len(pids) == 2 and not any(map(alive, pids))
+
+
+def test_no_process_outlives_a_killed_parent():
+    code = "from test_executors import *\n"
+    code += "for _ in LocalProcesses(2).run(tell_and_sleep, range(2), lambda _, pid: print(int(pid), flush=True)): pass"
+    here = Path(__file__).parent
+    paths = {"PYTHONPATH": os.pathsep.join(map(str, (here.parent, here)))}
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, **paths})
+    pids = [int(parent.stdout.readline()) for _ in range(2)]
+    assert all(map(alive, pids))
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(alive, pids))
+
+
+def test_the_environment_of_the_parent_stays_as_it_was(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    list(LocalProcesses(1).run(double, [1], lambda *_: None))
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
+
+
+def alive(pid):
+    """Whether the process runs: one that has ended and waits to be asked does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
