@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
+from handpose_ros.failures import sentence
+
 Work = Callable[[Any, Callable[[float], None]], Any]  # (job, says how much of it is done, 0..1) -> its result
 Shown = Callable[[int, float], None]  # number of a job, how much of it is done, 0..1
 
@@ -191,7 +193,7 @@ class RayCluster:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            return WorkerDied(f"its process on the cluster died: {str(error).splitlines()[0]}")
+            return WorkerDied(f"its task on the cluster ended: {sentence(getattr(error, 'cause', None) or error)}")
 
 
 class _Tally:

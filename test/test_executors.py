@@ -10,6 +10,9 @@ import pytest
 from handpose_ros.executors import LocalProcesses, RayCluster, WorkerDied
 
 
+HERE = Path(__file__).parent
+
+
 def double(job, say):
     say(0.5)
     return 2 * job
@@ -29,7 +32,9 @@ def tell_and_sleep(job, say):
 @pytest.fixture(scope="module")
 def cluster():
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'handpose_ros[ray]'")
-    cluster = RayCluster("local")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(HERE))  # where its processes find this file
+        cluster = RayCluster("local")
     yield cluster
     cluster.close()
 
@@ -73,8 +78,7 @@ def test_no_process_is_left_when_the_results_are_no_longer_wanted():
 def test_no_process_outlives_a_killed_parent():
     code = "from test_executors import *\n"
     code += "for _ in LocalProcesses(2).run(tell_and_sleep, range(2), lambda _, pid: print(int(pid), flush=True)): pass"
-    here = Path(__file__).parent
-    paths = {"PYTHONPATH": os.pathsep.join(map(str, (here.parent, here)))}
+    paths = {"PYTHONPATH": os.pathsep.join(map(str, (HERE.parent, HERE)))}
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, **paths})
     pids = [int(parent.stdout.readline()) for _ in range(2)]
     assert all(map(alive, pids))
