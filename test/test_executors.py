@@ -9,7 +9,6 @@ import pytest
 
 from handpose_ros.executors import LocalProcesses, RayCluster, WorkerDied
 
-
 HERE = Path(__file__).parent
 
 
