@@ -64,7 +64,7 @@ def lift(
     distance = (rigid * rays).sum(axis=-1, keepdims=True)
     joints = np.where(np.isfinite(rays), rays * distance, rigid)
     spread = _DISTANCE_SPREAD_KNOWN_HAND if hand_scale else _DISTANCE_SPREAD_AVERAGE_HAND
-    covariance, joint_sigma = _uncertainty(joints, information, spread)
+    covariance, joint_sigma = covariance_about_rays(joints, _variance_along_rays(joints, information, spread))
     error = np.linalg.norm(camera.project(rigid) - joints_2d, axis=-1)
     return LiftedHands(joints, covariance, joint_sigma, _nanmean(error))
 
@@ -92,20 +92,25 @@ def _translate(shape, rays):
     return np.where(enough[..., None], translation, np.nan), information
 
 
-def _uncertainty(joints, information, spread):
+def covariance_about_rays(joints: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Covariance of the wrists (..., 3, 3) [m^2] and root mean square error (..., 21) [m] to be expected of `joints`.
 
-    A joint lies on its own ray: across it only its keypoint errs, along it the fit and the distance, by `spread`.
+    `along` (..., 21) [m^2] are the variances of their distances. A joint lies on its own ray: across it only its
+    keypoint errs.
     """
-    distance = np.linalg.norm(joints, axis=-1)
-    rays = joints / distance[..., None]
-    fit = np.einsum("...ji,...ik,...jk->...j", rays, np.linalg.inv(information), rays)
-    along = fit + (spread * distance) ** 2
-    ray = rays[..., WRIST, :]
+    ray = joints[..., WRIST, :] / np.linalg.norm(joints[..., WRIST, :], axis=-1, keepdims=True)
     outer = ray[..., :, None] * ray[..., None, :]
     across = _ACROSS_SIGMA**2
     wrist = across[WRIST] * (np.eye(3) - outer) + along[..., WRIST, None, None] * outer
     return wrist, np.sqrt(along + 2 * across)
+
+
+def _variance_along_rays(joints, information, spread):
+    """(..., 21) [m^2] of the joints' distances: that of the fit and that of the distance, by `spread`."""
+    distance = np.linalg.norm(joints, axis=-1)
+    rays = joints / distance[..., None]
+    fit = np.einsum("...ji,...ik,...jk->...j", rays, np.linalg.inv(information), rays)
+    return fit + (spread * distance) ** 2
 
 
 def _tangent_residuals(points, rays, basis):
