@@ -22,6 +22,7 @@ WEIGHTS = Path(__file__).parent / "data" / "lifter.npz"
 SHAPE_UNIT = 0.05  # [m] in which the learned lifter counts, so that its numbers are near 1
 _INDEX, _MIDDLE, _RING, _ = MCPS
 _MIRROR = np.array([-1.0, 1.0, 1.0])
+_OF_JOINTS = slice(42, 105)  # of the features
 _NARROWEST = 0.1  # least z of a unit ray about the middle of the hand: hands all around the camera are clipped
 
 
@@ -127,9 +128,19 @@ class Network:
         believed = believe(rays, joints_local, right)
         known = np.isfinite(rays).all(axis=(-1, -2))[..., None, None]
         look = Look.at(np.where(known, rays, _STRAIGHT_AHEAD), joints_local, right)
-        plane, joints = self(look.features)
-        learned = look.shape(look.plane + plane, look.joints + joints)
+        learned = look.shape(*self._twice(look))
         return Shape(np.where(known, learned.joints, believed.joints), np.where(known, learned.rays, rays))
+
+    def _twice(self, look: Look) -> tuple[np.ndarray, np.ndarray]:
+        """`Look.plane` and `Look.joints`, corrected: the mean of what it says with and without the network's joints.
+
+        It has learned both. Joints that are wrong mislead only half of the answer.
+        """
+        joints = np.stack([look.joints, np.zeros_like(look.joints)])
+        features = np.stack([look.features] * 2)
+        features[1, ..., _OF_JOINTS] = 0
+        plane_correction, joints_correction = self(features)
+        return look.plane + plane_correction.mean(axis=0), (joints + joints_correction).mean(axis=0)
 
 
 @cache

@@ -85,6 +85,20 @@ def test_the_way_there_and_back_changes_nothing():
     assert_allclose(back.joints, scale_to_template(local - local.mean(axis=-2, keepdims=True)), atol=1e-9)
 
 
+def test_joints_of_the_network_that_are_nonsense_mislead_only_half_of_the_answer():
+    rays, local = observed((1,))
+    nonsense = np.random.default_rng(5).normal(0, 0.05, local.shape)
+    network = Network.load()
+    look = Look.at(rays, nonsense, np.ones(1, bool))
+    seeing, blind = look.features, look.features.copy()
+    blind[:, 42:105] = 0
+    (plane, joints), (plane_blind, joints_blind) = network(seeing), network(blind)
+    expected = look.shape(look.plane + (plane + plane_blind) / 2, (look.joints + joints + joints_blind) / 2)
+    lifted = network.lift(rays, nonsense, np.ones(1, bool))
+    assert_allclose(lifted.joints, expected.joints, atol=1e-6)
+    assert_allclose(lifted.rays, expected.rays, atol=1e-6)
+
+
 def test_a_look_shows_hands_upright_ahead_and_with_the_proper_hand():
     rays, local = observed((5,))
     look = Look.at(rays, local, np.zeros(5, bool))
