@@ -83,8 +83,8 @@ class Stopwatch:
     def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
         return self._timed("detect", self._backend.detect, frame, squares)
 
-    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
-        return self._timed("observe", self._backend.observe, frame, crops)
+    def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
+        return self._timed("observe", self._backend.observe, frame, crops, glance)
 
     def track(self, frame: Frame, observation: Observation) -> Crop:
         return self._timed("aim", self._backend.track, frame, observation)

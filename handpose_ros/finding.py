@@ -45,7 +45,7 @@ def find_hands(
 
 def confirmed(backend: Backend, frame: Frame, crops: Sequence[Crop], min_score: float) -> list[Observation]:
     """The hands that `crops` show and that are still hands when looked at from where they are, the surest first."""
-    first = [found for found in backend.observe(frame, crops) if found.score > min_score]
+    first = [found for found in backend.observe(frame, crops, glance=True) if found.score > min_score]
     again = backend.observe(frame, [backend.track(frame, found) for found in first])
     sure = [index for index, found in enumerate(again) if found.score > min_score]
     return sorted((again[index] for index in distinct(sure, again)), key=lambda found: -found.score)
@@ -57,6 +57,6 @@ def boxed_crops(backend: Backend, frame: Frame, boxes: Sequence[np.ndarray]) -> 
     for box in np.asarray(boxes, float).reshape(-1, 4):
         side = _BOX_MARGIN * (box[2:] - box[:2]).max()
         turned = [aim(Region((box[:2] + box[2:]) / 2, side, angle), frame.camera) for angle in _TURNS]
-        scores = [found.score for found in backend.observe(frame, turned)]
+        scores = [found.score for found in backend.observe(frame, turned, glance=True)]
         crops.append(turned[int(np.argmax(scores))])
     return crops

@@ -71,6 +71,7 @@ class Observation:
     score: float  # confidence that this is a hand, 0..1
     right_score: float  # probability that it is a right hand, 0..1
     joints_3d: np.ndarray | None = None  # (21, 3) [m] optical frame, from a network that places the hand itself
+    spread: np.ndarray | None = None  # (21,) [px] root mean square distance of several looks from joints_2d, their mean
     mano: ManoHand | None = None
 
     def __post_init__(self):
@@ -78,6 +79,8 @@ class Observation:
         _check_shape("joints_local", self.joints_local, (21, 3))
         if self.joints_3d is not None:
             _check_shape("joints_3d", self.joints_3d, (21, 3))
+        if self.spread is not None:
+            _check_shape("spread", self.spread, (21,))
 
 
 @dataclass(frozen=True)

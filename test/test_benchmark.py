@@ -23,7 +23,7 @@ class NoHands:
         self.looks += 1
         return []
 
-    def observe(self, frame, crops):
+    def observe(self, frame, crops, glance=False):
         return []
 
     def track(self, frame, observation):

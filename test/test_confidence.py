@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from numpy.testing import assert_allclose
 
@@ -28,6 +30,13 @@ def test_a_joint_that_disagrees_is_believed_half_as_much_and_the_others_nearly_a
     confidence = joint_confidence(observation((HALVING_DISAGREEMENT, 0), score=1.0), VGA)
     assert_allclose(confidence[8], 0.5, atol=0.06)
     assert (np.delete(confidence, 8) > 0.95).all()
+
+
+def test_looks_that_differ_by_a_third_of_it_halve_the_confidence_of_a_joint_too():
+    apart = np.zeros(21)
+    apart[8] = PIXELS_PER_METRE * HALVING_DISAGREEMENT / 3
+    confidence = joint_confidence(replace(observation(score=1.0), spread=apart), VGA)
+    assert_allclose(confidence, np.where(apart > 0, 0.5, 1.0), atol=1e-9)
 
 
 def test_joints_outside_of_the_image_are_not_believed():

@@ -33,8 +33,11 @@ class Backend(Protocol):
         A few more than there are: `observe` tells which are hands.
         """
 
-    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
-        """What the network sees in each crop, in their order, those without a hand (a low score) too."""
+    def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
+        """What the network sees in each crop, in their order, those without a hand (a low score) too.
+
+        A `glance` is only to tell whether hands are there, and where: as fast as can be.
+        """
 
     def track(self, frame: Frame, observation: Observation) -> Crop:
         """Where to look in the next image for the hand observed in this one."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handpose_ros import looks as looking
 from handpose_ros import weights
 from handpose_ros.backends import Detection, palm
 from handpose_ros.camera import Frame
@@ -37,23 +38,28 @@ class MediaPipe:
         runtime: str = "auto",
         num_threads: int = 0,
         weights_path: Path | str | None = None,
+        looks: int = 1,
     ):
         """Loads the networks, fetching their weights if need be.
 
         complexity: "full" or "lite". max_hands: most palms per image; `detect` offers a few more, for an observation
         tells better than the score of a palm whether there is a hand. detection_threshold: least score of a palm.
+        looks: how often each hand is looked at, 1 to looks.MOST: steadier joints for as much more time.
         device, runtime, num_threads: as in `runtimes.open_network`. weights_path: as in `weights.locate`.
         Raises: ValueError naming the wrong option; what `weights.locate` raises.
         """
         if complexity not in ("full", "lite"):
             raise ValueError(f"complexity is {complexity!r}, it must be full or lite")
+        if not 1 <= looks <= looking.MOST:
+            raise ValueError(f"looks is {looks}, it must be 1 to {looking.MOST}")
         self.model = f"mediapipe-{complexity}@{weights.VERSION}"
         options = {"device": device, "runtime": runtime, "num_threads": num_threads}
         self._palms = open_network(weights.locate(f"palm_detection_{complexity}", weights_path), **options)
         hands = weights.locate(f"hand_landmark_{complexity}", weights_path)
-        self._hands = open_network(hands, batch=max_hands, **options)
+        self._hands = open_network(hands, batch=max_hands * looks, **options)
         self.runtime = self._hands.description
         self._max_hands = max_hands
+        self._looks = looks
         self._detection_threshold = detection_threshold
 
     def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
@@ -74,7 +80,12 @@ class MediaPipe:
         ]
         return found[0] if len(found) == 1 else palm.merge([each for palms in found for each in palms], count)
 
-    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
+    def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
+        count = 1 if glance else self._looks
+        seen = self._observe(frame, [look for crop in crops for look in looking.varied(crop, count)])
+        return [looking.together(seen[start : start + count]) for start in range(0, len(seen), count)]
+
+    def _observe(self, frame: Frame, crops: Sequence[Crop | looking.Mirrored]) -> list[Observation]:
         if not crops:
             return []
         batch = np.stack([crop.sample(frame.image, SIZE, "replicate") for crop in crops])

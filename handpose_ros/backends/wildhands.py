@@ -69,10 +69,10 @@ class WildHands:
     def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
         return self._finder.detect(frame, squares)
 
-    def observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
-        found = self._finder.observe(frame, crops)
-        if not found:
-            return []
+    def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
+        found = self._finder.observe(frame, crops, glance)
+        if not found or glance:
+            return found
         small, shown = self.shown(frame, [hand.joints_2d for hand in found])
         present = [index for index, crop in enumerate(shown) if crop is not None]
         # A hand that WildHands cannot be shown, at the very edge of a fisheye's image, is none that it sees.

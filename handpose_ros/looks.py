@@ -1,0 +1,85 @@
+"""The same hand seen several times, a little differently each time: mirrored, or the crop turned.
+
+The network's errors differ from look to look. Their mean is nearer to the truth than a single look is, and how far
+the looks are from each other says how far to believe each joint.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handpose_ros.cropping import Crop, Region, rotation
+from handpose_ros.hand import Observation
+
+# (turn [rad], mirrored) of each look, the most useful first
+_LOOKS = tuple(
+    (np.radians(turn), mirrored)
+    for turn, mirrored in (
+        (0, False),
+        (0, True),
+        (10, False),
+        (-10, True),
+        (-10, False),
+        (10, True),
+        (20, True),
+        (-20, False),
+    )
+)
+MOST = len(_LOOKS)
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """What a mirror shows of a crop, right to left: left hands look like right ones. A crop itself."""
+
+    crop: Crop
+
+    def sample(self, image: np.ndarray, size: int, border: str) -> np.ndarray:
+        """As `Region.sample`."""
+        return self.crop.sample(image, size, border)[:, ::-1]
+
+    def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
+        """As `Region.to_image`."""
+        return self.crop.to_image(np.asarray(points) * [-1.0, 1.0] + [size, 0.0], size)
+
+    def to_camera(self, joints: np.ndarray) -> np.ndarray:
+        """As `Region.to_camera`."""
+        return self.crop.to_camera(np.asarray(joints) * [-1.0, 1.0, 1.0])
+
+
+def varied(crop: Crop, count: int) -> list[Crop | Mirrored]:
+    """`count` looks, 1 to MOST, at what `crop` shows. The first is the crop as it is."""
+    turned = [(_turned(crop, angle), mirrored) for angle, mirrored in _LOOKS[:count]]
+    return [Mirrored(each) if mirrored else each for each, mirrored in turned]
+
+
+def together(looks: Sequence[Observation]) -> Observation:
+    """One observation of what was observed in each of the crops of `varied`: the mean, and how far they are apart.
+
+    The side is that of the hand itself, whether its network saw it mirrored or not.
+    """
+    if len(looks) == 1:
+        return looks[0]
+    joints_2d = np.stack([look.joints_2d for look in looks])
+    right = [
+        1 - look.right_score if mirrored else look.right_score
+        for look, (_, mirrored) in zip(looks, _LOOKS, strict=False)
+    ]
+    mean = joints_2d.mean(axis=0)
+    return replace(
+        looks[0],
+        joints_2d=mean,
+        joints_local=np.mean([look.joints_local for look in looks], axis=0),
+        score=float(np.mean([look.score for look in looks])),
+        right_score=float(np.mean(right)),
+        spread=np.sqrt(((joints_2d - mean) ** 2).sum(axis=-1).mean(axis=0)),
+    )
+
+
+def _turned(crop, angle):
+    if isinstance(crop, Region):
+        return replace(crop, angle=crop.angle + angle)
+    turn = np.eye(3)
+    turn[:2, :2] = rotation(angle)
+    return replace(crop, R_camera_from_view=crop.R_camera_from_view @ turn)
