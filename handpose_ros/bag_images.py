@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handpose_ros.bags import COMPRESSED_IMAGE, Topic, make_message, read_messages, read_topics
-from handpose_ros.calibration import camera_from_info
+from handpose_ros.calibration import camera_from_info, fit_camera
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.decoding import BadMessage, decode_compressed, decode_image, stamp_seconds
 
@@ -129,6 +129,17 @@ class BagImages:
     def _why_none(self):
         reasons = [self._warnings[kind] for kind in self.failed]
         return f"not one of {sum(self.failed.values())} images can be read: {reasons[0]}" if reasons else "no images"
+
+
+def read_bag(
+    path: Path | str, image_topic: str | None = None, info_topic: str | None = None, camera: Camera | None = None
+) -> Iterator[Frame]:
+    """The images of a bag, each with its camera, for a HandPosePipeline; `camera` overrules the bag's own.
+
+    Topics are found by their types where they are not named. Raises ValueError with the remedy, as BagImages does.
+    """
+    calibration = (lambda size: fit_camera(camera, size)) if camera else None
+    return (image.frame for image in BagImages(Path(path), image_topic, info_topic, calibration=calibration))
 
 
 def find_image_topic(topics: Sequence[Topic], name: str | None = None) -> Topic:

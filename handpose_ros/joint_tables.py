@@ -8,9 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from handpose_ros.hand import KEYPOINTS, HandPoses
-from handpose_ros.recordings import hands_as_json, joint_arrays, replacing, write_joints, write_json
+from handpose_ros.joint_arrays import joint_arrays, write_joints
+from handpose_ros.recordings import hands_as_json, replacing, write_json
 
-_SCALARS = ("frame", "track_id", "side", "state", "depth_source", "score", "side_score", "hand_scale")
+_SCALARS = (
+    "frame",
+    "track_id",
+    "side",
+    "state",
+    "depth_source",
+    "score",
+    "side_score",
+    "hand_scale",
+    "reprojection_error",
+)
 _AXES = {"joints_2d": "uv", "joints_3d": "xyz"}  # u, v [px]; x, y, z [m]
 
 
@@ -84,7 +95,7 @@ def _by_hand(frames):
     """The arrays (N, ...) with one entry for each hand, and the stamp of its frame."""
     arrays = joint_arrays(frames)
     stamps = arrays.pop("stamp")[arrays["frame"]]
-    whole = ("size", "calibrated", "keypoints")
+    whole = ("size", "calibrated", "frame_id", "keypoints")
     return {"stamp": stamps, **{name: values for name, values in arrays.items() if name not in whole}}
 
 

@@ -180,6 +180,19 @@ class HandPoseEstimator:
         """
         return self._pipeline.alone(Frame(image, camera), boxes)
 
+    def estimate_batch(
+        self, images: Sequence[np.ndarray], cameras: Camera | Sequence[Camera | None] | None = None
+    ) -> list[HandPoses]:
+        """The hands of each of `images`, as `estimate` finds them; `cameras` is one for all, or one for each.
+
+        Raises ValueError as `estimate` does, and for another number of cameras than images.
+        """
+        if cameras is None or isinstance(cameras, Camera):
+            cameras = [cameras] * len(images)
+        if len(cameras) != len(images):
+            raise ValueError(f"{len(images)} images have {len(cameras)} cameras: give one for each, or one for all")
+        return [self.estimate(image, camera) for image, camera in zip(images, cameras, strict=True)]
+
 
 def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
     placed = track.observation.joints_3d

@@ -1,11 +1,11 @@
-"""Results on disk: overlay videos, pictures, joints as NPZ and JSON.
+"""Results on disk: overlay videos, pictures, JSON.
 
 A file gets its name when it is complete: what is interrupted leaves nothing half-written under it.
 """
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -117,41 +117,6 @@ class VideoWriter:
 
     def __exit__(self, error, *_):
         self.discard() if error else self.close()
-
-
-def write_joints(path: Path | str, frames: Sequence[HandPoses]):
-    """Writes `joint_arrays` as an NPZ."""
-    with replacing(path) as partial:
-        np.savez_compressed(partial, **joint_arrays(frames))
-
-
-def joint_arrays(frames: Sequence[HandPoses]) -> dict[str, np.ndarray]:
-    """One row for each hand of each frame, in order, and one entry for each frame.
-
-    frame (N,) index of the hand's frame; side (N,) 1 left, 2 right, 0 unknown; track_id (N,);
-    state (N,) 1 tracked, 2 coasting, 3 lost; score, side_score (N,) 0..1; joints_2d (N, 21, 2) px;
-    joints_3d (N, 21, 3) m in the camera's optical frame, or relative to the wrist where depth_source (N,) is 0;
-    joint_scores (N, 21) 0..1; joint_sigma (N, 21) m; hand_scale (N,); wrist_covariance (N, 6, 6) m^2, rad^2;
-    stamp (F,) s; size (F, 2) width, height px; calibrated (F,) bool; keypoints (21,) the joints' names.
-    """
-    rows = [(index, hand) for index, frame in enumerate(frames) for hand in frame]
-    names = {"side": int, "track_id": int, "state": int, "depth_source": int, "score": float, "side_score": float}
-    shapes = {"joints_2d": (21, 2), "joints_3d": (21, 3), "joint_scores": (21,), "joint_sigma": (21,)}
-    shapes |= {"wrist_covariance": (6, 6), "hand_scale": ()}
-    scalars = {name: np.array([getattr(hand, name) for _, hand in rows], dtype) for name, dtype in names.items()}
-    arrays = {
-        name: np.array([getattr(hand, name) for _, hand in rows], dtype=float).reshape(-1, *shape)
-        for name, shape in shapes.items()
-    }
-    return dict(
-        frame=np.array([index for index, _ in rows], int),
-        stamp=np.array([frame.stamp for frame in frames], float),
-        size=np.array([frame.size for frame in frames], int).reshape(-1, 2),
-        calibrated=np.array([frame.calibrated for frame in frames], bool),
-        keypoints=np.array(KEYPOINTS),
-        **scalars,
-        **arrays,
-    )
 
 
 def hands_as_json(hands: HandPoses) -> dict:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from handpose_ros.calibration import camera_from_yaml
-from handpose_ros.camera import Camera
+from handpose_ros.camera import Camera, Frame
 
 DEMO_CLIP = Path(__file__).parent / "data" / "two_hands.mp4"
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -68,6 +68,16 @@ def open_source(name: str) -> ImageSource:
     if match := _WEBCAM.fullmatch(name):
         return Webcam(int(match[1]))
     raise FileNotFoundError(f"there is no source '{name}': give demo, a video, a folder of images, or a webcam (0)")
+
+
+def read_video(source: Path | str, camera: Camera | None = None) -> Iterator[Frame]:
+    """The images of what `open_source` finds under this name or path, stamped from 0 s on, for a HandPosePipeline.
+
+    Their camera is `camera`, or the source's own, if any. Raises as `open_source` does.
+    """
+    with open_source(str(source)) as images:
+        for stamp, image in images.stamped():
+            yield Frame(image, camera or images.camera, stamp)
 
 
 class VideoFile(ImageSource):

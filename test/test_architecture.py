@@ -18,7 +18,7 @@ FLOORS = {
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands finding pipeline",
     "edges": "failures share decoding calibration sources drawing messages markers recordings bags answers summary "
-    "processes interrupts bag_images comparison results plots recording_report joint_tables overlapping "
+    "processes interrupts bag_images comparison results plots recording_report joint_arrays joint_tables overlapping "
     "datasets evaluation accuracy report report_page",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions "
     "ros.recorder_node ros.probe ros.camera_node ros.hand_pose_node ros.grasp_node",

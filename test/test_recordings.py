@@ -1,18 +1,19 @@
 import json
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.hand import KEYPOINTS, DepthSource, HandPose, HandPoses, Side
+from handpose_ros.hand import KEYPOINTS, DepthSource, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.joint_arrays import read_joints, write_joints
 from handpose_ros.recordings import (
     VideoWriter,
     hands_as_json,
     make_directory,
     replacing,
     write_image,
-    write_joints,
     write_json,
 )
 
@@ -57,6 +58,43 @@ def test_joints_are_one_row_for_each_hand_and_know_their_frame(tmp_path):
     assert_allclose(joints["joint_sigma"][:, 4], [0.01, 0.02, 0.03])
     assert_allclose(joints["stamp"], [10.0, 10.1, 10.2])
     assert tuple(joints["keypoints"]) == KEYPOINTS
+
+
+def test_joints_that_were_written_are_read_back_hand_by_hand(tmp_path):
+    known = replace(
+        FRAMES[0].hands[0],
+        joint_scores=np.linspace(0, 1, 21),
+        wrist_covariance=np.arange(36.0).reshape(6, 6),
+        wrist_velocity=np.arange(6.0),
+        state=TrackingState.COASTING,
+        reprojection_error=1.5,
+        track_age=2.5,
+    )
+    frames = [replace(FRAMES[0], hands=(known, FRAMES[0].hands[1]), frame_id="eye"), *FRAMES[1:]]
+    write_joints(tmp_path / "joints.npz", frames)
+    back = read_joints(tmp_path / "joints.npz")
+    assert [(each.stamp, each.size, each.frame_id, each.calibrated, len(each)) for each in back] == [
+        (10.0, (640, 480), "eye", True, 2),
+        (10.1, (640, 480), "", True, 0),
+        (10.2, (640, 480), "", True, 1),
+    ]
+    for a, b in zip([hand for each in frames for hand in each], [hand for each in back for hand in each], strict=True):
+        for field in fields(HandPose):
+            one, other = getattr(a, field.name), getattr(b, field.name)
+            assert one is other is None or type(one) is type(other), field.name
+            if one is not None:
+                np.testing.assert_array_equal(one, other, err_msg=field.name)
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_a_file_without_joints_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "joints.npz"
+    if content is None:
+        np.savez(path, other=np.zeros(3))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match="joints.npz is no NPZ of joints"):
+        read_joints(path)
 
 
 @pytest.mark.parametrize("frames", [[], [HandPoses((), (640, 480))]])

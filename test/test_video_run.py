@@ -9,8 +9,9 @@ import pytest
 from handpose_ros import weights
 from handpose_ros.cli import main
 from handpose_ros.hand import HandPose, HandPoses, Side
+from handpose_ros.joint_arrays import write_joints
 from handpose_ros.joint_tables import FORMATS, write_csv, write_npy
-from handpose_ros.recordings import VideoWriter, write_joints
+from handpose_ros.recordings import VideoWriter
 from handpose_ros.sources import open_source
 from handpose_ros.video_run import Excerpt, _Overlay
 

@@ -1,0 +1,72 @@
+"""The Python API: what `handpose_ros` itself offers."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import numpy as np
+import pytest
+from bag_maker import demo_images, demo_messages, write_bag
+
+import handpose_ros
+from handpose_ros import Camera, HandPoseEstimator, read_bag, read_video, weights
+
+
+@pytest.fixture(scope="module")
+def estimator():
+    try:
+        return HandPoseEstimator(device="cpu")
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not there: {error}")
+
+
+@pytest.mark.parametrize("name", handpose_ros.API)
+def test_every_name_of_the_api_is_what_its_module_says(name):
+    assert getattr(handpose_ros, name) is getattr(import_module(f"handpose_ros.{handpose_ros.API[name]}"), name)
+    assert name in dir(handpose_ros)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error_and_modules_are_still_imported():
+    with pytest.raises(AttributeError, match="nothing"):
+        handpose_ros.nothing  # noqa: B018
+    assert weights.__name__ == "handpose_ros.weights"
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    code = "import sys, handpose_ros; print(sorted({'torch', 'cv2', 'numpy', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_frames_of_a_video_have_stamps_and_the_camera_that_is_given():
+    frames = read_video("demo")
+    first, second = next(frames), next(frames)
+    assert (first.stamp, second.stamp) == (0.0, pytest.approx(1 / 30, abs=2e-3))
+    assert first.camera.size == first.size == (640, 480)
+    camera = Camera.from_fov((640, 480), 1.0)
+    assert next(read_video("demo", camera)).camera is camera
+
+
+def test_frames_of_a_bag_have_its_camera_unless_another_is_given(tmp_path):
+    bag = write_bag(tmp_path / "bag", demo_messages(2))
+    images, camera = demo_images(2)
+    frames = list(read_bag(str(bag)))
+    np.testing.assert_array_equal(frames[1].image, images[1])
+    np.testing.assert_array_equal(frames[0].camera.K, camera.K)
+    half = Camera.from_fov((320, 240), 1.0)
+    np.testing.assert_allclose(next(read_bag(bag, camera=half)).camera.K[0, 0], 2 * half.K[0, 0])
+
+
+def test_a_batch_is_what_its_images_are_one_by_one(estimator):
+    images, camera = demo_images(2)
+    images = [images[0], images[1][:240]]
+    cameras = [camera, None]
+    batch = estimator.estimate_batch(images, cameras)
+    for hands, image, its_camera in zip(batch, images, cameras, strict=True):
+        alone = estimator.estimate(image, its_camera)
+        assert (len(hands), hands.size, hands.calibrated) == (len(alone), alone.size, its_camera is not None)
+        for a, b in zip(hands, alone, strict=True):
+            np.testing.assert_array_equal(a.joints_3d, b.joints_3d)
+    assert [each.calibrated for each in estimator.estimate_batch(images[:1] * 2, camera)] == [True, True]
+    with pytest.raises(ValueError, match="2 images have 1 cameras"):
+        estimator.estimate_batch(images, [camera])
