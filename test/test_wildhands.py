@@ -82,7 +82,7 @@ def hands_in(backend, image: np.ndarray, camera: Camera | None = None, **options
 
 @torch.inference_mode()
 def run(network, right, **changes):
-    return network(**(inputs() | changes), right=right)
+    return network(**(inputs() | changes), right=torch.tensor(right))
 
 
 # The network
@@ -112,7 +112,7 @@ def test_each_side_has_its_own_regressor_and_its_own_body(network):
     hands = run(network, [True, False], **same)
     assert (hands.rotations[0] - hands.rotations[1]).abs().max() > 0.01
     shape, pose = torch.zeros(2, 10), torch.eye(3).expand(2, 16, 3, 3)
-    bodies = network.hands(pose, shape, torch.tensor([[5.0, 0, 0]] * 2), given["K"], [True, False])
+    bodies = network.hands(pose, shape, torch.tensor([[5.0, 0, 0]] * 2), given["K"], torch.tensor([True, False]))
     index, thumb = KEYPOINTS.index("index_mcp"), KEYPOINTS.index("thumb_tip")
     toward_thumb = bodies.joints[:, thumb, 0] - bodies.joints[:, index, 0]
     assert toward_thumb[0] > 0.01 and toward_thumb[1] < -0.01  # the made-up right hand's thumb is at +x
@@ -130,13 +130,15 @@ def test_frame_crops_and_angles_all_matter(network, moved):
 def test_the_translation_is_metres_in_the_camera_frame_and_depth_goes_with_the_focal_length(network):
     cameras = torch.tensor([[1.0, 0.2, -0.1], [0.05, 0, 0]])
     given = (torch.eye(3).expand(2, 16, 3, 3), torch.zeros(2, 10), cameras)
-    hands = network.hands(*given, torch.tensor([[110.0, 0, 50], [0, 114, 60], [0, 0, 1]]), [True, True])
+    hands = network.hands(*given, torch.tensor([[110.0, 0, 50], [0, 114, 60], [0, 0, 1]]), torch.tensor([True, True]))
     assert_allclose(hands.translation, [[0.2, -0.1, 1.0], [0, 0, 10.0]], rtol=1e-6)  # 2 * 112 / 224; a scale is >= 0.1
 
 
 def test_folding_the_normalisation_changes_nothing(wildhands_folder, network):
     with torch.inference_mode():
-        unfolded = read_network(wildhands_folder / "wildhands.ckpt").eval()(**inputs(), right=[True, False])
+        unfolded = read_network(wildhands_folder / "wildhands.ckpt").eval()(
+            **inputs(), right=torch.tensor([True, False])
+        )
     folded = run(network, [True, False])
     assert_allclose(folded.joints, unfolded.joints, atol=1e-5)
     assert_allclose(folded.translation, unfolded.translation, atol=1e-5)

@@ -50,7 +50,9 @@ def matrix_to_axis_angle(matrices):
 def mano_head(model, matrices, betas, cameras, K):
     network = WildHandsNetwork()
     network.mano_r["mano"] = model
-    hands = network.hands(tensor(matrices), tensor(betas), tensor(cameras), tensor(K), [True] * len(K))
+    hands = network.hands(
+        tensor(matrices), tensor(betas), tensor(cameras), tensor(K), torch.ones(len(K), dtype=torch.bool)
+    )
     return named_outputs(hands, tensor(K))
 
 
@@ -101,7 +103,9 @@ def wildhands_forward(network, inputs):
         angles = tensor(np.concatenate([inputs[f"{side}_center_angle"], inputs[f"{side}_corner_angle"]], axis=1))
         K = tensor(inputs["intrinsics"])
         with Recording(network, side) as recording:
-            hands = network(tensor(inputs["img"]), tensor(inputs[f"{side}_img"]), angles, K, [right] * len(K))
+            hands = network(
+                tensor(inputs["img"]), tensor(inputs[f"{side}_img"]), angles, K, torch.full([len(K)], right)
+            )
         codes = encode_angles(angles)
         result |= recording.results() | {f"enc/{side}.center": codes[:, :16], f"enc/{side}.corner": codes[:, 16:]}
         result |= {f"{name}.{side}": value for name, value in named_outputs(hands, K).items()}

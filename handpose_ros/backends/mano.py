@@ -52,7 +52,9 @@ class Mano(nn.Module):
         transforms = torch.cat([turned, moved[..., None]], dim=-1)  # (N, 16, 3, 4)
         blended = (self.lbs_weights @ transforms.flatten(2)).unflatten(2, (3, 4))
         vertices = (blended[..., :3] @ shaped[..., None])[..., 0] + blended[..., 3]
-        return vertices, torch.cat([joints, vertices[:, TIPS]], dim=1)[:, KEYPOINTS_FROM_MANO]
+        # Not indexed by lists: those would be sent to the GPU each time, which a CUDA graph must not do.
+        parts = [*joints.unbind(1), *(vertices[:, tip] for tip in TIPS)]
+        return vertices, torch.stack([parts[index] for index in KEYPOINTS_FROM_MANO], dim=1)
 
 
 def read_mano(path: Path | str) -> Mano:
@@ -103,5 +105,10 @@ def _chain(rotations, rest):
         bones = rest[:, own] - rest[:, parents]
         joints.append((turned[-1] @ bones[..., None])[..., 0] + joints[-1])
         turned.append(turned[-1] @ rotations[:, own])
-    order = [0] + [1 + segment * 5 + finger for finger in range(5) for segment in range(3)]
-    return torch.cat(turned, dim=1)[:, order], torch.cat(joints, dim=1)[:, order]
+    return _by_finger(turned), _by_finger(joints)
+
+
+def _by_finger(parts):
+    """(N, 16, ...) of the wrist's (N, 1, ...) and three segments' (N, 5, ...)."""
+    wrist, *segments = parts
+    return torch.cat([wrist, torch.stack(segments, dim=2).flatten(1, 2)], dim=1)

@@ -14,18 +14,21 @@ import torch
 
 from handpose_ros.backends import Detection
 from handpose_ros.backends.mano import LICENSE as MANO_LICENSE
-from handpose_ros.backends.mano import difference, read_mano
+from handpose_ros.backends.mano import VERTICES, difference, read_mano
 from handpose_ros.backends.mediapipe import MediaPipe
 from handpose_ros.backends.undistortion import Undistortion, is_distorted, pinhole
 from handpose_ros.backends.wildhands_checkpoint import read_network
 from handpose_ros.backends.wildhands_crops import HandCrop, SmallFrame, hand_crop, normalised, small_frame
+from handpose_ros.backends.wildhands_network import SIZE
 from handpose_ros.camera import Camera, Frame
+from handpose_ros.captured import Captured, batch_sizes
 from handpose_ros.cropping import Crop, Region
 from handpose_ros.hand import WRIST, ManoHand, Observation
 from handpose_ros.runtimes import torch_device
 
 ASSUMED_FOV = 2 * np.arctan(1920 / 2 / 1000)  # [rad] of an image without a camera: EPIC-Kitchens', 88 degrees
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
+_PARTS = {"joints": 63, "translation": 3, "vertices": 3 * VERTICES, "pose": 48, "betas": 10}  # of MeshHands, a hand's
 _MANO_TOLERANCE = 1e-6  # files and checkpoint are one model if no number differs by more
 
 
@@ -40,13 +43,15 @@ class WildHands:
         mano: Path | str = "",
         precision: str = "auto",
         device: str = "auto",
+        max_hands: int = 2,
         **finder_options,
     ):
         """Loads the user's checkpoint, and MediaPipe with `finder_options`.
 
         checkpoint: the official wildhands.ckpt. mano: directory of MANO_LEFT.pkl and MANO_RIGHT.pkl, only to compare
         them with the body models in the checkpoint, which are the ones that run. precision: of the encoders, "float32",
-        "float16" or "auto": float16 on CUDA. device: "auto", "cpu", "cuda" or "cuda:N".
+        "float16" or "auto": float16 on CUDA. device: "auto", "cpu", "cuda" or "cuda:N". max_hands: most that one CUDA
+        graph holds; more take several runs.
         Raises: ValueError naming the wrong option or file; FileNotFoundError; what MediaPipe raises.
         """
         if not checkpoint:
@@ -56,13 +61,17 @@ class WildHands:
         self._device = torch_device(device)
         if precision == "auto":
             precision = "float16" if self._device.type == "cuda" else "float32"
-        self._finder = MediaPipe(device=device, **finder_options)
+        self._finder = MediaPipe(device=device, max_hands=max_hands, **finder_options)
         network = read_network(checkpoint)
         if mano:
             _compare(network, Path(mano).expanduser())
         self._faces = {right: network.mano(right).faces_tensor.numpy() for right in (False, True)}
         self._network = network.prepare(self._device, PRECISIONS[precision])
+        on_gpu = self._device.type == "cuda"  # a CPU need not pad a batch
+        sizes = batch_sizes(max_hands) if on_gpu else range(1, max_hands + 1)
+        self._runs = {size: Captured(self._together, _inputs(size), self._device) for size in sizes}
         self._undistort = Undistortion()
+        self.runtime = f"torch {torch.__version__} on {self._device}, encoders {precision}; {self._finder.runtime}"
         self.model = f"wildhands-eccv2024+{self._finder.model}"
         self.license = f"WildHands: CC-BY-NC-4.0; MANO: {MANO_LICENSE}; MediaPipe: {self._finder.license}"
 
@@ -93,26 +102,36 @@ class WildHands:
         small = small_frame(straight.image, straight.camera.K)
         return small, [hand_crop(small, keypoint_box(joints, frame.camera)) for joints in hands]
 
-    @torch.inference_mode()
     def _place(self, small: SmallFrame, crops: list[HandCrop], right: list[bool]) -> list[tuple[np.ndarray, ManoHand]]:
         """Joints (21, 3) [m] in the optical frame and the body model of each hand. One transfer each way."""
-        if not crops:
-            return []
-        images = normalised(np.stack([small.image, *(crop.image for crop in crops)]))
-        numbers = np.concatenate([small.K.ravel(), *(crop.angles for crop in crops)])
-        images, numbers = (torch.from_numpy(array).to(self._device) for array in (images, numbers))
-        K, angles = numbers[:9].unflatten(0, (3, 3)), numbers[9:].unflatten(0, (-1, 10))
-        hands = self._network(images[:1], images[1:], angles, K, right)
-        parts = hands.joints, hands.translation, hands.vertices, hands.pose, hands.betas
-        together = torch.cat([part.flatten(1) for part in parts], dim=1).cpu().numpy().astype(float)
-        ends = np.cumsum([part[0].numel() for part in parts])
-        placed = []
-        for row, is_right in zip(together, right, strict=True):
-            joints, translation, vertices, pose, betas = np.split(row, ends[:-1])
-            joints, vertices = joints.reshape(21, 3), vertices.reshape(-1, 3)
-            body = ManoHand(pose, betas, vertices - joints[WRIST], self._faces[is_right])
-            placed.append((joints + translation, body))
+        placed, most = [], max(self._runs)
+        for start in range(0, len(crops), most):
+            some, sides = crops[start : start + most], right[start : start + most]
+            run = next(run for size, run in self._runs.items() if size >= len(some))
+            images = normalised(np.stack([small.image, *(crop.image for crop in some)]))
+            angles = np.stack([crop.angles for crop in some])
+            rows = run(images[:1], images[1:], angles, small.K, np.array(sides))[: len(some)].astype(float)
+            placed += [_placed(row, self._faces[side]) for row, side in zip(rows, sides, strict=True)]
         return placed
+
+    def _together(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """(N, all of _PARTS flattened) of what the network is given."""
+        hands = self._network(*inputs)
+        return torch.cat([getattr(hands, name).flatten(1) for name in _PARTS], dim=1)
+
+
+def _placed(row, faces):
+    """Joints (21, 3) and body of one hand's numbers, in the order of _PARTS."""
+    joints, translation, vertices, pose, betas = np.split(row, np.cumsum(list(_PARTS.values()))[:-1])
+    joints, vertices = joints.reshape(21, 3), vertices.reshape(-1, 3)
+    return joints + translation, ManoHand(pose, betas, vertices - joints[WRIST], faces)
+
+
+def _inputs(count):
+    """Of the network, for so many hands: frame, crops, angles, K, sides."""
+    image, K = torch.zeros(3, SIZE, SIZE), torch.eye(3)
+    crops, angles, right = image.repeat(count, 1, 1, 1), torch.zeros(count, 10), torch.zeros(count, dtype=torch.bool)
+    return [image[None], crops, angles, K, right]
 
 
 def keypoint_box(joints: np.ndarray, camera: Camera) -> np.ndarray:

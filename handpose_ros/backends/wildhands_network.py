@@ -4,7 +4,6 @@ Source: Prakash et al., 3D hand pose estimation in everyday egocentric images, E
 the names of the official checkpoint. Written from a description of the method; holds none of its code or weights.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +17,6 @@ SIZE = 224  # [px] side of the frame and of the crops
 _FREQUENCIES = (1, 2, 4, 8)
 _CODES = 10 * len(_FREQUENCIES) * 2  # sine and cosine of ten angles
 _FEATURES = 2048
-_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # the first two rows of a rotation
 _REFINEMENTS = 3
 _MIN_SCALE = 0.1
 _STATE = {"pose_6d": 96, "shape": 10, "cam_t/wp": 3}  # what is refined, in the order in which it is fed back
@@ -59,13 +57,14 @@ class WildHandsNetwork(nn.Module):
         self.mano_r, self.mano_l = (nn.ModuleDict({"mano": Mano()}) for _ in range(2))
 
     def forward(
-        self, frame: torch.Tensor, crops: torch.Tensor, angles: torch.Tensor, K: torch.Tensor, right: Sequence[bool]
+        self, frame: torch.Tensor, crops: torch.Tensor, angles: torch.Tensor, K: torch.Tensor, right: torch.Tensor
     ) -> MeshHands:
         """N hands of one frame, or of N.
 
         frame: (1 or N, 3, 224, 224); crops: (N, 3, 224, 224); both normalised RGB. angles: (N, 10) [rad] of the hand's
         box from the optical axis, x before y: the centre, then the corners. K: (3, 3) or (N, 3, 3) [px] of the 224 px
-        frame. right: which of the hands are right ones.
+        frame. right: (N,) bool, which of the hands are right ones; no value decides what is computed, so that a CUDA
+        graph can repeat it.
         """
         rotations, betas, cameras = self._regress(self._features(frame, crops, angles), right)
         return self.hands(rotations, betas, cameras, K, right)
@@ -76,7 +75,7 @@ class WildHandsNetwork(nn.Module):
         betas: torch.Tensor,
         cameras: torch.Tensor,
         K: torch.Tensor,
-        right: Sequence[bool],
+        right: torch.Tensor,
     ) -> MeshHands:
         """The hands of what was regressed: `rotations`, `betas` and `cameras` (its weak_camera) as in MeshHands."""
         pose = axis_angle_from_matrix(rotations)
@@ -110,22 +109,14 @@ class WildHandsNetwork(nn.Module):
 
     def _regress(self, features, right):
         """Rotations (N, 16, 3, 3), betas (N, 10) and weak cameras (N, 3) by the regressor of each hand's side."""
-        state = features.new_empty(len(features), sum(_STATE.values()))
-        for side, head in ((True, self.head_r), (False, self.head_l)):
-            own = [index for index, is_right in enumerate(right) if is_right == side]
-            if own:
-                state[own] = head(features[own])
+        state = torch.where(right[:, None], self.head_r(features), self.head_l(features))
         pose, betas, cameras = state.split(list(_STATE.values()), dim=1)
         return matrix_from_rows(pose.unflatten(1, (16, 6))), betas, cameras
 
     def _mesh(self, pose, betas, right):
         """Vertices (N, 778, 3) and joints (N, 21, 3) by the MANO of each hand's side."""
-        vertices, joints = pose.new_empty(len(pose), 778, 3), pose.new_empty(len(pose), 21, 3)
-        for side in (True, False):
-            own = [index for index, is_right in enumerate(right) if is_right == side]
-            if own:
-                vertices[own], joints[own] = pose_mano(self.mano(side), pose[own], betas[own])
-        return vertices, joints
+        sides = (pose_mano(self.mano(side), pose, betas) for side in (True, False))
+        return tuple(torch.where(right[:, None, None], *both) for both in zip(*sides, strict=True))
 
 
 class Regressor(nn.Module):
@@ -143,7 +134,8 @@ class Regressor(nn.Module):
         self.hmr_layer.decoders = nn.ModuleDict({name: linear(1024, size) for name, size in _STATE.items()})
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        pose = features.new_tensor(_IDENTITY * 16).expand(len(features), -1)
+        identity = torch.eye(3, device=features.device)[:2].flatten()  # the first two rows of a rotation
+        pose = identity.repeat(len(features), 16)
         state = torch.cat([pose, features.new_zeros(len(features), 10), self.cam_init(features)], dim=1)
         for _ in range(_REFINEMENTS):
             refined = self.hmr_layer.refine(torch.cat([features, state], dim=1))
