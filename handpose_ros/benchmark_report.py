@@ -22,29 +22,34 @@ _STAGES = ("palms", "hands", "aim", "rest")
 class Wish:
     """What to measure, and on what."""
 
+    backend: str = "mediapipe"
+    checkpoint: str = ""  # of the backend wildhands
+    complexity: str = "full"
     device: str = "auto"
     runtime: str = "auto"
     num_threads: int = 0
     images: int = 120  # timed in each row
-    against: str | None = None  # "mediapipe"
+    against: str | None = None  # one of rival.RIVALS
     growth: bool = False  # with the number of hands
     node: bool = False  # over DDS
 
 
 def run_benchmark(wish: Wish) -> dict[str, object]:
     """Prints tables while it measures; returns what is worth keeping, ready for JSON."""
-    options = {"device": wish.device, "runtime": wish.runtime, "num_threads": wish.num_threads}
-    backend = make_backend("mediapipe", **options)
+    computing = {name: getattr(wish, name) for name in ("device", "runtime", "num_threads")}
+    options = computing | {name: getattr(wish, name) for name in ("complexity", "checkpoint")}
+    backend = make_backend(wish.backend, **options)
     machine = f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     print(f"{backend.model}, {backend.runtime}\n{machine}", flush=True)
     figures = {"model": backend.model, "runtime": backend.runtime, "machine": machine}
     if wish.node:
-        return figures | {"node": list(_node(options))}
+        return figures | {"node": list(_node({"backend": wish.backend} | options))}
     if wish.against:
-        return figures | _against(HandPosePipeline(backend), wish.images)
+        return figures | _against(wish, HandPosePipeline(backend), computing)
     if wish.growth:
         return figures | {"growth": list(_growth(wish, options))}
-    figures |= _floor(device_name(wish.device, wish.runtime))
+    if wish.backend == "mediapipe":
+        figures |= _floor(device_name(wish.device, wish.runtime))
     return figures | {"scenes": list(_scenes(HandPosePipeline(Stopwatch(backend)), wish.images))}
 
 
@@ -83,7 +88,7 @@ def _floor(device) -> dict[str, float]:
 def _growth(wish, options) -> Iterator[dict]:
     print(f"\n[ms] an image of 1280x960 px{'median':>8}{'p95':>8}{'a hand':>8}")
     for count in HANDS:
-        backend = make_backend("mediapipe", max_hands=count, **options)
+        backend = make_backend(wish.backend, max_hands=count, **options)
         times = time_scene(HandPosePipeline(Stopwatch(backend), max_hands=count), many_hands(count), wish.images)
         total = times.total
         seen = times.hands  # the smallest may be overlooked
@@ -91,17 +96,17 @@ def _growth(wish, options) -> Iterator[dict]:
         yield asdict(times)
 
 
-def _against(pipeline, images):
-    """Figures by the keys ratio.SCENE, ours_ms.SCENE and mediapipe_ms.SCENE."""
-    figures = {}
-    print("\n[ms] an image, median    ours  MediaPipe   ratio   quartiles   ratio of CPU time")
+def _against(wish, pipeline, computing):
+    """Figures by the keys ratio.SCENE, ours_ms.SCENE and, after the rival's name, mediapipe_ms.SCENE."""
+    figures = {"against": wish.against}
+    print(f"\n[ms] an image, median{'ours':>8}{wish.against:>16}   ratio   quartiles   ratio of CPU time")
     for name in SCENES:
-        result = compare(pipeline, make_scene(name), max(images // BLOCK, 4))
+        result = compare(pipeline, wish.against, make_scene(name), max(wish.images // BLOCK, 4), **computing)
         low, high = result.ratio.quartiles
-        medians = f"{result.ours.median:8.2f}{result.rival.median:11.2f}{result.ratio.median:8.2f}"
+        medians = f"{result.ours.median:8.2f}{result.rival.median:16.2f}{result.ratio.median:8.2f}"
         print(f"{name:<21}{medians}{low:7.2f} .. {high:.2f}{result.cpu_ratio.median:12.2f}", flush=True)
         kept = {"ratio": result.ratio, "cpu_ratio": result.cpu_ratio}
-        kept |= {"ours_ms": result.ours, "mediapipe_ms": result.rival}
+        kept |= {"ours_ms": result.ours, f"{wish.against}_ms": result.rival}
         figures |= {f"{key}.{name}": _short(spread) for key, spread in kept.items()}
     return figures
 

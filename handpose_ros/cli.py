@@ -79,6 +79,23 @@ def _parser():
     evaluate.add_argument("--lifter", default="learned", help="or mediapipe; default: %(default)s")
     evaluate.set_defaults(run=commands.evaluate)
 
+    benchmark = subparsers.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")
+    benchmark.add_argument("--runtime", default="auto", choices=RUNTIMES, help="default: %(default)s")
+    benchmark.add_argument("--threads", type=int, default=0, metavar="N", help="on the CPU; default: cores, at most 4")
+    benchmark.add_argument(
+        "--images", type=_positive, default=120, metavar="N", help="in each row; default: %(default)s"
+    )
+    what = benchmark.add_mutually_exclusive_group()
+    what.add_argument(
+        "--against",
+        choices=["mediapipe", "mediapipe-lite", "default"],
+        help="on the same images in turns: the official solution with complexity 1 or 0, or our default backend",
+    )
+    what.add_argument("--growth", action="store_true", help="with the number of hands")
+    what.add_argument("--node", action="store_true", help="the node over DDS, at 30 and 60 images a second")
+    benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    benchmark.set_defaults(run=commands.benchmark)
+
     for command in (video, batch):
         command.add_argument("--every", type=_positive, default=1, metavar="N", help="take every Nth image of a video")
         command.add_argument("--smooth", action="store_true", help="videos with what came before and after, not live")
@@ -91,10 +108,14 @@ def _parser():
         command.add_argument(
             "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
         )
-    for command in (demo, image, video, bag, batch, evaluate):
+    for command in (demo, image, video, bag, batch, evaluate, benchmark):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
         command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
         command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
+    for command in (evaluate, benchmark):
+        command.add_argument(
+            "--complexity", default="full", choices=["full", "lite"], help="of the networks; default: %(default)s"
+        )
     for command in (demo, image, video, bag, batch):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(
@@ -103,20 +124,6 @@ def _parser():
         calibration.add_argument(
             "--fov", type=_fov, metavar="DEG", help="horizontal field of view, where there is no calibration"
         )
-
-    benchmark = subparsers.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")
-    benchmark.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
-    benchmark.add_argument("--runtime", default="auto", choices=RUNTIMES, help="default: %(default)s")
-    benchmark.add_argument("--threads", type=int, default=0, metavar="N", help="on the CPU; default: cores, at most 4")
-    benchmark.add_argument(
-        "--images", type=_positive, default=120, metavar="N", help="in each row; default: %(default)s"
-    )
-    what = benchmark.add_mutually_exclusive_group()
-    what.add_argument("--against", choices=["mediapipe"], help="the official solution, on the same images in turns")
-    what.add_argument("--growth", action="store_true", help="with the number of hands")
-    what.add_argument("--node", action="store_true", help="the node over DDS, at 30 and 60 images a second")
-    benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    benchmark.set_defaults(run=commands.benchmark)
 
     weights = subparsers.add_parser("weights", help="the networks' files: which are where")
     weights.add_argument("--fetch", action="store_true", help="fetch those that are missing")

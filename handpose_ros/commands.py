@@ -53,7 +53,14 @@ def evaluate(args):
 
     subject, outcomes = evaluate_folder(
         args.folder,
-        partial(HandPoseEstimator, args.backend, device=args.device, checkpoint=args.checkpoint, lifter=args.lifter),
+        partial(
+            HandPoseEstimator,
+            args.backend,
+            device=args.device,
+            checkpoint=args.checkpoint,
+            complexity=args.complexity,
+            lifter=args.lifter,
+        ),
         hand_scale=args.hand_scale,
         calibrate_size=args.calibrate_size,
         progress=partial(tqdm, unit="image", disable=None),
@@ -97,7 +104,18 @@ def benchmark(args):
     from handpose_ros.benchmark_report import Wish, run_benchmark
     from handpose_ros.recordings import write_json
 
-    wish = Wish(args.device, args.runtime, args.threads, args.images, args.against, args.growth, args.node)
+    wish = Wish(
+        backend=args.backend,
+        checkpoint=args.checkpoint,
+        complexity=args.complexity,
+        device=args.device,
+        runtime=args.runtime,
+        num_threads=args.threads,
+        images=args.images,
+        against=args.against,
+        growth=args.growth,
+        node=args.node,
+    )
     figures = run_benchmark(wish)
     if args.json is not None:
         write_json(args.json, figures)

@@ -1,20 +1,23 @@
-"""Official MediaPipe in an environment and a process of its own, given the same images in the same run."""
+"""What the pipeline is compared with on the same images in the same run: official MediaPipe, or our default backend."""
 
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from handpose_ros.backends import make_backend
 from handpose_ros.benchmark import BLOCK, Scene, Spread, time_block
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.weights import REQUIREMENT, VERSION, cache_dir
 
 PYTHONS = ("3.12", "3.11", "3.10", "3.9")  # for which there are wheels of it
+RIVALS = ("mediapipe", "mediapipe-lite", "default")  # official, complexity 1 and 0; our default backend
 _PROCESS = Path(__file__).with_name("rival_process.py")
 
 
@@ -29,16 +32,19 @@ class Comparison:
     cpu_ratio: Spread  # of the time that all threads spent: what counts on a machine with other work
 
 
-class Rival:
-    """The official solution, up to two hands, model complexity 1, tracking; a context manager."""
+class Official:
+    """The official solution, up to two hands, tracking, in an environment and a process of its own."""
 
-    def __init__(self, scene: Scene):
-        """Starts it on the images of `scene`. Raises: OSError, with what it said last, if it does not start."""
+    def __init__(self, scene: Scene, complexity: int):
+        """Starts it, of this model complexity, on the images of `scene`.
+
+        Raises: OSError, with what it said last, if it does not start.
+        """
         self._folder = tempfile.TemporaryDirectory()
         images = Path(self._folder.name) / "images.npy"
         np.save(images, np.stack(scene.images))
         log = self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by close
-        command = [str(rival_python()), str(_PROCESS), str(images)]
+        command = [str(rival_python()), str(_PROCESS), str(images), str(complexity)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         self._answer()
 
@@ -56,12 +62,6 @@ class Rival:
         self._log.close()
         self._folder.cleanup()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
     def _answer(self):
         for line in self._process.stdout:
             if line.startswith("{"):
@@ -71,24 +71,42 @@ class Rival:
         raise OSError(f"official MediaPipe ended: {' / '.join(lines)}")
 
 
-def compare(pipeline: HandPosePipeline, scene: Scene, blocks: int) -> Comparison:
-    """Ours and the rival on `scene`, taking turns block by block."""
-    ours, theirs = [], []
-    with Rival(scene) as rival:
+class Ours:
+    """A pipeline of this package as one of the two that are compared."""
+
+    def __init__(self, scene: Scene, pipeline: HandPosePipeline):
+        self._scene, self._pipeline = scene, pipeline
         pipeline.reset()
+
+    def time_block(self, first: int) -> tuple[float, float]:
+        """As `benchmark.time_block`."""
+        return time_block(lambda number: self._pipeline(self._scene.frame(number)), first)
+
+    def close(self):
+        """Nothing of its own is left."""
+
+
+def compare(pipeline: HandPosePipeline, against: str, scene: Scene, blocks: int, **options) -> Comparison:
+    """Ours and one of RIVALS on `scene`, taking turns block by block; `options` are the default backend's as rival."""
+    mine, ours, theirs = Ours(scene, pipeline), [], []
+    with closing(_rival(against, scene, options)) as rival:
         for block in range(-2, blocks):  # the first two warm up
             first = (block + 2) * BLOCK
             # Who goes first changes, so that a slow spell of the machine meets both alike.
-            if block % 2:
-                mine, its = time_block(lambda number: pipeline(scene.frame(number)), first), rival.time_block(first)
-            else:
-                its, mine = rival.time_block(first), time_block(lambda number: pipeline(scene.frame(number)), first)
+            order = (mine, rival) if block % 2 else (rival, mine)
+            times = {each: each.time_block(first) for each in order}
             if block >= 0:
-                ours.append(mine)
-                theirs.append(its)
+                ours.append(times[mine])
+                theirs.append(times[rival])
     ours, theirs = np.array(ours), np.array(theirs)  # (blocks, 2) [ms] passed, spent
     ratios = ours / theirs
     return Comparison(scene.name, *map(Spread.of, (ours[:, 0], theirs[:, 0], ratios[:, 0], ratios[:, 1])))
+
+
+def _rival(against, scene, options):
+    if against == "default":
+        return Ours(scene, HandPosePipeline(make_backend("mediapipe", **options)))
+    return Official(scene, 0 if against == "mediapipe-lite" else 1)
 
 
 def rival_python() -> Path:

@@ -15,7 +15,7 @@ def main():
     import mediapipe
 
     images = np.load(sys.argv[1])
-    options = {"static_image_mode": False, "max_num_hands": 2, "model_complexity": 1}
+    options = {"static_image_mode": False, "max_num_hands": 2, "model_complexity": int(sys.argv[2])}
     with mediapipe.solutions.hands.Hands(**options) as hands:
         hands.process(images[0])
         print(json.dumps({"ready": True}), flush=True)

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from handpose_ros import weights
 from handpose_ros.backends import Detection
 from handpose_ros.benchmark import BLOCK, Spread, Stopwatch, make_scene, many_hands, time_block, time_scene
 from handpose_ros.cropping import Region
 from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.rival import compare
 from handpose_ros.tracking import DETECT_EVERY, DETECT_EVERY_ALONE
 
 
@@ -99,3 +101,14 @@ def test_a_stopwatch_hands_on_what_the_backend_says(two):
     stopwatch = Stopwatch(Finds())
     assert stopwatch.detect(two.frame(0))[0].score == 0.7
     assert stopwatch.take()["detect"] > 0 and stopwatch.take()["detect"] == 0
+
+
+def test_the_default_backend_as_rival_sees_the_same_images_and_is_the_slower_one():
+    try:
+        weights.locate("palm_detection_full")
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not here and cannot be fetched: {error}")
+    nothing = NoHands()
+    result = compare(HandPosePipeline(nothing), "default", make_scene("no_hand"), 2, device="cpu", num_threads=1)
+    assert nothing.looks == (2 + 2) * BLOCK / DETECT_EVERY_ALONE
+    assert result.scene == "no_hand" and result.cpu_ratio.median < 1

@@ -246,6 +246,7 @@ def test_the_licences_of_all_that_runs_are_stated(backend):
     for part in ("CC-BY-NC-4.0", "MANO licence", "non-commercial", "Apache-2.0"):
         assert part in backend.license
     assert backend.model.startswith("wildhands")
+    assert "encoders float32" in backend.runtime and "OpenVINO" in backend.runtime
 
 
 def test_mano_files_other_than_the_checkpoint_s_are_warned_about(backend, wildhands_folder, tmp_path):

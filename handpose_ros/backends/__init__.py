@@ -26,6 +26,7 @@ class Backend(Protocol):
     name: str  # its key in BACKENDS
     model: str  # what runs, for example mediapipe-full@0.10.21
     license: str  # of the weights
+    runtime: str  # what runs it and where, for people
 
     def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
         """Hands in upright `squares` of the image, all at once, the best first; in the whole of it for None.
