@@ -67,7 +67,10 @@ def _parser():
     batch.set_defaults(run=recording_commands.batch)
 
     evaluate = subparsers.add_parser("evaluate", help="accuracy on photos with known hands, or of the geometry alone")
-    what = evaluate.add_mutually_exclusive_group(required=True)
+    evaluate.add_argument(
+        "--sequences", action="store_true", help="how hands are kept in sequences made of DIR, or of the demo clip"
+    )
+    what = evaluate.add_mutually_exclusive_group()
     what.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="with annotations.json, FreiHAND or HO-3D")
     what.add_argument("--synthetic", action="store_true", help="exact keypoints through every camera model")
     what.add_argument("--grasps", action="store_true", help="the grasp classifiers on posed hands; takes minutes")
@@ -77,7 +80,7 @@ def _parser():
     size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
     size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
     evaluate.add_argument("--lifter", default="learned", help="or mediapipe; default: %(default)s")
-    evaluate.set_defaults(run=commands.evaluate)
+    evaluate.set_defaults(run=commands.evaluate, wrong=evaluate.error)
 
     benchmark = subparsers.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")
     benchmark.add_argument("--runtime", default="auto", choices=RUNTIMES, help="default: %(default)s")

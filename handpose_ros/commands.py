@@ -36,10 +36,16 @@ def demo(args):
 
 
 def evaluate(args):
+    if args.sequences + args.synthetic + args.grasps > 1 or args.sequences and args.calibrate_size:
+        args.wrong("--sequences goes with DIR or alone")
+    if args.sequences:
+        return _sequences(args)
     if args.synthetic:
         return _synthetic(args)
     if args.grasps:
         return _grasps(args)
+    if args.folder is None:
+        args.wrong("give DIR, --sequences, --synthetic or --grasps")
     from functools import partial
 
     from tqdm import tqdm
@@ -71,6 +77,34 @@ def evaluate(args):
         write_json(args.json, as_json(subject, accuracy))
     if args.html is not None:
         write_page(args.html, subject, accuracy, outcomes)
+    return 0
+
+
+def _sequences(args):
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from handpose_ros.backends import make_backend
+    from handpose_ros.clip_sequences import clip_sequences
+    from handpose_ros.datasets import load_dataset
+    from handpose_ros.photo_sequences import photo_sequences
+    from handpose_ros.recorded_sequences import recorded_sequences
+    from handpose_ros.recordings import write_json
+    from handpose_ros.sequence_evaluation import follow
+    from handpose_ros.sequence_report import as_json, as_text, rows
+
+    if args.folder is None:
+        sequences = clip_sequences()
+    else:
+        samples = load_dataset(args.folder)
+        sequences = list(recorded_sequences(samples)) or photo_sequences(samples)
+    backend = make_backend(args.backend, device=args.device, checkpoint=args.checkpoint)
+    followed = partial(follow, backend=backend, lifter=args.lifter, hand_scale=args.hand_scale)
+    table = rows(map(followed, tqdm(sequences, unit="sequence", disable=None)))
+    print(as_text(table))
+    if args.json is not None:
+        write_json(args.json, as_json(table))
     return 0
 
 

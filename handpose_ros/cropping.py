@@ -20,6 +20,7 @@ from handpose_ros.camera import Camera
 
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
 _PLANE = Camera(np.eye(3), (1, 1))  # coordinates on the plane at distance 1 as if they were pixels
+_CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # of a crop of one pixel
 _CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between
 
 
@@ -143,6 +144,14 @@ def shifted(crop: Crop, offset: np.ndarray) -> Crop:
     if not np.isfinite([old, new]).all():
         return crop
     return replace(crop, R_camera_from_view=_facing(new) @ _facing(old).T @ crop.R_camera_from_view)
+
+
+def apart(a: Crop, b: Crop) -> float:
+    """How far the corners of two crops of one image are from each other, at most, in sides of `a`; inf if unknown."""
+    corners_a, corners_b = (crop.to_image(_CORNERS, 1) for crop in (a, b))
+    side = np.linalg.norm(corners_a[1] - corners_a[0])
+    away = np.linalg.norm(corners_b - corners_a, axis=-1).max() / side
+    return float(away) if np.isfinite(away) else np.inf
 
 
 def whole(image: np.ndarray) -> Region:

@@ -1,15 +1,17 @@
 """Photos with known hands, read from the layouts in which data sets are published.
 
 own schema   annotations.json: {items: [{image, width, height, K, dist, hands: [{side, joints_2d, joints_3d, valid}]}]};
-             K, dist and joints_3d may be null; dist is OpenCV's k1 k2 p1 p2 [k3 [k4 k5 k6 ...]]
+             K, dist and joints_3d may be null; dist is OpenCV's k1 k2 p1 p2 [k3 [k4 k5 k6 ...]]; items of a recording
+             have a stamp [s] and, where there are several, the name of their sequence; a hand of it may have an id,
+             by which it is the same in all images (otherwise: its side)
 FreiHAND     evaluation_K.json, evaluation_xyz.json, evaluation/rgb/*.jpg; without them, those of training
-HO-3D        train/*/meta/*.pkl, train/*/rgb/*.jpg or *.png
+HO-3D        train/*/meta/*.pkl, train/*/rgb/*.jpg or *.png; each folder is a sequence, its images numbered at 30 Hz
 """
 
 import codecs
 import json
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from handpose_ros.hand import Side
 from handpose_ros.sources import read_image
 
 _FREIHAND_SPLITS = ("evaluation", "training")
+_HO3D_RATE = 30.0  # [Hz]
 # HO-3D's joints are MANO's (index, middle, little, ring, thumb; then the five tips) in OpenGL axes (y up, z back).
 _HO3D_JOINTS = [0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20]
 _OPTICAL_FROM_OPENGL = np.array([1.0, -1.0, -1.0])
@@ -41,6 +44,7 @@ class TrueHand:
     joints_2d: np.ndarray  # (21, 2) [px]
     joints_3d: np.ndarray | None  # (21, 3) [m] in the camera's optical frame; None: not known
     valid: np.ndarray  # (21,) bool: which joints are annotated
+    id: str = ""  # by which it is known in the other images of a sequence
 
     def __post_init__(self):
         if np.shape(self.joints_2d) != (21, 2) or np.shape(self.valid) != (21,):
@@ -58,6 +62,8 @@ class Sample:
     image: Path
     camera: Camera | None  # None: not calibrated
     hands: tuple[TrueHand, ...]
+    stamp: float = np.nan  # [s] in its sequence; NaN: a photo of its own
+    sequence: str = ""
 
 
 def load_dataset(folder: Path) -> tuple[Sample, ...]:
@@ -84,7 +90,13 @@ def _annotated(folder):
     try:
         items = _read_json(path)["items"]
         return tuple(
-            Sample(folder / item["image"], _camera(item), tuple(_hand(hand) for hand in item["hands"]))
+            Sample(
+                folder / item["image"],
+                _camera(item),
+                tuple(_hand(hand) for hand in item["hands"]),
+                float(item.get("stamp", np.nan)),
+                str(item.get("sequence", "")),
+            )
             for item in items
         )
     except (KeyError, TypeError) as error:
@@ -103,7 +115,8 @@ def _camera(item):
 def _hand(hand):
     joints_3d = None if hand["joints_3d"] is None else np.array(hand["joints_3d"], dtype=float)
     valid = np.array(hand["valid"], dtype=bool)
-    return TrueHand(Side[hand["side"].upper()], np.array(hand["joints_2d"], dtype=float), joints_3d, valid)
+    joints_2d = np.array(hand["joints_2d"], dtype=float)
+    return TrueHand(Side[hand["side"].upper()], joints_2d, joints_3d, valid, str(hand.get("id", hand["side"])))
 
 
 def _freihand(folder, split):
@@ -132,7 +145,8 @@ def _ho3d(metas):
             sizes[sequence] = _size(image)
         camera = Camera(np.asarray(meta["camMat"], dtype=float), sizes[sequence])
         joints = np.asarray(joints, dtype=float)[_HO3D_JOINTS] * _OPTICAL_FROM_OPENGL
-        samples.append(_right_hand(image, camera, joints))
+        stamp = int(path.stem) / _HO3D_RATE if path.stem.isdecimal() else np.nan
+        samples.append(replace(_right_hand(image, camera, joints), stamp=stamp, sequence=sequence.name))
     return tuple(samples)
 
 

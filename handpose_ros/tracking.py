@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from handpose_ros.association import REACH, assign, distance, distinct
-from handpose_ros.cropping import Crop, region_iou, shifted
+from handpose_ros.cropping import Crop, apart, region_iou, shifted
 from handpose_ros.hand import Observation, Side, TrackingState
 
 DETECT_EVERY = 6  # images while a hand is followed and another may come
@@ -23,6 +23,8 @@ _STRONG_SIDE, _STRONG_VOTES = 0.95, 10  # evidence for which one person is belie
 _SAME_PLACE = 0.5  # intersection over union of two crops of one hand
 _OWN_REACH = 2.0  # as REACH, for what was seen in the track's own crop
 _STILL = 0.05  # hand sizes: a crop is not moved for less
+_STEADY = 0.02  # sides of a crop: nearer to the last crop than this the next one is the last one. The joints depend a
+# little on the crop and the crop on the joints: at rest that loop made up to half of the noise.
 _VELOCITY_TIME = 0.05  # [s] over which a hand's motion in the image is averaged
 
 
@@ -176,6 +178,8 @@ class HandTracker:
         )
 
     def _measured(self, track, observation, crop):
+        last = self._ahead(track)
+        crop = last if apart(last, crop) < _STEADY else crop
         votes = min(track.votes + 1, _VOTES)
         average = track.right_average + (observation.right_score - track.right_average) / votes
         side = track.side

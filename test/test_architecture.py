@@ -10,20 +10,22 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
     "vocabulary": "hand camera geometry",
-    "algorithms": "cropping looks searching association lifters lifting kinematics tracking filtering recorded_filtering "
-    "confidence features taxonomy claims distance_rule grasp_types cascade motion phases grasp gripper metrics "
-    "trajectories sequence_metrics synthetic people grasp_templates grasp_evaluation",
+    "algorithms": "cropping looks searching association lifters lifting kinematics tracking filtering "
+    "recorded_filtering confidence features taxonomy claims distance_rule grasp_types cascade motion "
+    "phases grasp gripper metrics trajectories sequence_metrics synthetic people grasp_templates "
+    "grasp_evaluation",
     "inference": "weights tflite tflite_torch openvino_network captured torch_network launch_floor runtimes backends "
     "backends.palm backends.mediapipe backends.rotations backends.mano_pickle backends.mano "
     "backends.checkpoint backends.resnet backends.wildhands_network backends.wildhands_checkpoint "
     "backends.wildhands_crops backends.undistortion backends.wildhands finding pipeline",
-    "edges": "failures share decoding calibration sources drawing messages markers recordings bags answers summary "
-    "processes interrupts bag_images comparison results plots recording_report joint_arrays joint_tables "
-    "overlapping datasets evaluation accuracy report report_page",
+    "edges": "failures share decoding calibration sources drawing messages markers recordings bags answers "
+    "summary processes interrupts bag_images comparison results plots recording_report joint_arrays "
+    "joint_tables overlapping datasets evaluation accuracy report report_page sequences clip_sequences "
+    "photo_sequences recorded_sequences sequence_evaluation sequence_report",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.recorder_node ros.probe "
     "ros.camera_node ros.hand_pose_node ros.grasp_node",
-    "commands": "bag_run video_run recording_job batch_files batch_job executors batch_run demo benchmark rival_process "
-    "rival node_benchmark benchmark_report recording_commands commands cli",
+    "commands": "bag_run video_run recording_job batch_files batch_job executors batch_run demo benchmark "
+    "rival_process rival node_benchmark benchmark_report recording_commands commands cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
 PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them
