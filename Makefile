@@ -19,7 +19,7 @@ endif
 
 # What the editable install copies or compiles; the Python files it runs from here.
 INSTALLED := setup.py pyproject.toml CMakeLists.txt package.xml LICENSE NOTICE \
-  $(wildcard msg/*.msg launch/*.py config/*)
+  $(wildcard msg/*.msg srv/*.srv launch/*.py config/*)
 
 fail = { echo "$(1)" >&2; exit 1; }
 # pip's last error, or the network where that is the reason

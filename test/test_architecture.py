@@ -70,7 +70,7 @@ def own_modules(names: set[str]) -> set[str]:
 
 def is_ros(name: str) -> bool:
     top, *rest = name.split(".")
-    message = top == "handpose_ros" and rest[:1] == ["msg"]
+    message = top == "handpose_ros" and rest[:1] in (["msg"], ["srv"])
     return message or top.endswith(("_msgs", "_interfaces")) or top.startswith(ROS_PACKAGES)
 
 
@@ -112,7 +112,13 @@ def test_an_import_is_seen_however_it_is_written(line, name):
 
 
 @pytest.mark.parametrize(
-    "line", ["import rclpy.node", "from sensor_msgs.msg import Image", "from handpose_ros.msg import Grasp"]
+    "line",
+    [
+        "import rclpy.node",
+        "from sensor_msgs.msg import Image",
+        "from handpose_ros.msg import Grasp",
+        "from handpose_ros.srv import CalibrateHand",
+    ],
 )
 def test_ros_is_recognised(line):
     assert any(map(is_ros, imports(line, "camera", is_package=False)))

@@ -14,6 +14,7 @@ from handpose_ros.hand import DepthSource, HandPose, Side
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: the ROS tests need it")
 pytest.importorskip("handpose_ros.msg", reason="the messages are not built: run `make test` or colcon build")
+pytest.importorskip("handpose_ros.srv", reason="the service is not built: run `make test` or colcon build")
 
 ROOT = Path(__file__).parents[2]
 # Before any rclpy.init, and inherited by the nodes that the tests start.
