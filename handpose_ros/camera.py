@@ -101,12 +101,19 @@ class Frame:
     camera: Camera | None  # None: not calibrated
     stamp: float = np.nan  # [s]
     frame_id: str = ""  # the camera's optical frame
+    depth: np.ndarray | None = None  # (H, W) float32 [m] along z, pixel by pixel that of the image; NaN: not measured
 
     def __post_init__(self):
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
             raise ValueError(f"image is {self.image.dtype} {self.image.shape}, it must be uint8 (height, width, 3)")
         if self.camera is not None and self.camera.size != self.size:
             raise ValueError(f"the image is {self.size} px but its camera is calibrated for {self.camera.size} px")
+        if self.depth is not None and self.depth.dtype.kind != "f":
+            raise ValueError(f"depth is {self.depth.dtype}, it must be floating point: metres")
+        if self.depth is not None and self.depth.shape != self.image.shape[:2]:
+            raise ValueError(
+                f"the image is {self.size} px but its depth {self.depth.shape[::-1]} px: it must be registered to it"
+            )
 
     @property
     def size(self) -> tuple[int, int]:

@@ -7,16 +7,14 @@ import numpy as np
 
 from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.confidence import filter_low_confidence, joint_confidence
+from handpose_ros.confidence import filter_low_confidence
 from handpose_ros.filtering import FILTERS, HandFilter
 from handpose_ros.finding import boxed_crops, confirmed, find_hands
-from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Observation, Side, TrackingState
-from handpose_ros.lifters import make_lifter, scale_to_template
-from handpose_ros.lifting import lift
+from handpose_ros.hand import HandPoses, Observation, TrackingState
+from handpose_ros.lifters import make_lifter
+from handpose_ros.placing import Placer
 from handpose_ros.searching import TILE_SHARES, Search
-from handpose_ros.tracking import HandTracker, Track
-
-_ACCELERATION = 4.0  # [m/s^2] standard deviation in each direction of a hand that moves by itself
+from handpose_ros.tracking import HandTracker
 
 
 class HandPosePipeline:
@@ -38,7 +36,7 @@ class HandPosePipeline:
     ):
         """Follows at most `max_hands`, coasting for `coast_time` [s]; a score above `min_score` is a hand.
 
-        `hand_scale` is the person's hand size over the average hand's; None: not known.
+        `hand_scale` is the person's hand size over the average hand's; None: not known, or learned from depth images.
         `lifter` makes shapes of what the network saw: a key of lifters.LIFTERS.
         `filter` smooths joints_3d and gives wrist_velocity: "one_euro", or "none" for what was measured.
         Joints with a score below `min_joint_score` are NaN.
@@ -49,8 +47,8 @@ class HandPosePipeline:
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend, self.filter = backend, filter
-        self._lifter = make_lifter(lifter)
-        self._hand_scale = hand_scale
+        self.hand_scale = hand_scale  # may be set at any time, also by another thread: from the next image on
+        self._placer = Placer(make_lifter(lifter), hand_scale)
         self._min_joint_score = min_joint_score
         self._filter = HandFilter() if filter == "one_euro" else None
         self._tracker = HandTracker(max_hands, min_score, coast_time)
@@ -82,6 +80,7 @@ class HandPosePipeline:
         """Forgets all hands."""
         self._tracker.reset()
         self._search.reset()
+        self._placer.reset()
         if self._filter:
             self._filter.reset()
 
@@ -95,8 +94,12 @@ class HandPosePipeline:
     def _answer(self, frame: Frame, observations: Sequence[Observation]) -> HandPoses:
         next_crops = [self.backend.track(frame, each) for each in observations]
         tracks = self._tracker.update(observations, next_crops)
+        if self.hand_scale != self._placer.hand_scale:
+            self._placer.hand_scale = self.hand_scale
+            if self._filter:
+                self._filter.reset()  # a jump of all hands, and no motion
         hands = HandPoses(
-            hands=self._lift(tracks, frame),
+            hands=self._placer(tracks, frame),
             size=frame.size,
             stamp=frame.stamp,
             frame_id=frame.frame_id,
@@ -106,31 +109,6 @@ class HandPosePipeline:
         if not self._min_joint_score:
             return hands
         return replace(hands, hands=tuple(filter_low_confidence(hand, self._min_joint_score) for hand in hands))
-
-    def _lift(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
-        if not tracks:
-            return ()
-        joints_2d = np.stack([track.observation.joints_2d for track in tracks])
-        joints_local = np.stack([track.observation.joints_local for track in tracks])
-        hands = [_relative_to_wrist(track, frame.size) for track in tracks]
-        if frame.camera is not None:
-            right = np.array([track.side is Side.RIGHT for track in tracks])
-            lifted = lift(joints_2d, joints_local, frame.camera, self._hand_scale, right=right, lifter=self._lifter)
-            hands = [
-                replace(
-                    hand,
-                    joints_3d=lifted.joints[index],
-                    depth_source=DepthSource.MONO_SCALED if self._hand_scale else DepthSource.MONO,
-                    hand_scale=self._hand_scale or np.nan,
-                    reprojection_error=float(lifted.reprojection_error[index]),
-                    joint_sigma=lifted.joint_sigma[index],
-                    wrist_covariance=_position_only(lifted.wrist_covariance[index]),
-                )
-                for index, hand in enumerate(hands)
-            ]
-            hands = [_placed(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
-            hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
-        return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
 
 
 class HandPoseEstimator:
@@ -192,60 +170,3 @@ class HandPoseEstimator:
         if len(cameras) != len(images):
             raise ValueError(f"{len(images)} images have {len(cameras)} cameras: give one for each, or one for all")
         return [self.estimate(image, camera) for image, camera in zip(images, cameras, strict=True)]
-
-
-def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
-    placed = track.observation.joints_3d
-    shape = scale_to_template(track.observation.joints_local) if placed is None else placed
-    return HandPose(
-        side=track.side,
-        side_score=track.side_score,
-        score=track.observation.score,
-        joints_2d=track.observation.joints_2d,
-        joints_3d=shape - shape[WRIST],
-        joint_scores=joint_confidence(track.observation, size),
-        track_id=track.id,
-        track_age=track.age,
-        state=track.state,
-        mano=track.observation.mano,
-    )
-
-
-def _placed(hand: HandPose, track: Track, camera: Camera) -> HandPose:
-    """`hand` where its network placed it, if it did: by the network's idea of the hand's size, not the person's."""
-    joints = track.observation.joints_3d
-    if joints is None:
-        return hand
-    error = np.linalg.norm(camera.project(joints) - hand.joints_2d, axis=-1)
-    error = float(np.nanmean(error)) if np.isfinite(error).any() else np.nan
-    return replace(hand, joints_3d=joints, depth_source=DepthSource.MONO, hand_scale=np.nan, reprojection_error=error)
-
-
-def _drifted(hand: HandPose, unseen: float) -> HandPose:
-    """`hand`, less certain by what it may have moved otherwise than predicted in the time `unseen` [s]."""
-    drift = 0.5 * _ACCELERATION * unseen**2
-    return replace(
-        hand,
-        joint_sigma=np.sqrt(hand.joint_sigma**2 + 3 * drift**2),
-        wrist_covariance=hand.wrist_covariance + drift**2 * np.diag([1.0, 1, 1, 0, 0, 0]),
-    )
-
-
-def _position_only(covariance):
-    full = np.full((6, 6), np.nan)
-    full[:3, :3] = covariance
-    return full
-
-
-def _without_geometry(hand: HandPose) -> HandPose:
-    nan = np.nan
-    return replace(
-        hand,
-        joints_2d=hand.joints_2d * nan,
-        joints_3d=hand.joints_3d * nan,
-        joint_scores=hand.joint_scores * nan,
-        joint_sigma=hand.joint_sigma * nan,
-        wrist_covariance=hand.wrist_covariance * nan,
-        reprojection_error=nan,
-        mano=None,
-    )

@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 FLOORS = {
     "vocabulary": "hand camera geometry",
     "algorithms": "cropping looks searching association lifters lifting kinematics tracking filtering "
-    "recorded_filtering confidence features taxonomy claims distance_rule grasp_types cascade motion "
-    "phases grasp gripper metrics trajectories sequence_metrics synthetic people grasp_templates "
-    "grasp_evaluation",
+    "recorded_filtering confidence features depth hand_size placing taxonomy claims distance_rule "
+    "grasp_types cascade motion phases grasp gripper metrics trajectories sequence_metrics synthetic "
+    "people grasp_templates grasp_evaluation",
     "inference": "weights tflite tflite_torch openvino_network captured torch_network launch_floor runtimes backends "
     "backends.palm backends.mediapipe backends.rotations backends.mano_pickle backends.mano "
     "backends.checkpoint backends.resnet backends.wildhands_network backends.wildhands_checkpoint "

@@ -145,7 +145,9 @@ def test_the_core_asks_for_no_opencv_that_its_code_does_not_know():
 def test_cmake_generates_and_make_follows_every_file_of_the_interfaces(folder, suffix):
     assert {path.suffix for path in (ROOT / folder).iterdir()} == {suffix}
     assert f'"{folder}/*{suffix}"' in CMAKE
-    assert f"{folder}/*{suffix}" in re.search(r"INSTALLED := .*?\n\n", (ROOT / "Makefile").read_text(), re.DOTALL).group()
+    assert (
+        f"{folder}/*{suffix}" in re.search(r"INSTALLED := .*?\n\n", (ROOT / "Makefile").read_text(), re.DOTALL).group()
+    )
 
 
 @pytest.mark.parametrize("path", MESSAGES, ids=lambda path: path.name)

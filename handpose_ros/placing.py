@@ -1,0 +1,134 @@
+"""Tracks -> hands in the camera's optical frame: by one camera and the hand's size, or by a depth image.
+
+Where the camera is not calibrated, joints are relative to the wrist.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.confidence import joint_confidence
+from handpose_ros.depth import fit_depth, moved
+from handpose_ros.hand import WRIST, DepthSource, HandPose, Side, TrackingState
+from handpose_ros.hand_size import SizeFromDepth, complaint_about
+from handpose_ros.lifters import Lifter, scale_to_template
+from handpose_ros.lifting import lift
+from handpose_ros.tracking import Track
+
+_ACCELERATION = 4.0  # [m/s^2] standard deviation in each direction of a hand that moves by itself
+
+
+class Placer:
+    """Places the hands of one image after the other; learns the person's hand size from their depth images."""
+
+    def __init__(self, lifter: Lifter, hand_scale: float | None):
+        """`hand_scale` is the person's hand size over the average hand's; None: not known."""
+        self.hand_scale = hand_scale
+        self._lifter = lifter
+        self._learned = SizeFromDepth()
+
+    def reset(self):
+        """Forgets the size that depth images told."""
+        self._learned = SizeFromDepth()
+
+    def __call__(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
+        """The hands of the tracks, in their order."""
+        if not tracks:
+            return ()
+        hands = [_relative_to_wrist(track, frame.size) for track in tracks]
+        if frame.camera is not None:
+            hands = self._by_size(hands, tracks, frame.camera)
+            hands = [_by_network(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
+            hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
+            if frame.depth is not None:
+                hands = [self._by_depth(hand, frame) for hand in hands]
+        return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
+
+    def _by_size(self, hands, tracks, camera):
+        """`hands` where they must be to be seen as they are, for the size of the person's hand."""
+        scale = self.hand_scale or self._learned.scale
+        joints_2d = np.stack([track.observation.joints_2d for track in tracks])
+        joints_local = np.stack([track.observation.joints_local for track in tracks])
+        right = np.array([track.side is Side.RIGHT for track in tracks])
+        lifted = lift(joints_2d, joints_local, camera, scale, right=right, lifter=self._lifter)
+        return [
+            replace(
+                hand,
+                joints_3d=lifted.joints[index],
+                depth_source=DepthSource.MONO_SCALED if scale else DepthSource.MONO,
+                hand_scale=scale or np.nan,
+                reprojection_error=float(lifted.reprojection_error[index]),
+                joint_sigma=lifted.joint_sigma[index],
+                wrist_covariance=_position_only(lifted.wrist_covariance[index]),
+            )
+            for index, hand in enumerate(hands)
+        ]
+
+    def _by_depth(self, hand, frame):
+        """`hand` where the depth image has it, if it shows it; a good look tells the size of the hand."""
+        if hand.state is not TrackingState.TRACKED:
+            return hand
+        fit = fit_depth(hand.joints_3d, frame.camera, frame.depth)
+        if fit is None:
+            return hand
+        if self.hand_scale is None and not complaint_about(hand, frame.size):
+            self._learned.add(fit.stretch * (self._learned.scale or 1.0))
+        return moved(hand, fit)
+
+
+def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
+    placed = track.observation.joints_3d
+    shape = scale_to_template(track.observation.joints_local) if placed is None else placed
+    return HandPose(
+        side=track.side,
+        side_score=track.side_score,
+        score=track.observation.score,
+        joints_2d=track.observation.joints_2d,
+        joints_3d=shape - shape[WRIST],
+        joint_scores=joint_confidence(track.observation, size),
+        track_id=track.id,
+        track_age=track.age,
+        state=track.state,
+        mano=track.observation.mano,
+    )
+
+
+def _by_network(hand: HandPose, track: Track, camera: Camera) -> HandPose:
+    """`hand` where its network placed it, if it did: by the network's idea of the hand's size, not the person's."""
+    joints = track.observation.joints_3d
+    if joints is None:
+        return hand
+    error = np.linalg.norm(camera.project(joints) - hand.joints_2d, axis=-1)
+    error = float(np.nanmean(error)) if np.isfinite(error).any() else np.nan
+    return replace(hand, joints_3d=joints, depth_source=DepthSource.MONO, hand_scale=np.nan, reprojection_error=error)
+
+
+def _drifted(hand: HandPose, unseen: float) -> HandPose:
+    """`hand`, less certain by what it may have moved otherwise than predicted in the time `unseen` [s]."""
+    drift = 0.5 * _ACCELERATION * unseen**2
+    return replace(
+        hand,
+        joint_sigma=np.sqrt(hand.joint_sigma**2 + 3 * drift**2),
+        wrist_covariance=hand.wrist_covariance + drift**2 * np.diag([1.0, 1, 1, 0, 0, 0]),
+    )
+
+
+def _position_only(covariance):
+    full = np.full((6, 6), np.nan)
+    full[:3, :3] = covariance
+    return full
+
+
+def _without_geometry(hand: HandPose) -> HandPose:
+    nan = np.nan
+    return replace(
+        hand,
+        joints_2d=hand.joints_2d * nan,
+        joints_3d=hand.joints_3d * nan,
+        joint_scores=hand.joint_scores * nan,
+        joint_sigma=hand.joint_sigma * nan,
+        wrist_covariance=hand.wrist_covariance * nan,
+        reprojection_error=nan,
+        mano=None,
+    )
