@@ -14,7 +14,7 @@ from handpose_ros.hand import DepthSource, HandPose
 from handpose_ros.lifting import covariance_about_rays
 
 # [m] from the skin to the joint's centre, the mean of palm and back of the average hand's mesh.
-_FLESH = np.array([0.018, 0.015, 0.014, 0.008, 0.007] + 4 * [0.014, 0.0085, 0.007, 0.006])
+FLESH = np.array([0.018, 0.015, 0.014, 0.008, 0.007] + 4 * [0.014, 0.0085, 0.007, 0.006])
 _FLESH_SIGMA = 0.004  # [m] palm and back, thick and thin fingers
 _PATCH = 0.004  # [m] half the side of the patch whose median depth is a joint's: inside a finger
 _TOGETHER = 0.015  # [m] joints that agree differ by at most this from their median: errors of the hand's shape
@@ -39,7 +39,7 @@ def fit_depth(joints: np.ndarray, camera: Camera, depth: np.ndarray) -> DepthFit
     None where too few joints have a depth that can be the hand's.
     """
     distance = np.linalg.norm(joints, axis=-1)
-    measured = _depths(joints, camera, depth) * distance / joints[:, 2] + _FLESH
+    measured = _depths(joints, camera, depth) * distance / joints[:, 2] + FLESH
     shifts = measured - distance
     known = np.abs(shifts) < _FURTHEST_OFF * distance  # false for NaN
     if known.sum() < _LEAST_JOINTS:

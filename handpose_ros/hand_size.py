@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handpose_ros.depth import FLESH
 from handpose_ros.features import openness
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
 
@@ -16,7 +17,7 @@ from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingS
 # webs begin; measured on the mesh that lifters.TEMPLATE_LENGTHS are of. Landmark networks put the wrist and the knuckle
 # elsewhere, 85.7 mm apart: no crease of the skin is there.
 PALM_LENGTH = 0.110
-WRIST_FLESH = 0.018  # [m] from the skin of the wrist to its joint, on the same mesh
+WRIST_FLESH = float(FLESH[WRIST])  # [m] a tape ends at the skin
 SCALES = (0.6, 1.6)  # a hand of another size is a mistake in the unit; children of six have 0.7
 DISTANCES = (0.15, 3.0)  # [m] at which hands are seen
 _LEAST_LOOKS = 10
