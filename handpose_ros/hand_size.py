@@ -42,7 +42,7 @@ class HandSize:
     def __post_init__(self):
         if not SCALES[0] <= self.scale <= SCALES[1]:
             raise CalibrationError(
-                f"the hand would be {self.scale:.2g} times as large as an average one: lengths are in metres, "
+                f"the hand would be {self.scale:.2f} times as large as an average one: lengths are in metres, "
                 "from the camera's lens to the wrist, or from the wrist's crease to the crease of the middle finger"
             )
 

@@ -23,7 +23,8 @@ FLOORS = {
     "joint_tables overlapping datasets evaluation accuracy report report_page sequences clip_sequences "
     "photo_sequences recorded_sequences sequence_evaluation sequence_report",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.recorder_node ros.probe "
-    "ros.camera_node ros.hand_pose_node ros.grasp_node",
+    "ros.camera_node ros.matching ros.cameras ros.depth_images ros.hand_pose_params "
+    "ros.hand_size_service ros.hand_pose_node ros.grasp_node",
     "commands": "bag_run video_run recording_job batch_files batch_job executors batch_run demo benchmark "
     "rival_process rival node_benchmark benchmark_report recording_commands commands cli",
 }

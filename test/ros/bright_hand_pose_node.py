@@ -11,7 +11,8 @@ from handpose_ros.backends import Detection
 from handpose_ros.cropping import Region
 from handpose_ros.hand import Observation
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.ros.hand_pose_node import HandPoseNode, HandPoseParams
+from handpose_ros.ros.hand_pose_node import HandPoseNode
+from handpose_ros.ros.hand_pose_params import HandPoseParams
 from handpose_ros.ros.running import run_node
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from handpose_ros.ros.camera_node import CameraParams
 from handpose_ros.ros.grasp_node import GraspParams
-from handpose_ros.ros.hand_pose_node import HandPoseParams
+from handpose_ros.ros.hand_pose_params import HandPoseParams
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 NODES = {"camera": CameraParams, "hand_pose": HandPoseParams, "grasp": GraspParams}

@@ -1,0 +1,57 @@
+"""The calibration of the node `hand_pose`: of each image the camera that its frame's latest camera_info describes."""
+
+import threading
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo
+
+from handpose_ros.calibration import camera_from_info
+from handpose_ros.camera import Camera
+from handpose_ros.decoding import BadMessage
+from handpose_ros.ros.health import Health
+
+_GRACE = 0.5  # [s] that the first image waits for the first camera_info
+
+
+class Cameras:
+    """Subscribes to `camera_info`; says once what is wrong with it, and what happens instead."""
+
+    def __init__(self, node: Node, qos: QoSProfile, health: Health, *, rectified: bool, fov: float):
+        """`rectified`: P holds, not K and D. `fov` [deg] is what the caller falls back to; 0: nothing."""
+        self._health, self._rectified = health, rectified
+        self._infos: dict[str, CameraInfo] = {}  # the latest, by frame_id
+        self._grace_over = threading.Event()
+        self._remedy = (
+            f"distances are guessed from fov = {fov} deg"
+            if fov
+            else "joints are relative to the wrist; calibrate the camera, or set the parameter fov"
+        )
+        self._topic = node.create_subscription(CameraInfo, "camera_info", self._on_info, qos).topic_name
+
+    def of(self, frame_id: str, size: tuple[int, int]) -> Camera | None:
+        """The camera of an image of `size` (width, height) [px]; None: not calibrated.
+
+        The first call waits shortly for a camera_info: not for the thread that spins.
+        """
+        if not self._grace_over.wait(_GRACE):
+            self._grace_over.set()
+        info = self._infos.get(frame_id)
+        if info is None:
+            others = f" (there is one for {', '.join(map(repr, self._infos))})" if self._infos else ""
+            text = f"no camera_info on {self._topic} for the frame '{frame_id}' of the image{others}: {self._remedy}"
+            self._health.problem("no_camera_info", text, once=True)
+            return None
+        try:
+            camera = camera_from_info(info, size, self._rectified)
+        except BadMessage as error:
+            self._health.problem(error.kind, f"{self._topic}: {error}; until then {self._remedy}", once=True)
+            return None
+        if camera is None:
+            text = f"{self._topic}: the camera is not calibrated, K is 0: {self._remedy}"
+            self._health.problem("not_calibrated", text, once=True)
+        return camera
+
+    def _on_info(self, msg: CameraInfo):
+        self._infos[msg.header.frame_id] = msg
+        self._grace_over.set()

@@ -1,0 +1,70 @@
+import threading
+import time
+
+import pytest
+
+from handpose_ros.ros.matching import StampBuffer
+
+PATIENT = 20.0  # [s] a test that had to wait for it would be noticed
+
+
+def buffer(stamps, patience=0.0, **options):
+    made = StampBuffer(tolerance=0.02, patience=patience, **options)
+    for stamp in stamps:
+        made.put(stamp, f"depth {stamp}")
+    return made
+
+
+@pytest.mark.parametrize(
+    "stamps, wanted, found",
+    [
+        ([1.0, 1.1, 1.2], 1.1, "depth 1.1"),
+        ([1.0, 1.015], 1.01, "depth 1.015"),
+        ([1.0], 1.019, "depth 1.0"),
+        ([1.0], 1.021, None),
+        ([1.1], 1.0, None),
+        ([], 1.0, None),
+    ],
+)
+def test_the_nearest_within_the_tolerance_is_found(stamps, wanted, found):
+    assert buffer(stamps).nearest(wanted) == found
+
+
+def test_one_that_is_under_way_is_waited_for_although_an_earlier_one_is_near():
+    depths = buffer([1.0], PATIENT)
+    later = threading.Timer(0.1, depths.put, (1.01, "its own"))
+    later.start()
+    assert depths.nearest(1.01) == "its own"
+
+
+def test_nothing_is_waited_for_when_a_later_one_is_there():
+    begin = time.monotonic()
+    assert buffer([2.0], PATIENT).nearest(1.0) is None
+    assert time.monotonic() - begin < PATIENT / 2
+
+
+def test_patience_ends():
+    assert buffer([1.0], 0.05).nearest(2.0) is None
+
+
+@pytest.mark.parametrize("silence", [1.5, None])
+def test_a_silent_camera_is_not_waited_for(silence):
+    now = [0.0]
+    depths = buffer([1.0] if silence else [], PATIENT, clock=lambda: now[0])
+    now[0] += silence or 0.0
+    begin = time.monotonic()
+    assert depths.nearest(3.0) is None
+    assert time.monotonic() - begin < PATIENT / 2
+
+
+def test_a_bag_that_starts_again_does_not_find_the_end_of_the_last_round():
+    depths = buffer([9.9, 10.0])
+    depths.put(0.0, "new")
+    assert depths.nearest(0.0) == "new"
+    assert depths.nearest(10.0) is None
+
+
+def test_a_stream_that_nobody_takes_from_is_forgotten_from_its_beginning():
+    depths = buffer([0.1 * k for k in range(100)])
+    assert depths.nearest(0.0) is None
+    assert depths.nearest(9.9) == f"depth {0.1 * 99}"
