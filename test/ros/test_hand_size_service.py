@@ -63,7 +63,8 @@ def test_a_hand_at_a_known_distance_tells_its_size_while_the_node_goes_on_answer
     assert response.success, response.message
     assert response.hand_scale == pytest.approx(1.1, rel=0.002)
     assert response.spread < 0.01
-    assert 10 <= response.images <= len(calibration.wire.hands) - answered
+    assert response.images >= 10
+    assert len(calibration.wire.hands) >= answered + 10
     assert "1.1" in response.message
     after = calibration.hand()
     assert after.depth_source == HandPose.DEPTH_MONO_SCALED
