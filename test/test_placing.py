@@ -1,0 +1,128 @@
+"""The pipeline with a backend that sees exact keypoints of a known hand: what it makes of sizes and depth images."""
+
+import numpy as np
+import pytest
+from depth_maker import hand_depth
+from numpy.testing import assert_allclose
+
+from handpose_ros.backends import Detection
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.cropping import Region
+from handpose_ros.hand import WRIST, DepthSource, Observation
+from handpose_ros.lifters import scale_to_template
+from handpose_ros.pipeline import HandPosePipeline
+
+CAMERA = Camera([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]], (640, 480))
+SIZE = 1.12  # of the true hand
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+
+
+def true_hand(curl=0.0):
+    """(21, 3) [m] a right hand of SIZE, palm to the camera, 0.5 m away; `curl` [rad] bends each finger joint."""
+    joints = np.zeros((21, 3))
+    for finger, x in enumerate([0.03, 0.025, 0.0, -0.02, -0.04]):
+        angles = curl * np.arange(4)
+        steps = 0.028 * np.stack([np.zeros(4), -np.cos(angles), -np.sin(angles)], axis=-1)
+        knuckle = [x, -0.085 if finger else -0.02, 0.0]
+        joints[1 + 4 * finger : 5 + 4 * finger] = knuckle + np.cumsum(steps, axis=0) - steps[0]
+    return SIZE * scale_to_template(joints) + [0.02, 0.06, 0.5]
+
+
+class Sees:
+    """A backend: see `handpose_ros.backends.Backend`."""
+
+    name, model, license = "sees", "sees@1", "Apache-2.0"
+
+    def __init__(self, joints):
+        self._seen = Observation(CAMERA.project(joints), joints - joints.mean(axis=0), 0.9, right_score=0.95)
+
+    def detect(self, frame, squares=None):
+        return [Detection(self.track(frame, self._seen), 0.9)]
+
+    def observe(self, frame, crops, glance=False):
+        return [self._seen for _ in crops]
+
+    def track(self, frame, observation):
+        return Region(observation.joints_2d.mean(axis=0), 200.0)
+
+
+class Stream:
+    """Images of one hand at 30 Hz, with depth images where there is a `wall` [m] behind the hand."""
+
+    def __init__(self, joints, **options):
+        self.joints = joints
+        self.pipeline = HandPosePipeline(Sees(joints), max_hands=1, lifter="mediapipe", **options)
+        self._depth = hand_depth(joints, CAMERA, 0.7)
+        self._stamp = 0.0
+
+    def next(self, depth=False):
+        self._stamp += 1 / 30
+        frame = Frame(IMAGE, CAMERA, self._stamp, depth=self._depth if depth else None)
+        return self.pipeline(frame).hands[0]
+
+    def wrist_error(self, hand):
+        """[m]"""
+        return np.linalg.norm(hand.joints_3d[WRIST] - self.joints[WRIST])
+
+
+def test_a_size_that_is_set_between_two_images_moves_the_hand_at_once_and_is_no_motion():
+    stream = Stream(true_hand())
+    for _ in range(10):
+        before = stream.next()
+    stream.pipeline.hand_scale = SIZE
+    after = stream.next()
+    assert stream.wrist_error(before) > 0.05
+    assert stream.wrist_error(after) < 0.002
+    assert (before.depth_source, after.depth_source) == (DepthSource.MONO, DepthSource.MONO_SCALED)
+    assert np.isnan(before.hand_scale)
+    assert after.hand_scale == SIZE
+    assert np.isnan(after.wrist_velocity).all()
+    assert_allclose(stream.next().wrist_velocity[:3], 0, atol=1e-6)
+
+
+def test_the_first_depth_image_places_the_hand_and_ten_tell_its_size_that_stays_when_they_end():
+    stream = Stream(true_hand())
+    first = stream.next(depth=True)
+    assert first.depth_source is DepthSource.SENSOR
+    assert stream.wrist_error(first) < 0.005
+    assert np.isnan(first.hand_scale)
+    assert stream.next().depth_source is DepthSource.MONO  # one look is not enough
+    for _ in range(12):
+        last = stream.next(depth=True)
+    assert last.hand_scale == pytest.approx(SIZE, rel=0.01)
+    without = stream.next()
+    assert without.depth_source is DepthSource.MONO_SCALED
+    assert without.hand_scale == pytest.approx(SIZE, rel=0.01)
+    assert stream.wrist_error(without) < 0.01
+
+
+def test_a_bent_hand_is_placed_by_depth_but_tells_no_size():
+    stream = Stream(true_hand(curl=1.1))
+    for _ in range(15):
+        hand = stream.next(depth=True)
+    assert hand.depth_source is DepthSource.SENSOR
+    assert np.isnan(hand.hand_scale)
+
+
+def test_a_size_that_is_given_is_kept_although_depth_says_another_one():
+    stream = Stream(true_hand(), hand_scale=0.9)
+    for _ in range(15):
+        hand = stream.next(depth=True)
+    assert hand.hand_scale == 0.9
+    assert stream.wrist_error(hand) < 0.005
+    assert stream.next().hand_scale == 0.9
+
+
+def test_a_new_beginning_forgets_the_size_that_depth_told():
+    stream = Stream(true_hand())
+    for _ in range(15):
+        stream.next(depth=True)
+    stream.pipeline.reset()
+    assert np.isnan(stream.next().hand_scale)
+
+
+def test_without_a_camera_depth_says_nothing():
+    stream = Stream(true_hand())
+    hands = stream.pipeline(Frame(IMAGE, None, 1.0, depth=hand_depth(stream.joints, CAMERA)))
+    assert hands.hands[0].depth_source is DepthSource.NONE
+    assert_allclose(hands.hands[0].joints_3d[WRIST], 0)
