@@ -19,6 +19,8 @@ from launch_ros.substitutions import FindPackageShare
 CONFIG = PathJoinSubstitution([FindPackageShare("handpose_ros"), "config"])
 TRANSPORT = PathJoinSubstitution([CONFIG, "fastdds.xml"])
 UNLESS_CHOSEN = IfCondition(EqualsSubstitution(EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=""), ""))
+NO_DEPTH = "depth"  # the node's own name of the topic: an empty one cannot be remapped to
+WITH_DEPTH = NotEqualsSubstitution(LaunchConfiguration("depth"), NO_DEPTH)
 OVERRIDES = {
     "backend": "networks that find the hands",
     "device": "where they run",
@@ -37,6 +39,9 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument("image", default_value="/camera/image_raw", description="topic of the images"),
             DeclareLaunchArgument("camera_info", default_value="/camera/camera_info", description="their calibration"),
+            DeclareLaunchArgument(
+                "depth", default_value=NO_DEPTH, description="topic of depth images registered to them; depth: none"
+            ),
             DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes"),
             DeclareLaunchArgument(
                 "params_file",
@@ -63,6 +68,7 @@ def generate_launch_description() -> LaunchDescription:
                     PushRosNamespace(LaunchConfiguration("namespace")),
                     SetParametersFromFile(LaunchConfiguration("params_file")),
                     *[override(name) for name in OVERRIDES],
+                    SetParameter("depth", True, condition=IfCondition(WITH_DEPTH)),
                     Node(
                         package="handpose_ros",
                         executable="hand_pose",
@@ -71,6 +77,7 @@ def generate_launch_description() -> LaunchDescription:
                         remappings=[
                             ("image", LaunchConfiguration("image")),
                             ("camera_info", LaunchConfiguration("camera_info")),
+                            ("depth", LaunchConfiguration("depth")),
                         ],
                     ),
                 ]
