@@ -58,7 +58,8 @@ def lock_lines() -> list[str]:
 
 def wanted_lines() -> list[str]:
     project = PYPROJECT["project"]
-    extras = sum(project["optional-dependencies"].values(), [])
+    chosen = {name: lines for name, lines in project["optional-dependencies"].items() if name != "ray"}  # 240 MB
+    extras = sum(chosen.values(), [])
     return [*project["dependencies"], *PYPROJECT["build-system"]["requires"], *extras]
 
 
