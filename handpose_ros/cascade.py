@@ -47,7 +47,7 @@ def _values(type, fields):
     return tuple(getattr(type, field) for field in fields)
 
 
-_CELLS = tuple(  # per level: its fields, and for each of their values which leaves have it (35,)
+_CELLS = tuple(  # per level: its fields, and for each of their values which leaves have it (38,)
     (fields, {value: np.array([float(_values(type, fields) == value) for type in TYPES]) for value in values})
     for fields in _LEVELS
     for values in [dict.fromkeys(_values(type, fields) for type in TYPES)]
@@ -73,7 +73,7 @@ class LeafNetwork:
     biases: tuple[np.ndarray, ...]  # (out,)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """(..., 35) probabilities, given features (..., 78)."""
+        """(..., 38) probabilities, given features (..., 78)."""
         x = (features - self.mean) / self.scale
         for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = np.maximum(x @ weights + bias, 0.0)
@@ -86,7 +86,7 @@ class LeafNetwork:
 def load_network() -> LeafNetwork:
     """The network that comes with the package."""
     with (files("handpose_ros") / "data" / WEIGHTS).open("rb") as file:
-        data = {name: value.astype(float) for name, value in np.load(file).items()}
+        data = {name: value.astype(float) for name, value in np.load(file).items()}  # some say how it was trained
     layers = range(sum(name.startswith("weights") for name in data))
     weights, biases = (tuple(data[f"{part}{i}"] for i in layers) for part in ("weights", "bias"))
     return LeafNetwork(data["mean"], data["scale"], weights, biases)
@@ -111,7 +111,7 @@ class TaxonomyCascade:
 
 
 def follow(belief: np.ndarray | None, seen: np.ndarray, dt: float) -> np.ndarray:
-    """(35,) probabilities of the leaves after an image that alone says `seen`, `dt` [s] after `belief`."""
+    """(38,) probabilities of the leaves after an image that alone says `seen`, `dt` [s] after `belief`."""
     if belief is None:
         return seen
     changed = 1 - np.exp(-max(dt, 0.0) / STAY)

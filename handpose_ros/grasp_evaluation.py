@@ -32,7 +32,7 @@ BLOCK_GRASPS = (6, 7, 8, 9)  # on two parallel faces
 SEED = 2  # of the people; those of the training have 1
 FRAME = 1 / 30  # [s]
 MIRROR = np.array([1.0, -1.0, 1.0])
-GRASPS = tuple(template for template in TEMPLATES if 0 < template.feix_id < POINTING)
+GRASPS = tuple(template for template in TEMPLATES if 0 < template.leaf < POINTING)
 REACH = 0.4  # [s] to close or to open
 REST = 1.0  # [s] open, closed, and open again
 
@@ -155,7 +155,7 @@ def reaches(classifier, grasps: PosedGrasps, noise: float, _seconds: float) -> l
 def blocks(classifier, _grasps, noise: float, _seconds: float) -> list:
     """Mean absolute error [mm] of the aperture of held blocks, after half a second, on images of the next half."""
     rng, figures = np.random.default_rng(SEED), []
-    templates = [template for template in TEMPLATES if template.feix_id in BLOCK_GRASPS]
+    templates = [template for template in TEMPLATES if template.leaf in BLOCK_GRASPS]
     assert all(template.contact is Contact.PADS for template in templates)
     for block in BLOCKS:
         errors = []

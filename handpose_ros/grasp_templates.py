@@ -17,8 +17,10 @@ THUMB_TIP = TIPS[0]
 STEPS = 7  # of Gauss-Newton; contacts are then within a millimetre
 LOOSE = np.radians(15.0)  # by how much a joint leaves its template for
 TIGHT = 0.001  # [m] of contact error
-HABIT = np.radians(7.0)  # standard deviation of a joint angle between people and between grasps
+STYLE = np.radians(7.0)  # standard deviation between people: of thumb joints and of all fingers' MCP, PIP and DIP alike
+HABIT = np.radians(7.0)  # standard deviation of a joint angle between grasps
 IDLE_HABIT = np.radians(14.0)  # of a finger that takes no part: all its joints together
+IDLE_SHARE = (0.1, 1.3)  # of the bend of all fingers that take no part in a pinch: they may be stretched out
 LOW = np.radians([-5, -10, -15, -15] + [-25, -15, 0, -10] * 4)  # of a healthy hand, in the order of ANGLE_NAMES
 HIGH = np.radians([70, 65, 60, 75] + [25, 95, 115, 80] * 4)
 
@@ -39,7 +41,7 @@ class Contact(Enum):
 class Template:
     """How a type of grasp is posed. Angles in degrees; fingers are 0 index .. 3 little."""
 
-    feix_id: int  # 0 open, 34 pointing
+    leaf: int  # index in grasp_types.TYPES: 0 open, then the Feix number
     thumb: tuple[float, float, float, float]  # abduction, flexion, MCP, IP
     active: tuple[float, float, float]  # MCP, PIP, DIP flexion of `fingers`
     fingers: tuple[int, ...]
@@ -55,6 +57,7 @@ class Template:
 ALL, FREE, WRAP, BALL = (0, 1, 2, 3), Contact.FREE, Contact.WRAP, Contact.BALL
 PADS, SPHERE, SIDE, BETWEEN = Contact.PADS, Contact.SPHERE, Contact.SIDE, Contact.BETWEEN
 POINTING = 34  # index straight, the others curled: no grasp, but a shape that must not be taken for one
+OTHER_PINCHES = (35, 36, 37)  # thumb and middle, ring, little finger: held, but in no row of the taxonomy
 
 TEMPLATES = (
     Template(0, (42, 15, 0, 5), (12, 14, 7), ALL, FREE, (0, 0), spread=6),
@@ -118,12 +121,18 @@ TEMPLATES = (
     Template(32, (18, 28, 15, 20), (80, 95, 55), (1, 2, 3), SIDE, (8, 20), touching=(0,), special=((0, (62, 85, 48)),)),
     Template(33, (35, 48, 0, 0), (55, 18, 3), (0,), PADS, (10, 35), idle=(15, 15, 10)),
     Template(POINTING, (22, 40, 35, 35), (78, 95, 50), (1, 2, 3), FREE, (0, 0), special=((0, (12, 8, 4)),)),
+    Template(35, (27, 50, 12, 20), (58, 48, 20), (1,), PADS, (0, 30), idle=(18, 25, 12)),
+    Template(36, (20, 57, 22, 30), (62, 52, 22), (2,), PADS, (0, 30), idle=(18, 25, 12)),
+    Template(37, (14, 62, 32, 38), (64, 54, 24), (3,), PADS, (0, 30), idle=(18, 25, 12)),
 )
 
 
-def pose(template: Template, people: People, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(n, 21, 3) joints [m], in wrist axes, of the right hands of `people` (n) around objects of `sizes` (n) [m]."""
-    template_angles = _varied(template, len(sizes), rng)
+def pose(
+    template: Template, people: People, sizes: np.ndarray, rng: np.random.Generator, style: float = STYLE
+) -> np.ndarray:
+    """(n, 21, 3) joints [m], in wrist axes, of the right hands of `people` (n) around objects of `sizes` (n) [m];
+    `style` [rad] is how much people differ in how they do it."""
+    template_angles = _varied(template, len(sizes), rng, style)
     unknowns = template_angles
     if template.contact is SPHERE:  # where the sphere hangs is free: in units in which a step is as easy as an angle
         joints = bend(template_angles, people)
@@ -140,11 +149,13 @@ class PosedGrasps:
     """n right hands in wrist axes, each of known grasp."""
 
     joints: np.ndarray  # (n, 21, 3) [m]
-    leaf: np.ndarray  # (n,) 0 open, Feix number, or POINTING
+    leaf: np.ndarray  # (n,) indices in grasp_types.TYPES
     size: np.ndarray  # (n,) [m] of the object
 
 
-def posed_grasps(count: int, seed: int, templates: tuple[Template, ...] = TEMPLATES) -> PosedGrasps:
+def posed_grasps(
+    count: int, seed: int, templates: tuple[Template, ...] = TEMPLATES, style: float = STYLE
+) -> PosedGrasps:
     """`count` hands of each template, each of another person with an object of random size; other seeds, other people.
 
     An object that a template's fingers cannot reach without leaving the healthy range of a joint is missed by
@@ -153,12 +164,12 @@ def posed_grasps(count: int, seed: int, templates: tuple[Template, ...] = TEMPLA
     rng, grasps, sizes = np.random.default_rng(seed), [], []
     for template in templates:
         sizes.append(rng.uniform(*template.sizes, count) / 1000)
-        grasps.append(pose(template, random_people(count, rng), sizes[-1], rng))
-    leaf = np.repeat([template.feix_id for template in templates], count)
+        grasps.append(pose(template, random_people(count, rng), sizes[-1], rng, style))
+    leaf = np.repeat([template.leaf for template in templates], count)
     return PosedGrasps(np.concatenate(grasps), leaf, np.concatenate(sizes))
 
 
-def _varied(template: Template, count: int, rng) -> np.ndarray:
+def _varied(template: Template, count: int, rng, style: float) -> np.ndarray:
     """(count, 20) [rad] angles of people who do the same in their own ways."""
     angles = np.zeros((5, 4))
     angles[0] = template.thumb
@@ -167,11 +178,15 @@ def _varied(template: Template, count: int, rng) -> np.ndarray:
         angles[finger + 1, 1:] = dict(template.special).get(finger, flexions)
         angles[finger + 1, 0] = (1.3 - finger) * template.spread + [-12, 0, 8, 16][finger]  # 0 is along the metacarpal
     varied = np.radians(angles) + HABIT * rng.standard_normal((count, 5, 4))
+    varied[:, 0] += style * rng.standard_normal((count, 4))
+    varied[:, 1:, 1:] += style * rng.standard_normal((count, 1, 3))
     habit = IDLE_HABIT * rng.standard_normal((count, 5, 1))
     named = {*template.fingers, *dict(template.special)}
     idle = np.array([finger not in named for finger in range(4)])
     varied[:, 1:, 1:] += habit[:, 1:] * np.where(idle, 1.0, 0.2)[:, None]
-    if template.feix_id == 0:  # from flat to relaxed: one amount for all fingers
+    if template.contact in (PADS, SPHERE):
+        varied[:, 1:, 1:] *= np.where(idle, rng.uniform(*IDLE_SHARE, (count, 1)), 1.0)[..., None]
+    if template.leaf == 0:  # from flat to relaxed: one amount for all fingers
         varied[:, 1:, 1:] *= rng.uniform(0.0, 2.2, (count, 1, 1))
     return np.clip(varied, LOW.reshape(5, 4), HIGH.reshape(5, 4)).reshape(count, 20)
 

@@ -64,4 +64,13 @@ _ROWS = (  # name, category, opposition, VF1, VF2, VF3, thumb, coarse type; Feix
     ("inferior pincer", _PRECISION, _PAD, THUMB, INDEX, 0, _ABDUCTED, _FINE_PRISMATIC),
 )
 POINTING_HAND = GraspType("pointing", coarse_type=CoarseType.NONPREHENSILE_FINGERS)
-TYPES = (OPEN, *(GraspType(*row, number) for number, row in enumerate(_ROWS, start=1)), POINTING_HAND)  # leaves
+OTHER_PINCHES = tuple(  # of the thumb and one finger that is not the index: pads that hold, in no row of the taxonomy
+    GraspType(f"{name} finger pinch", _PRECISION, _PAD, THUMB, finger, 0, _ABDUCTED, _FINE_PRISMATIC)
+    for name, finger in (("middle", MIDDLE), ("ring", RING), ("little", LITTLE))
+)
+TYPES = (  # leaves
+    OPEN,
+    *(GraspType(*row, number) for number, row in enumerate(_ROWS, start=1)),
+    POINTING_HAND,
+    *OTHER_PINCHES,
+)

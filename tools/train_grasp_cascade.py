@@ -1,7 +1,7 @@
 """Trains the network of the grasp cascade on posed hands and writes handpose_ros/data/grasp_cascade.npz.
 
-Deterministic: the same numpy writes the same weights. A few minutes on one core.
-    python tools/train_grasp_cascade.py [--hands 500] [--steps 6000]
+Deterministic: the same numpy writes the same weights. A few minutes on one core. The arguments are written with them.
+    python -m tools.train_grasp_cascade [--hands N] [--steps N] [--gestures N]
 """
 
 import argparse
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from handpose_ros.cascade import WEIGHTS, shape_features
+from handpose_ros.gestures import posed_gestures
 from handpose_ros.grasp_templates import posed_grasps
 from handpose_ros.grasp_types import TYPES
 
@@ -18,21 +19,35 @@ SEED = 1  # of the people; the proof has others
 HIDDEN = (128, 96)
 BATCH, RATE, DECAY = 512, 2e-3, 1e-4
 NOISE = 0.015  # [m] standard deviation of each coordinate, at most
-OPEN_SHARE = 4  # an open hand is as frequent as this many types
+OPEN_SHARE, GESTURE_SHARE = 4, 12  # open hands and gestures are as frequent as so many types
+DEFAULTS = {"hands": 800, "steps": 9000, "gestures": 10000}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--hands", type=int, default=500, help="per type")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--hands", type=int, default=DEFAULTS["hands"], help="per type")
+    parser.add_argument("--steps", type=int, default=DEFAULTS["steps"])
+    parser.add_argument("--gestures", type=int, default=DEFAULTS["gestures"], help="hands that hold nothing")
+    parser.add_argument("--out", type=Path, default=DATA, metavar="FILE", help="default: the file of the package")
     args = parser.parse_args()
-    grasps = posed_grasps(args.hands, SEED)
     rng = np.random.default_rng(SEED)
-    mean, scale = _standard(noisy(grasps.joints, rng))
-    weights = np.where(grasps.leaf == 0, OPEN_SHARE, 1.0)
-    layers = train(grasps, mean, scale, weights / weights.sum(), args.steps, rng)
-    arrays = {f"{part}{i}": value for i, layer in enumerate(layers) for part, value in layer.items()}
-    np.savez_compressed(DATA, mean=mean, scale=scale, **{k: v.astype(np.float16) for k, v in arrays.items()})
+    joints, leaf, shares = examples(args.hands, args.gestures)
+    mean, scale = _standard(noisy(joints, rng))
+    layers = train(joints, leaf, mean, scale, shares, args.steps, rng)
+    arrays = {f"{part}{i}": value.astype(np.float16) for i, layer in enumerate(layers) for part, value in layer.items()}
+    made_with = {name: getattr(args, name) for name in DEFAULTS}
+    np.savez_compressed(args.out, mean=mean, scale=scale, **arrays, **made_with)
+
+
+def examples(hands, gestures):
+    """Joints (n, 21, 3), their leaves (n,), and how often to draw each (n,)."""
+    grasps = posed_grasps(hands, SEED)
+    others, leaves = posed_gestures(gestures, SEED)
+    joints, leaf = np.concatenate([grasps.joints, others]), np.concatenate([grasps.leaf, leaves])
+    weights = np.concatenate(
+        [np.where(grasps.leaf == 0, OPEN_SHARE, 1.0), np.full(gestures, GESTURE_SHARE * hands / max(gestures, 1))]
+    )
+    return joints, leaf, weights / weights.sum()
 
 
 def noisy(joints, rng):
@@ -46,7 +61,7 @@ def _standard(joints):
     return features.mean(axis=0), features.std(axis=0)
 
 
-def train(grasps, mean, scale, shares, steps, rng):
+def train(joints, leaf, mean, scale, shares, steps, rng):
     """The layers after `steps` of Adam on the cross-entropy."""
     widths = [len(mean), *HIDDEN, len(TYPES)]
     layers = [
@@ -56,8 +71,8 @@ def train(grasps, mean, scale, shares, steps, rng):
     moments = [{k: [np.zeros_like(v), np.zeros_like(v)] for k, v in layer.items()} for layer in layers]
     for step in range(steps):
         pick = rng.choice(len(shares), BATCH, p=shares)
-        x = (shape_features(noisy(grasps.joints[pick], rng), True) - mean) / scale
-        loss, slopes = backward(layers, x, grasps.leaf[pick])
+        x = (shape_features(noisy(joints[pick], rng), True) - mean) / scale
+        loss, slopes = backward(layers, x, leaf[pick])
         rate = RATE * 0.5 * (1 + np.cos(np.pi * step / steps))
         for layer, slope, moment in zip(layers, slopes, moments, strict=True):
             for part in layer:
