@@ -87,20 +87,21 @@ def _draw_skeleton(image, hand, unit):
     if region is None:
         return
     canvas = image[region].copy()
-    points = hand.joints_2d - (region[1].start, region[0].start)
-    colors = [_faded(COLORS[hand.side], score) for score in hand.joint_scores]
+    points = np.where(ok[:, None], hand.joints_2d, 0) - (region[1].start, region[0].start)
+    colors = _faded(COLORS[hand.side], hand.joint_scores).tolist()
     casing, line, joint = max(3, round(4.5 * unit)), max(1, round(2.2 * unit)), 2.6 * unit + 0.6
     bones = [(a, b) for a, b in BONES if ok[a] and ok[b]]
+    ends = _fixed(points)
+    cv2.polylines(canvas, [ends[[a, b]] for a, b in bones], False, _CASING, casing, cv2.LINE_AA, _SHIFT)
     for a, b in bones:
-        _line(canvas, points[a], points[b], _CASING, casing)
-    for a, b in bones:
-        _line(canvas, points[a], points[b], colors[b], line)
-    hollow = hand.state == TrackingState.COASTING
+        cv2.line(canvas, ends[a], ends[b], colors[b], line, cv2.LINE_AA, _SHIFT)
+    around, within = _joints(points, joint + 0.9 * unit, hand.side), _joints(points, joint, hand.side)
+    hole = _joints(points, 0.55 * joint, hand.side) if hand.state == TrackingState.COASTING else None
     for k in np.flatnonzero(ok):
-        _joint(canvas, points[k], joint + 0.9 * unit, _CASING, hand.side)
-        _joint(canvas, points[k], joint, colors[k], hand.side)
-        if hollow:
-            _joint(canvas, points[k], 0.55 * joint, _CASING, hand.side)
+        around(canvas, k, _CASING)
+        within(canvas, k, colors[k])
+        if hole:
+            hole(canvas, k, _CASING)
     opacity = _FAINTEST + (1 - _FAINTEST) * np.clip(np.nan_to_num(hand.score), 0, 1)
     image[region] = cv2.addWeighted(canvas, opacity, image[region], 1 - opacity, 0)
 
@@ -112,28 +113,33 @@ def _surroundings(points, shape, margin):
     return None if (low >= high).any() else (slice(low[1], high[1]), slice(low[0], high[0]))
 
 
-def _faded(color, score):
-    """`color`, nearer to grey the lower `score` is; NaN, a network silent about single joints, leaves it."""
-    weight = 1.0 if np.isnan(score) else float(np.clip(score, 0, 1))
-    return tuple(weight * c + (1 - weight) * g for c, g in zip(color, _GREY, strict=True))
+def _faded(color, scores):
+    """(21, 3) `color`, nearer to grey the lower the score (21,); NaN, a network silent about single joints, leaves it."""
+    weights = np.clip(np.where(np.isnan(scores), 1.0, scores), 0, 1)[:, None]
+    return weights * color + (1 - weights) * _GREY
 
 
-def _fixed(point):
-    return tuple(int(v) for v in np.round(np.asarray(point) * (1 << _SHIFT)))
+def _fixed(points):
+    """(..., 2) int32: `points` as cv2 takes them with _SHIFT."""
+    return np.round(np.asarray(points) * (1 << _SHIFT)).astype(np.int32)
 
 
-def _line(canvas, a, b, color, thickness):
-    cv2.line(canvas, _fixed(a), _fixed(b), color, thickness, cv2.LINE_AA, _SHIFT)
-
-
-def _joint(canvas, center, radius, color, side):
-    """A disc; for a right hand a square of the same area."""
+def _joints(points, radius, side):
+    """A function that draws one of `points` (N, 2) as a disc, for a right hand as a square of the same area."""
     if side != Side.RIGHT:
-        cv2.circle(canvas, _fixed(center), int(radius * (1 << _SHIFT)), color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
-        return
-    half = radius * np.sqrt(np.pi) / 2
-    corners = np.array([_fixed(center + half * np.array(c)) for c in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
-    cv2.fillConvexPoly(canvas, corners, color, cv2.LINE_AA, _SHIFT)
+        centers, radius = _fixed(points), int(radius * (1 << _SHIFT))
+
+        def draw(canvas, k, color):
+            cv2.circle(canvas, centers[k], radius, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+    else:
+        half = radius * np.sqrt(np.pi) / 2
+        corners = _fixed(points[:, None] + half * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]))
+
+        def draw(canvas, k, color):
+            cv2.fillConvexPoly(canvas, corners[k], color, cv2.LINE_AA, _SHIFT)
+
+    return draw
 
 
 def _draw_label(image, hand, lines, unit, occupied):

@@ -1,6 +1,6 @@
 """A video, or a folder of images, to an overlay, joints and a report. Decoding, computing and drawing overlap."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count, islice
 from pathlib import Path
@@ -9,7 +9,8 @@ import numpy as np
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.drawing import draw_hands
-from handpose_ros.grasp import DEFAULT_CLASSIFIER, GraspTracker, make_classifier
+from handpose_ros.grasp import DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
+from handpose_ros.hand import HandPoses
 from handpose_ros.joint_tables import FORMATS, check_formats
 from handpose_ros.overlapping import Behind, ahead
 from handpose_ros.pipeline import HandPosePipeline
@@ -68,13 +69,19 @@ def run_video(
     backend, total = pipeline.backend, excerpt.count(source)
     results = Results(source.name, backend.model, backend.license, total)
     tracker = GraspTracker(make_classifier(classifier))
-    with VideoWriter(out / "overlay.mp4", source.fps / excerpt.every) as video, Behind(_Overlay(video)) as overlay:
-        for stamp, image in progress(ahead(excerpt(source.stamped()))):
-            hands = pipeline(Frame(image, camera, stamp))
-            hands = replace(hands, calibrated=hands.calibrated and calibrated)
+    with VideoWriter(out / "overlay.mp4", source.fps / excerpt.every) as video:
+        overlay = _Overlay(video)
+
+        def finish(item):
+            image, hands = item
             grasps = tracker.update(hands)
-            overlay.put((image, hands, grasps))
+            overlay.add(image, hands, grasps)
             results.add(image, hands, grasps)
+
+        with Behind(finish) as finishing:  # this thread is for the networks alone
+            for stamp, image in progress(ahead(excerpt(source.stamped()))):
+                hands = pipeline(Frame(image, camera, stamp))
+                finishing.put((image, replace(hands, calibrated=hands.calibrated and calibrated)))
     if not results.frames:
         raise ValueError(f"{source.name} has no images from {excerpt.start} s to {excerpt.end} s: --start, --end")
     if smooth:
@@ -94,8 +101,8 @@ class _Overlay:
         self._video, self._numbers = video, count()
         self._first = self._last = None
 
-    def __call__(self, item):
-        image, hands, grasps = item
+    def add(self, image: np.ndarray, hands: HandPoses, grasps: Sequence[Grasp]):
+        """The next image and what is to be drawn into it."""
         drawn = draw_hands(image, hands, captions(grasps))
         if self._first is None:
             self._first = hands.stamp

@@ -69,7 +69,7 @@ def test_the_overlay_keeps_time_where_the_sources_rate_falls(tmp_path):
     with VideoWriter(tmp_path / "a.mp4", 10.0) as video:
         overlay = _Overlay(video)
         for stamp in (5.0, 5.1, 5.5, 5.6):  # 0.4 s without an image
-            overlay((image, HandPoses((), (64, 48), stamp), ()))
+            overlay.add(image, HandPoses((), (64, 48), stamp), ())
     assert len(images_of(tmp_path / "a.mp4")) == 7
 
 
