@@ -114,7 +114,7 @@ def _surroundings(points, shape, margin):
 
 
 def _faded(color, scores):
-    """(21, 3) `color`, nearer to grey the lower the score (21,); NaN, a network silent about single joints, leaves it."""
+    """(21, 3) `color`, nearer to grey the lower the score (21,); NaN, of a network silent about joints, leaves it."""
     weights = np.clip(np.where(np.isnan(scores), 1.0, scores), 0, 1)[:, None]
     return weights * color + (1 - weights) * _GREY
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mp4_maker import double_the_rate_after, turn, write_video
 
 from handpose_ros.sources import DEMO_CLIP, open_source
 
@@ -89,3 +90,21 @@ def test_a_webcam_that_is_not_there_is_refused_with_its_number(name):
 def test_the_demo_clip_knows_its_camera():
     with open_source("demo") as source:
         assert source.camera.size == source.size == next(iter(source)).shape[1::-1]
+
+
+def test_a_video_that_is_to_be_turned_is_turned(tmp_path):
+    path = write_video(tmp_path / "a.mp4")
+    turn(path)
+    with open_source(str(path)) as source:
+        image = next(iter(source))
+        assert source.size == (48, 64) and image.shape == (64, 48, 3)
+    assert image[:12, :, 0].min() > 60 and image[20:].max() < 40  # what was left is above
+
+
+def test_a_video_of_a_variable_rate_keeps_its_stamps(tmp_path):
+    path = write_video(tmp_path / "a.mp4")
+    double_the_rate_after(path, 20)
+    with open_source(str(path)) as source:
+        stamps = [stamp for stamp, _ in source.stamped()]
+    truth = np.concatenate([np.arange(20) / 30, 20 / 30 + np.arange(10) / 60])
+    np.testing.assert_allclose(stamps, truth, atol=2e-3)

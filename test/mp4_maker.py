@@ -1,0 +1,48 @@
+"""Small videos as phones make them: turned by metadata, of a variable rate, of a codec that nobody has."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from handpose_ros.recordings import VideoWriter
+
+_AROUND_STTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+def write_video(path: Path, count: int = 30) -> Path:
+    """`count` images of 64x48 at 30 Hz: black, the left quarter red, ever brighter."""
+    with VideoWriter(path, 30.0) as video:
+        for k in range(count):
+            image = np.zeros((48, 64, 3), np.uint8)
+            image[:, :16] = (100 + 4 * k, 0, 0)
+            video.write(image)
+    return path
+
+
+def turn(path: Path):
+    """Says in the metadata (the matrix of `tkhd`, ISO 14496-12) that the images are to be turned to the right."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 4 + 20 + 16  # name, version and flags, times and durations, layer to reserved
+    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+def double_the_rate_after(path: Path, count: int):
+    """Splits the table of times (`stts`): images after the first `count` follow each other twice as fast."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"stts")
+    entries, images, period = struct.unpack(">3i", data[at + 8 : at + 20])
+    assert entries == 1 and data.index(b"mdat") < data.index(b"moov")  # nothing that is pointed at moves
+    data[at + 8 : at + 20] = struct.pack(">5i", 2, count, period, images - count, period // 2)
+    for name in (*_AROUND_STTS, b"stts"):
+        place = data.index(name) - 4
+        data[place : place + 4] = struct.pack(">i", struct.unpack(">i", data[place : place + 4])[0] + 8)
+    path.write_bytes(data)
+
+
+def rename_codec(path: Path):
+    """Says in the metadata that the codec is one that nobody has: its name, and its number (`esds`, ISO 14496-1)."""
+    data = path.read_bytes().replace(b"mp4v", b"zzzz")
+    place = data.index(b"\x20\x11", data.index(b"esds"))  # MPEG-4 visual, a video stream
+    path.write_bytes(data[:place] + b"\xfe" + data[place + 1 :])

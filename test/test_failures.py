@@ -1,0 +1,141 @@
+"""What goes wrong with recordings: one line that says what to do, exit code 1, and nothing half-written."""
+
+import resource
+
+import cv2
+import numpy as np
+import pytest
+from bag_maker import demo_messages, write_bag
+from mp4_maker import rename_codec, write_video
+
+from handpose_ros import weights
+from handpose_ros.bags import BagWriter
+from handpose_ros.batch_files import Recording
+from handpose_ros.batch_job import Job, do_job
+from handpose_ros.cli import main
+from handpose_ros.failures import sentence
+from handpose_ros.recording_job import Options, Place
+from handpose_ros.recordings import VideoWriter, write_image, write_json
+
+
+@pytest.fixture
+def need_weights():
+    try:
+        for name in ("palm_detection_full", "hand_landmark_full"):
+            weights.locate(name)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not there: {error}")
+
+
+@pytest.fixture
+def full_disk():
+    """A function after which no file can be longer than so many bytes: the system refuses as for a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+NOISE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+
+
+def write_long_video(path):
+    with VideoWriter(path, 30.0) as video:
+        for _ in range(4):
+            video.write(NOISE)
+
+
+def write_long_bag(path):
+    with BagWriter(path) as bag:
+        for k in range(40):
+            bag.write("/noise", "std_msgs/msg/String", k, NOISE.tobytes()[:100_000])
+
+
+@pytest.mark.parametrize(
+    "write, name",
+    [
+        (write_long_video, "a.mp4"),
+        (write_long_bag, "a.mcap"),
+        (lambda path: write_image(path, NOISE), "a.png"),
+        (lambda path: write_json(path, NOISE[:16]), "a.json"),
+    ],
+)
+def test_a_full_disk_is_said_with_a_remedy_and_leaves_no_file(tmp_path, full_disk, write, name):
+    full_disk(10_000)
+    with pytest.raises(OSError, match=f"{name} cannot be written .*free some space or choose another .*--out"):
+        write(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit, file", [(2_000, "overlay.mp4"), (200_000, "report.html")])
+def test_a_disk_that_fills_up_during_a_video_is_one_line(tmp_path, need_weights, full_disk, limit, file, capfd):
+    out = tmp_path / "out"
+    full_disk(limit)
+    assert main(["video", "demo", "--end", "0.2", "--out", str(out), "--device", "cpu"]) == 1
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
+    assert f"{file} cannot be written" in line and "--out" in line
+    assert not (out / file).exists() and not (out / "summary.json").exists() and not list(out.glob(".*"))
+
+
+def test_a_disk_that_fills_up_during_a_bag_is_one_line(tmp_path, need_weights, full_disk, capfd):
+    bag = write_bag(tmp_path / "bag", demo_messages(2))
+    full_disk(2_000)
+    assert main(["bag", str(bag), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 1
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
+    assert "hands.mcap cannot be written" in line and "--out" in line
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_during_a_batch_is_the_recordings_error(tmp_path, need_weights, full_disk):
+    job = Job(Recording(write_video(tmp_path / "a.mp4"), "a.mp4", 0), tmp_path / "out", Options(), Place("cpu"))
+    full_disk(500)
+    outcome = do_job(job, lambda share: None)
+    assert outcome.status == "failed" and f"{tmp_path / 'out' / 'a.mp4'}" in outcome.error
+    assert ".partial" not in outcome.error and list((tmp_path / "out").iterdir()) == []
+
+
+def damaged_videos(folder):
+    """Videos that cannot be read."""
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is no video")
+    cut = write_video(folder / "cut.mp4")
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    rename_codec(write_video(folder / "codec.mp4"))
+    return sorted(folder.glob("*.mp4"))
+
+
+def test_a_video_that_cannot_be_read_is_one_line_that_names_it(tmp_path, capfd):
+    for path in damaged_videos(tmp_path):
+        assert main(["video", str(path), "--out", str(tmp_path / "out")]) == 1
+        lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
+        assert len(lines) == 1 and str(path) in lines[0] and "codec" in lines[0], path
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("names", [("a/x.png", "b/x.png"), ("a/x.png", "a/x.jpg")])
+def test_two_images_whose_results_would_be_called_the_same_are_refused(tmp_path, names, capsys):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
+    files = [str(tmp_path / name) for name in names]
+    assert main(["image", *files, "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and all(file in error for file in files) and "--out" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_classifier_is_one_line(tmp_path, need_weights, capsys):
+    assert main(["video", "demo", "--out", str(tmp_path / "out"), "--classifier", "palmistry"]) == 1
+    assert "palmistry" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (FileNotFoundError(2, "No such file", "a.mp4"), "a.mp4: No such file"),
+        (ValueError("two\n  lines"), "two lines"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+    ],
+)
+def test_an_error_is_one_line(error, said):
+    assert sentence(error) == said
