@@ -25,6 +25,7 @@ class Wish:
     backend: str = "mediapipe"
     checkpoint: str = ""  # of the backend wildhands
     complexity: str = "full"
+    precision: str = "auto"
     device: str = "auto"
     runtime: str = "auto"
     num_threads: int = 0
@@ -37,7 +38,7 @@ class Wish:
 def run_benchmark(wish: Wish) -> dict[str, object]:
     """Prints tables while it measures; returns what is worth keeping, ready for JSON."""
     computing = {name: getattr(wish, name) for name in ("device", "runtime", "num_threads")}
-    options = computing | {name: getattr(wish, name) for name in ("complexity", "checkpoint")}
+    options = computing | {name: getattr(wish, name) for name in ("complexity", "precision", "checkpoint")}
     backend = make_backend(wish.backend, **options)
     machine = f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     print(f"{backend.model}, {backend.runtime}\n{machine}", flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from handpose_ros import commands, recording_commands
 from handpose_ros.failures import sentence
-from handpose_ros.runtimes import RUNTIMES
+from handpose_ros.runtimes import PRECISIONS, RUNTIMES
 
 _DEMO_OUT = Path("demo_output")
 
@@ -119,6 +119,7 @@ def _parser():
         command.add_argument(
             "--complexity", default="full", choices=["full", "lite"], help="of the networks; default: %(default)s"
         )
+        command.add_argument("--precision", default="auto", choices=PRECISIONS, help="default: %(default)s")
     for command in (demo, image, video, bag, batch):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(

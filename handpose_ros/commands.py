@@ -57,6 +57,7 @@ def evaluate(args):
     from handpose_ros.report import as_json, as_text
     from handpose_ros.report_page import write_page
 
+    size = {"complexity": args.complexity, "precision": args.precision}
     subject, outcomes = evaluate_folder(
         args.folder,
         partial(
@@ -64,7 +65,7 @@ def evaluate(args):
             args.backend,
             device=args.device,
             checkpoint=args.checkpoint,
-            complexity=args.complexity,
+            **size,
             lifter=args.lifter,
         ),
         hand_scale=args.hand_scale,
@@ -142,6 +143,7 @@ def benchmark(args):
         backend=args.backend,
         checkpoint=args.checkpoint,
         complexity=args.complexity,
+        precision=args.precision,
         device=args.device,
         runtime=args.runtime,
         num_threads=args.threads,

@@ -37,15 +37,15 @@ class Region:
         if values.shape != (4,) or not np.isfinite(values).all() or self.size <= 0:
             raise ValueError(f"not a region: center {self.center}, size {self.size}, angle {self.angle}")
 
-    def sample(self, image: np.ndarray, size: int, border: str) -> np.ndarray:
+    def sample(self, image: np.ndarray, size: int, border: str, out: np.ndarray | None = None) -> np.ndarray:
         """The region as an upright square: (size, size, 3) uint8 of `image` (H, W, 3) uint8, bilinear.
 
-        border: what lies outside of the image, "black" or "replicate".
+        border: what lies outside of the image, "black" or "replicate". out: an array to write it to.
         """
         step = rotation(self.angle) * (self.size / size)
         image_from_crop = np.column_stack([step, self.center - step @ np.full(2, size / 2)])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(image, image_from_crop, (size, size), flags=flags, borderMode=BORDERS[border])
+        return cv2.warpAffine(image, image_from_crop, (size, size), out, flags=flags, borderMode=BORDERS[border])
 
     def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
         """Pixels of the sampled square (..., 2) -> pixels of the image (..., 2)."""
@@ -72,12 +72,12 @@ class View:
     R_camera_from_view: np.ndarray  # (3, 3) the view's z axis goes through the square's centre
     extent: float  # length of a side on the plane at distance 1: twice the tangent of half the field of view
 
-    def sample(self, image: np.ndarray, size: int, border: str) -> np.ndarray:
+    def sample(self, image: np.ndarray, size: int, border: str, out: np.ndarray | None = None) -> np.ndarray:
         """As `Region.sample`."""
         coarse = np.float32(self.to_image(_nodes(size), size))
         coarse[np.isnan(coarse)] = -1e4
         pixels = cv2.resize(coarse, None, fx=_CELL, fy=_CELL)[_CELL : _CELL + size, _CELL : _CELL + size]
-        return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, borderMode=BORDERS[border])
+        return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, out, borderMode=BORDERS[border])
 
     def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
         """As `Region.to_image`; NaN where the real camera does not see."""

@@ -7,6 +7,7 @@ the looks are from each other says how far to believe each joint.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from handpose_ros.cropping import Crop, Region, rotation
@@ -35,9 +36,9 @@ class Mirrored:
 
     crop: Crop
 
-    def sample(self, image: np.ndarray, size: int, border: str) -> np.ndarray:
+    def sample(self, image: np.ndarray, size: int, border: str, out: np.ndarray | None = None) -> np.ndarray:
         """As `Region.sample`."""
-        return self.crop.sample(image, size, border)[:, ::-1]
+        return cv2.flip(self.crop.sample(image, size, border), 1, out)
 
     def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
         """As `Region.to_image`."""

@@ -1,10 +1,14 @@
 """A network on the CPU, run by OpenVINO: the fastest of the runtimes tried there."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
+
+from handpose_ros.cropping import Crop
+from handpose_ros.quantization import RECIPES, quantized
 
 _ABREAST = 2  # images in work at once, of several: the usual number of hands
 
@@ -14,33 +18,75 @@ class OpenvinoNetwork:
 
     All threads share the work on a single image. Of several images two are in work at once, each with half of the
     threads: as fast as a batch of two while the cores are free, and 1.6 times as fast where they are busy, because
-    threads that share an image wait for the slowest of them after every layer.
+    threads that share an image wait for the slowest of them after every layer. A single thread takes two as a batch.
     """
 
-    def __init__(self, path: Path, batch: int, num_threads: int):
-        """Compiles the network now, for several images too if `batch` says so: no image waits for it later."""
+    def __init__(self, path: Path, batch: int, num_threads: int, precision: str = "float32"):
+        """Compiles the network now, for several images too if `batch` says so: no image waits for it later.
+
+        precision: "float32", or "int8" for a network that `quantization` has a recipe for.
+        """
         core = openvino.Core()
         model = _for_bytes(core.read_model(path))
-        self._alone = _requests(core, model, num_threads, 1)
-        self._abreast = _requests(core, model, num_threads, _ABREAST) if min(batch, num_threads) > 1 else self._alone
-        self.description = f"OpenVINO {openvino.__version__.split('-')[0]} on the CPU, {num_threads} threads, f32"
+        if precision == "int8":
+            model = quantized(model, RECIPES[path.stem])
+        self.size: int = model.input(0).get_shape()[1]
+        streams = min(_ABREAST, batch, num_threads)
+        self._several = min(_ABREAST, batch) if streams > 1 or _takes_batches(model) else 1
+        self._alone = self._abreast = _requests(core, model, num_threads, 1)
+        if self._several > 1:
+            model.reshape([self._several // streams, *model.input(0).get_shape()[1:]])
+            self._abreast = _requests(core, model, num_threads, streams)
+        name = "f32" if precision == "float32" else precision
+        self.description = f"OpenVINO {openvino.__version__.split('-')[0]} on the CPU, {num_threads} threads, {name}"
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
-        count, parts = len(self._abreast), []
-        for start in range(0, len(images), count):
-            some = images[start : start + count]
-            parts += _run(self._alone if len(some) == 1 else self._abreast, some)
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+        def fill(image):
+            return lambda place: np.copyto(place, image)
+
+        return self._run([fill(image) for image in images])
+
+    def look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> tuple[np.ndarray, ...]:
+        def fill(crop):
+            return lambda place: crop.sample(image, self.size, border, place)
+
+        return self._run([fill(crop) for crop in crops])
+
+    def _run(self, fills: Sequence[Callable[[np.ndarray], object]]):
+        """The outputs of the images that `fills` write into the array that each is given."""
+        parts = []
+        for start in range(0, len(fills), self._several):
+            some = fills[start : start + self._several]
+            requests = self._abreast if len(some) == self._several else self._alone
+            waiting = iter(some)
+            for request in requests:
+                request.start(waiting)
+            parts += [request.finish() for request in requests]
+        return parts[0] if len(parts) == 1 else tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-def _run(requests, images):
-    """The outputs of each image."""
-    for request, image in zip(requests, images, strict=True):
-        request.set_input_tensor(openvino.Tensor(np.ascontiguousarray(image[None]), shared_memory=True))
-        request.start_async()
-    for request in requests:
-        request.wait()
-    return [[tensor.data.copy() for tensor in request.output_tensors] for request in requests]
+class _Request:
+    """A network that works on its images while others are being made."""
+
+    def __init__(self, compiled: openvino.CompiledModel):
+        self._request = compiled.create_infer_request()
+        self._places = self._request.input_tensors[0].data  # (batch, size, size, 3), read by the network itself
+
+    def start(self, fills):
+        """Takes one of `fills` for each of its images, and starts."""
+        for place in self._places:
+            next(fills)(place)
+        self._request.start_async()
+
+    def finish(self) -> tuple[np.ndarray, ...]:
+        """Waits for the outputs."""
+        self._request.wait()
+        return tuple(tensor.data.copy() for tensor in self._request.output_tensors)
+
+
+def _takes_batches(model):
+    """Whether no operator has a batch of one written into it, as the palm networks' last ones have."""
+    return all(node.get_type_name() != "Reshape" for node in model.get_ops())
 
 
 def _for_bytes(model):
@@ -60,4 +106,4 @@ def _requests(core, model, num_threads, count):
         "ENABLE_CPU_PINNING": False,  # a thread tied to a core waits for whoever else is busy there
     }
     compiled = core.compile_model(model, "CPU", settings)
-    return [compiled.create_infer_request() for _ in range(count)]
+    return [_Request(compiled) for _ in range(count)]

@@ -4,7 +4,7 @@ import ctypes
 import importlib.util
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from handpose_ros.cropping import Crop
+
+PRECISIONS = ("auto", "float32", "float16", "int8")
 RUNTIMES = ("auto", "openvino", "torch")
 _MOST_THREADS = 4  # by default: the layers are small, and camera, DDS and the robot's own nodes need cores too
 
@@ -20,26 +23,39 @@ class Network(Protocol):
     """A .tflite file that runs."""
 
     description: str  # runtime, device, threads and precision, for people
+    size: int  # [px] side of the images it takes
 
     def __call__(self, images: "np.ndarray") -> "tuple[np.ndarray, ...]":
         """(N, size, size, 3) uint8 RGB, N > 0 -> the file's outputs, float32, N in front."""
 
+    def look(self, image: "np.ndarray", crops: "Sequence[Crop]", border: str) -> "tuple[np.ndarray, ...]":
+        """The same of what N > 0 `crops` show of `image` (H, W, 3) uint8 RGB; border: as in `Region.sample`."""
+
 
 def open_network(
-    path: Path, *, batch: int = 1, device: str = "auto", runtime: str = "auto", num_threads: int = 0
+    path: Path,
+    *,
+    batch: int = 1,
+    device: str = "auto",
+    runtime: str = "auto",
+    num_threads: int = 0,
+    precision: str = "auto",
 ) -> Network:
     """The network in a .tflite file, made for up to `batch` images at once; more are taken in several runs.
 
     device: "cpu", "cuda" or "cuda:N"; "auto": a GPU where there is one. runtime: one of RUNTIMES; "auto": on the CPU
     OpenVINO where it is installed, torch otherwise. num_threads: on the CPU; 0: `default_threads()`. Torch's are those
-    of the whole process. A GPU without enough free memory is given up for the CPU, with a warning.
+    of the whole process. precision: one of PRECISIONS; "auto": float32 on a CPU, float16 on a GPU, each
+    the only float there; "int8": of the full landmark network, with OpenVINO on a CPU that has VNNI. A GPU without
+    enough free memory is given up for the CPU, with a warning.
     Raises: ValueError naming the wrong option, and for a runtime that is not installed the remedy.
     """
     _check_runtime(runtime, device)
+    _check_precision(precision, Path(path).stem, device, runtime)
     threads = num_threads or default_threads()
     name = device_name(device, runtime)
     if name == "cpu":
-        return _on_cpu(path, batch, runtime, threads)
+        return _on_cpu(path, batch, runtime, threads, precision)
     import torch
 
     from handpose_ros.torch_network import CudaNetwork
@@ -47,7 +63,7 @@ def open_network(
     gpu = torch_device(name)
     return first_that_fits(
         lambda: CudaNetwork(path, batch, gpu),
-        lambda: _on_cpu(path, batch, runtime, threads),
+        lambda: _on_cpu(path, batch, runtime, threads, "auto"),
         torch.OutOfMemoryError,
     )
 
@@ -109,11 +125,30 @@ def _check_runtime(runtime, device):
         raise ValueError("runtime openvino is not installed: pip install 'handpose_ros[cpu]', or set runtime to auto")
 
 
-def _on_cpu(path, batch, runtime, threads):
+def _check_precision(precision, network, device, runtime):
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}, it must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
+    on_cpu = device_name(device, runtime) == "cpu"
+    if precision == "float16" and on_cpu:
+        raise ValueError("precision float16 is for a GPU: set it to auto, or device to cuda")
+    if precision in ("float32", "int8") and not on_cpu:
+        raise ValueError(f"precision {precision} is for a CPU: set it to auto, or device to cpu")
+    if precision == "int8":
+        if runtime == "torch" or not _installed("openvino"):
+            raise ValueError("precision int8 needs runtime openvino: pip install 'handpose_ros[cpu]', or set float32")
+        if not _has_vnni():
+            raise ValueError("precision int8 needs a CPU with VNNI, which this one lacks: set it to float32")
+        from handpose_ros.quantization import RECIPES
+
+        if network not in RECIPES:
+            raise ValueError(f"precision int8 is for {', '.join(RECIPES)}, not {network}: set complexity to full")
+
+
+def _on_cpu(path, batch, runtime, threads, precision):
     if runtime == "openvino" or (runtime == "auto" and _installed("openvino")):
         from handpose_ros.openvino_network import OpenvinoNetwork
 
-        return OpenvinoNetwork(path, batch, threads)
+        return OpenvinoNetwork(path, batch, threads, "int8" if precision == "int8" else "float32")
     from handpose_ros.torch_network import TorchNetwork
 
     return TorchNetwork(path, threads)
@@ -123,6 +158,14 @@ def _installed(module):
     try:
         return importlib.util.find_spec(module) is not None
     except ValueError:  # someone put None in its place
+        return False
+
+
+def _has_vnni():
+    """Whether the CPU multiplies bytes without overflow: others saturate in the middle of a sum."""
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
         return False
 
 

@@ -1,6 +1,7 @@
 """A network run by torch: plainly on the CPU, as the reference, and on a GPU as one CUDA graph."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from handpose_ros.captured import Captured, batch_sizes
+from handpose_ros.cropping import Crop
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
 
@@ -18,13 +20,18 @@ class TorchNetwork:
     def __init__(self, path: Path, num_threads: int):
         """`num_threads` holds for all of torch in this process."""
         torch.set_num_threads(num_threads)
-        self._module = to_torch(read_graph(path)).to(memory_format=torch.channels_last)
+        graph = read_graph(path)
+        self.size: int = graph.tensors[graph.inputs[0]].shape[1]
+        self._module = to_torch(graph).to(memory_format=torch.channels_last)
         self.description = f"torch {torch.__version__} on the CPU, {num_threads} threads, f32"
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         outputs = self._module(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
         return tuple(output.numpy() for output in outputs)
+
+    def look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> tuple[np.ndarray, ...]:
+        return self(np.stack([crop.sample(image, self.size, border) for crop in crops]))
 
 
 class CudaNetwork:

@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from handpose_ros import weights
+from handpose_ros.cropping import Region
 from handpose_ros.runtimes import Network, default_threads, first_that_fits, open_network, torch_device
 from handpose_ros.torch_network import CudaNetwork
 
@@ -73,6 +74,57 @@ def test_outputs_stay_when_the_network_runs_again():
     run(GOLDEN["hand_input"][1:])
     for output, copy in zip(first, kept, strict=True):
         assert_array_equal(output, copy)
+
+
+# Bytes instead of floats
+
+
+@pytest.fixture(scope="module")
+def int8():
+    try:
+        return open_network(network_file("hand_landmark_full"), batch=2, device="cpu", num_threads=1, precision="int8")
+    except ValueError as error:
+        pytest.skip(f"this machine cannot: {error}")
+
+
+def test_int8_moves_joints_by_a_pixel_and_2_mm_at_most_in_the_mean_and_keeps_hand_and_side(int8):
+    landmarks, presence, right, world = int8(GOLDEN["hand_input"][:1])  # the other one shows no hand
+    truth = [output[:1] for output in recorded("hand_landmark_full")]
+    moved = np.linalg.norm((landmarks - truth[0]).reshape(-1, 21, 3)[..., :2], axis=-1)
+    assert 1e-3 < moved.mean() < 1.0 and moved.max() < 5.0  # px of 224; 0.36 and 4.9 were measured on 190 photos
+    assert np.linalg.norm((world - truth[3]).reshape(-1, 21, 3), axis=-1).mean() < 0.002
+    assert_allclose([presence, right], truth[1:3], rtol=0, atol=0.1)
+
+
+def test_an_int8_pair_is_what_each_of_it_is_alone(int8):
+    together = int8(GOLDEN["hand_input"][:2])
+    for index in (0, 1):
+        alone = int8(GOLDEN["hand_input"][index : index + 1])
+        for pair, single in zip(together, alone, strict=True):
+            assert_allclose(pair[index], single[0], atol=1e-3)
+
+
+def test_a_precision_that_cannot_be_is_refused_with_what_can():
+    path = network_file("hand_landmark_lite")
+    for precision, reason in (("bf16", "auto, float32, float16 or int8"), ("float16", "for a GPU"), ("int8", "full")):
+        with pytest.raises(ValueError, match=reason):
+            open_network(path, device="cpu", precision=precision)
+    with pytest.raises(ValueError, match="openvino"):
+        open_network(path, device="cpu", runtime="torch", precision="int8")
+
+
+# Looking at crops
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_crops_show_is_what_their_samples_are(runtime, threads):
+    image = np.concatenate([GOLDEN["hand"], GOLDEN["hand"][:, ::-1]], axis=1)
+    squares = [Region(np.array([x, 120.0]), 200.0, angle) for x, angle in ((120, 0.0), (360, 0.3), (200, -0.2))]
+    run = network("hand_landmark_lite", runtime, threads)
+    seen = run.look(image, squares, "replicate")
+    for output, truth in zip(seen, run(np.stack([s.sample(image, 224, "replicate") for s in squares])), strict=True):
+        assert_array_equal(output, truth)
 
 
 # The GPU's way of computing, on the CPU

@@ -37,6 +37,7 @@ class MediaPipe:
         detection_threshold: float = 0.2,
         runtime: str = "auto",
         num_threads: int = 0,
+        precision: str = "auto",
         weights_path: Path | str | None = None,
         looks: int = 1,
     ):
@@ -45,18 +46,21 @@ class MediaPipe:
         complexity: "full" or "lite". max_hands: most palms per image; `detect` offers a few more, for an observation
         tells better than the score of a palm whether there is a hand. detection_threshold: least score of a palm.
         looks: how often each hand is looked at, 1 to looks.MOST: steadier joints for as much more time.
-        device, runtime, num_threads: as in `runtimes.open_network`. weights_path: as in `weights.locate`.
+        device, runtime, num_threads: as in `runtimes.open_network`; precision too, but "int8" of the landmark network
+        alone. weights_path: as in `weights.locate`.
         Raises: ValueError naming the wrong option; what `weights.locate` raises.
         """
         if complexity not in ("full", "lite"):
             raise ValueError(f"complexity is {complexity!r}, it must be full or lite")
         if not 1 <= looks <= looking.MOST:
             raise ValueError(f"looks is {looks}, it must be 1 to {looking.MOST}")
-        self.model = f"mediapipe-{complexity}@{weights.VERSION}"
+        kind = f"{complexity}-int8" if precision == "int8" else complexity
+        self.model = f"mediapipe-{kind}@{weights.VERSION}"
         options = {"device": device, "runtime": runtime, "num_threads": num_threads}
-        self._palms = open_network(weights.locate(f"palm_detection_{complexity}", weights_path), **options)
+        palms = weights.locate(f"palm_detection_{complexity}", weights_path)
+        self._palms = open_network(palms, precision="auto" if precision == "int8" else precision, **options)
         hands = weights.locate(f"hand_landmark_{complexity}", weights_path)
-        self._hands = open_network(hands, batch=max_hands * looks, **options)
+        self._hands = open_network(hands, batch=max_hands * looks, precision=precision, **options)
         self.runtime = self._hands.description
         self._max_hands = max_hands
         self._looks = looks
@@ -73,7 +77,7 @@ class MediaPipe:
         return self._search(image, [whole(image)], self._max_hands)
 
     def _search(self, image: np.ndarray, squares: Sequence[Region], count: int) -> list[palm.Palm]:
-        raw, logits = self._palms(np.stack([square.sample(image, palm.SIZE, "black") for square in squares]))
+        raw, logits = self._palms.look(image, squares, "black")
         found = [
             palm.decode(raw[i], logits[i, :, 0], square, self._detection_threshold, count)
             for i, square in enumerate(squares)
@@ -88,8 +92,7 @@ class MediaPipe:
     def _observe(self, frame: Frame, crops: Sequence[Crop | looking.Mirrored]) -> list[Observation]:
         if not crops:
             return []
-        batch = np.stack([crop.sample(frame.image, SIZE, "replicate") for crop in crops])
-        landmarks, presence, right, world = self._hands(batch)
+        landmarks, presence, right, world = self._hands.look(frame.image, crops, "replicate")
         return [
             Observation(
                 joints_2d=crop.to_image(landmarks[i].reshape(21, 3)[:, :2], SIZE),
