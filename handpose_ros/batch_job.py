@@ -13,7 +13,7 @@ import cv2
 from handpose_ros import __version__
 from handpose_ros.batch_files import Recording
 from handpose_ros.failures import sentence
-from handpose_ros.recording_job import Options, Place, answer_bag, answer_video, is_bag
+from handpose_ros.recording_job import Place, RecordingOptions, answer_bag, answer_video, is_bag
 from handpose_ros.recordings import make_directory, write_json
 
 MANIFEST = "manifest.json"
@@ -26,7 +26,7 @@ class Job:
 
     recording: Recording
     out: Path  # of the batch
-    options: Options
+    options: RecordingOptions
     place: Place
 
     @property
@@ -45,6 +45,7 @@ class Outcome:
     """What became of one recording."""
 
     source: str
+    results: str  # their directory in the batch's
     status: str  # done, failed, or not done: interrupted before
     frames: int = 0
     hands: int = 0  # measured, over all frames
@@ -59,17 +60,18 @@ def do_job(job: Job, say: Callable[[float], None]) -> Outcome:
     """Answers a recording, unless this was done. Raises nothing; `say` is told how much is done, 0..1."""
     cv2.setNumThreads(1)  # the other cores have their own recordings
     start = time.perf_counter()
+    names = {"source": str(job.recording.path), "results": job.recording.name}
     try:
         identity = {"sha256": job.recording.digest(), "version": __version__, "options": _plain(job.options)}
         earlier = _read_manifest(job)
         if earlier and {key: earlier.get(key) for key in identity} == identity:
-            return Outcome(**{**earlier["outcome"], "source": str(job.recording.path), "found": True})
+            return Outcome(**{**earlier["outcome"], **names, "found": True})
         return _answer(job, identity, say, start)
     except Exception as error:  # one bad recording, whatever it trips over, never ends the others
         text = sentence(error).replace(str(job.partial), str(job.results))
         known = isinstance(error, OSError | ValueError | ImportError | RuntimeError)
         text = text if known else f"{type(error).__name__}: {text}"
-        return Outcome(str(job.recording.path), "failed", seconds=time.perf_counter() - start, error=text)
+        return Outcome(**names, status="failed", seconds=time.perf_counter() - start, error=text)
     finally:
         shutil.rmtree(job.partial, ignore_errors=True)
 
@@ -94,6 +96,7 @@ def _answer(job: Job, identity: dict, say, start: float) -> Outcome:
         summary = answer_video(str(path), partial, job.options, job.place, progress)
     outcome = Outcome(
         str(path),
+        job.recording.name,
         "done",
         summary.frames,
         sum(sum(sides.values()) for sides in summary.sides.values()),
@@ -130,7 +133,7 @@ def _read_manifest(job: Job) -> dict | None:
     return manifest if sizes == manifest["files"] else None
 
 
-def _plain(options: Options) -> dict:
+def _plain(options: RecordingOptions) -> dict:
     """`options` as JSON gives them back. The checkpoint is known by its size and time: it is large."""
     plain = asdict(options)
     if options.checkpoint:

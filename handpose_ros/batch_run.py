@@ -8,15 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from handpose_ros.batch_files import Recording
 from handpose_ros.batch_job import Job, Outcome, do_job
-from handpose_ros.executors import Executor, WorkerDied
-from handpose_ros.recording_job import Options, Place
+from handpose_ros.executors import Executor, LocalProcesses, WorkerDied
+from handpose_ros.recording_job import Place, RecordingOptions
 from handpose_ros.recordings import make_directory, write_json
 
 SUMMARY = "processing_summary.json"
@@ -37,20 +37,26 @@ class BatchSummary:
 
 
 def run_batch(
-    recordings: Sequence[Recording], out: Path, options: Options, place: Place, executor: Executor
+    recordings: Sequence[Recording],
+    out: Path,
+    options: RecordingOptions | None = None,
+    place: Place | None = None,
+    executor: Executor | None = None,
 ) -> BatchSummary:
     """Leaves a directory with the results of each recording in `out`, and SUMMARY. Those that were done stay.
 
+    By default on all cores of this machine: networks with one thread each in a process for each core.
     A Ctrl-C ends it early: the summary says what was done, and the next run does the rest.
     Raises OSError with a remedy where `out` cannot be written.
     """
     start, out = time.perf_counter(), make_directory(out)
+    options, place = options or RecordingOptions(), place or Place(num_threads=1)
     jobs = [Job(recording, out, options, place) for recording in recordings]
-    outcomes = [Outcome(str(recording.path), "not done") for recording in recordings]
+    outcomes = [Outcome(str(recording.path), recording.name, "not done") for recording in recordings]
     interrupted = False
     with _alone(out):
         try:
-            _run(executor, jobs, outcomes)
+            _run(executor or LocalProcesses(), jobs, outcomes)
         except KeyboardInterrupt:
             interrupted = True
         for job in jobs:  # of workers that were ended
@@ -65,7 +71,7 @@ def _run(executor: Executor, jobs: Sequence[Job], outcomes: list[Outcome]):
     with _Bar(jobs) as bar, closing(executor.run(do_job, jobs, bar.show)) as results:
         for number, outcome in results:
             if isinstance(outcome, WorkerDied):
-                outcome = Outcome(str(jobs[number].recording.path), "failed", error=str(outcome))
+                outcome = replace(outcomes[number], status="failed", error=str(outcome))
             outcomes[number] = outcome
             bar.end(number, outcome)
 

@@ -1,4 +1,4 @@
-"""Where many jobs run: in processes of this machine, or on a Ray cluster. To everybody else both are the same."""
+"""Where many jobs run side by side: in processes of this machine. `ray_cluster` has the other place."""
 
 import multiprocessing
 import os
@@ -8,14 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from handpose_ros.failures import sentence
-
 Work = Callable[[Any, Callable[[float], None]], Any]  # (job, says how much of it is done, 0..1) -> its result
 Shown = Callable[[int, float], None]  # number of a job, how much of it is done, 0..1
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_LOOK = 0.5  # [s] between two looks at how far the jobs on a cluster are
-_AHEAD = 2  # jobs for each core of a cluster that are handed to it at once
 
 
 class WorkerDied(RuntimeError):
@@ -39,9 +35,9 @@ class LocalProcesses:
     on the number of cores.
     """
 
-    def __init__(self, count: int):
-        """At most `count` at a time."""
-        self._count = count
+    def __init__(self, count: int = 0):
+        """At most `count` at a time; 0: as many as there are cores."""
+        self._count = count or usable_cores()
         self._context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of ours hold
 
     def run(self, work: Work, jobs: Sequence, shown: Shown) -> Iterator[tuple[int, Any]]:
@@ -70,6 +66,11 @@ class LocalProcesses:
 
     def _start(self, work):
         return _Worker(self._context, work)
+
+
+def usable_cores() -> int:
+    """Cores of this machine that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Worker:
@@ -142,74 +143,3 @@ class _environment:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-class RayCluster:
-    """See `Executor`: tasks of one core each on a Ray cluster, whose nodes see the same files and have this package."""
-
-    def __init__(self, address: str = "", gpus: float = 0):
-        """`address` of the cluster; empty: $RAY_ADDRESS, one that runs here, or a new one on this machine.
-
-        A task asks for `gpus`. Raises ImportError or ConnectionError with a remedy.
-        """
-        try:
-            import ray
-        except ImportError as error:
-            raise ImportError("--ray needs Ray: pip install 'handpose_ros[ray]', or leave out --ray") from error
-        self._ray, self._gpus = ray, gpus
-        self._own = not ray.is_initialized()
-        if self._own:
-            ray.init(address=address or None, log_to_driver=False, logging_level="ERROR")
-
-    def run(self, work: Work, jobs: Sequence, shown: Shown) -> Iterator[tuple[int, Any]]:
-        ray = self._ray
-        tally = ray.remote(num_cpus=0)(_Tally).remote()
-        # A task that is run again would find its own half-done work: batch says what failed, and a restart does it.
-        task = ray.remote(num_cpus=1, num_gpus=self._gpus, max_retries=0)(_on_cluster)
-        waiting, busy = iter(enumerate(jobs)), {}
-        most = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
-        try:
-            while True:
-                while len(busy) < most and (entry := next(waiting, None)):
-                    busy[task.remote(work, entry[1], tally, entry[0])] = entry[0]
-                if not busy:
-                    return
-                ended, _ = ray.wait(list(busy), timeout=_LOOK)
-                for number, share in ray.get(tally.shares.remote()).items():
-                    shown(number, share)
-                for reference in ended:
-                    yield busy.pop(reference), self._result(reference)
-        finally:
-            for reference in busy:
-                ray.cancel(reference, force=True)
-            ray.kill(tally)
-
-    def close(self):
-        """Leaves the cluster, and ends it if it was made here."""
-        if self._own:
-            self._ray.shutdown()
-
-    def _result(self, reference):
-        try:
-            return self._ray.get(reference)
-        except self._ray.exceptions.RayError as error:
-            return WorkerDied(f"its task on the cluster ended: {sentence(getattr(error, 'cause', None) or error)}")
-
-
-class _Tally:
-    """How far the jobs are, kept on the cluster."""
-
-    def __init__(self):
-        self._shares = {}
-
-    def note(self, number: int, share: float):
-        self._shares[number] = share
-
-    def shares(self) -> dict[int, float]:
-        """What came since the last call."""
-        taken, self._shares = self._shares, {}
-        return taken
-
-
-def _on_cluster(work, job, tally, number):
-    return work(job, lambda share: tally.note.remote(number, share))

@@ -56,7 +56,8 @@ def batch(args):
 
     from handpose_ros.batch_files import find_recordings
     from handpose_ros.batch_run import SUMMARY, run_batch
-    from handpose_ros.executors import LocalProcesses, RayCluster
+    from handpose_ros.executors import LocalProcesses
+    from handpose_ros.ray_cluster import RayCluster
     from handpose_ros.recording_job import Place
     from handpose_ros.runtimes import device_name
 
@@ -65,7 +66,8 @@ def batch(args):
     if args.ray is not None:
         executor = RayCluster(args.ray, gpus=1 if args.device.startswith("cuda") else 0)
     else:
-        executor = LocalProcesses(args.jobs or _jobs(device_name(args.device)))
+        alone = device_name(args.device) != "cpu"  # on a GPU, of which each process would take memory
+        executor = LocalProcesses(args.jobs or int(alone))
     with closing(executor) if args.ray is not None else nullcontext():
         summary = run_batch(recordings, args.out, options, Place(args.device, num_threads=1), executor)
     print(
@@ -76,21 +78,14 @@ def batch(args):
     return 130 if summary.interrupted else 1 if summary.count("failed") else 0
 
 
-def _jobs(device: str) -> int:
-    """Recordings at a time: one for each core of a CPU; on a GPU one, since several would each hold its memory."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else 1
-
-
 def _options(args, **others):
-    """The Options that the arguments speak of."""
-    from handpose_ros.recording_job import Options
+    """The RecordingOptions that the arguments speak of."""
+    from handpose_ros.recording_job import RecordingOptions
 
     calibration = args.calibration.read_text() if args.calibration is not None else ""
     formats = {"formats": tuple(dict.fromkeys(args.format.split(",")))} if "format" in args else {}
     classifier = {"classifier": args.classifier} if "classifier" in args and args.classifier else {}
-    return Options(args.backend, args.checkpoint, calibration, args.fov, **classifier, **formats, **others)
+    return RecordingOptions(args.backend, args.checkpoint, calibration, args.fov, **classifier, **formats, **others)
 
 
 def _place(args):

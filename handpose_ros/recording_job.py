@@ -22,7 +22,7 @@ Progress = Callable[[Iterable, "int | None"], Iterable]  # wraps items of which 
 
 
 @dataclass(frozen=True)
-class Options:
+class RecordingOptions:
     """What decides the result of a recording. Where it is computed is no part of it."""
 
     backend: str = "mediapipe"
@@ -61,7 +61,7 @@ class Place:
     device: str = "auto"
     num_threads: int = 0  # on a CPU; 0: its cores, at most 4
 
-    def backend(self, options: Options) -> Backend:
+    def backend(self, options: RecordingOptions) -> Backend:
         """The networks of `options` here; the last ones are kept."""
         return _backend(options.backend, options.checkpoint, self.device, self.num_threads)
 
@@ -72,7 +72,7 @@ def is_bag(path: Path) -> bool:
 
 
 def answer_video(
-    source: str, out: Path, options: Options, place: Place, progress: Progress = lambda items, _: items
+    source: str, out: Path, options: RecordingOptions, place: Place, progress: Progress = lambda items, _: items
 ) -> RecordingSummary:
     """Runs `run_video` on what `open_source` finds. Raises OSError, ValueError and ImportError with a remedy."""
     excerpt = Excerpt(options.start, options.end, options.every)
@@ -94,7 +94,7 @@ def answer_video(
 def answer_bag(
     path: Path,
     out: Path,
-    options: Options,
+    options: RecordingOptions,
     place: Place,
     progress: Progress = lambda items, _: items,
     compared: str | None = None,

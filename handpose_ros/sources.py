@@ -16,9 +16,9 @@ _USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path | str) -> np.ndarray:
     """(H, W, 3) uint8 RGB of an image file. Raises OSError or ValueError with a sentence."""
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if Path(path).stat().st_size else None
     if image is None:
         raise ValueError(f"cannot read an image from {path}: is it complete?")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -18,8 +18,9 @@ from handpose_ros.batch_files import Recording, find_recordings
 from handpose_ros.batch_job import Job, do_job
 from handpose_ros.batch_run import run_batch
 from handpose_ros.cli import main
-from handpose_ros.executors import LocalProcesses, RayCluster
-from handpose_ros.recording_job import Options, Place
+from handpose_ros.executors import LocalProcesses
+from handpose_ros.ray_cluster import RayCluster
+from handpose_ros.recording_job import Place, RecordingOptions
 from handpose_ros.recordings import VideoWriter
 from handpose_ros.sources import open_source
 
@@ -152,7 +153,7 @@ def test_what_was_done_is_done_again_for_other_content_other_options_or_a_lost_f
     path, out = write_clip(tmp_path / "a.mp4", 2), tmp_path / "out"
 
     def do(**options):
-        return do_job(Job(Recording(path, "a.mp4", 0), out, Options(**options), HERE), lambda share: None)
+        return do_job(Job(Recording(path, "a.mp4", 0), out, RecordingOptions(**options), HERE), lambda share: None)
 
     assert [do().found, do().found, do(every=2).found, do(every=2).found] == [False, True, False, True]
     assert do(every=2).frames == 1
@@ -166,7 +167,7 @@ def test_a_directory_that_no_batch_made_is_not_replaced(tmp_path):
     (tmp_path / "out" / "a.mp4").mkdir(parents=True)
     (tmp_path / "out" / "a.mp4" / "thesis.txt").write_text("mine")
     (tmp_path / "a.mp4").touch()
-    job = Job(Recording(tmp_path / "a.mp4", "a.mp4", 0), tmp_path / "out", Options(), HERE)
+    job = Job(Recording(tmp_path / "a.mp4", "a.mp4", 0), tmp_path / "out", RecordingOptions(), HERE)
     assert "move it away" in do_job(job, lambda share: None).error
     assert (tmp_path / "out" / "a.mp4" / "thesis.txt").read_text() == "mine"
 
@@ -175,10 +176,10 @@ def test_two_batches_do_not_write_to_one_directory(tmp_path):
     class Second:
         def run(self, work, jobs, shown):
             with pytest.raises(OSError, match="another batch"):
-                run_batch([], tmp_path, Options(), HERE, LocalProcesses(1))
+                run_batch([], tmp_path, RecordingOptions(), HERE, LocalProcesses(1))
             yield from ()
 
-    run_batch([], tmp_path, Options(), HERE, Second())
+    run_batch([], tmp_path, RecordingOptions(), HERE, Second())
 
 
 def test_recordings_are_found_in_directories_and_by_name_but_not_among_the_results(tmp_path):
@@ -217,7 +218,7 @@ def test_on_a_ray_cluster_it_comes_to_the_same(undisturbed, folder, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'handpose_ros[ray]'")
     cluster = RayCluster("local")
     try:
-        summary = run_batch(find_recordings([folder], tmp_path), tmp_path, Options(), HERE, cluster)
+        summary = run_batch(find_recordings([folder], tmp_path), tmp_path, RecordingOptions(), HERE, cluster)
     finally:
         cluster.close()
     assert summary.count("done") == 3

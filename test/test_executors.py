@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from handpose_ros.executors import LocalProcesses, RayCluster, WorkerDied
+from handpose_ros.executors import LocalProcesses, WorkerDied
+from handpose_ros.ray_cluster import RayCluster
 
 HERE = Path(__file__).parent
 

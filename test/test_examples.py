@@ -1,0 +1,76 @@
+"""The examples in docs/examples do what they say, on the demo clip."""
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from bag_maker import demo_images
+
+from handpose_ros import Side, VideoWriter, read_joints, read_video, weights, write_image
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a video of twelve images, and a photo beside it."""
+    try:
+        for name in ("palm_detection_full", "hand_landmark_full"):
+            weights.locate(name)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not there: {error}")
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "videos").mkdir()
+    with VideoWriter(folder / "videos" / "clip.mp4", 30.0) as video:
+        for image in demo_images(12)[0]:
+            video.write(image)
+    write_image(folder / "photo.png", demo_images(1)[0][0])
+    return folder
+
+
+def test_no_example_goes_untested():
+    here = Path(__file__).read_text()
+    assert [path.stem for path in EXAMPLES.glob("*.py") if f'example("{path.stem}")' not in here] == []
+
+
+def test_a_single_image_becomes_joints_in_metres_with_confidence_and_an_overlay(folder, capsys):
+    image = demo_images(1)[0][0]
+    hands = example("single_image")(str(folder / "photo.png"), str(folder / "overlay.png"))
+    assert {hand.side for hand in hands} == {Side.LEFT, Side.RIGHT}
+    assert all(0.2 < hand.joints_3d[0, 2] < 1.5 and hand.joint_scores.min() > 0 for hand in hands)
+    assert capsys.readouterr().out.count("index_tip") == 2
+    overlay = cv2.imread(str(folder / "overlay.png"))[..., ::-1]
+    assert overlay.shape == image.shape and (overlay != image).any()
+
+
+def test_a_video_becomes_an_overlay_and_smooth_joints(folder):
+    clip, joints = folder / "videos" / "clip.mp4", folder / "joints.npz"
+    example("video_file")(str(clip), str(folder / "overlay.mp4"), str(joints))
+    assert len(list(read_video(folder / "overlay.mp4"))) == 12
+    recording = read_joints(joints)
+    bones = [np.linalg.norm(hand.joints_3d[6] - hand.joints_3d[5]) for each in recording for hand in each][::2]
+    assert len(recording) == 12 and np.ptp(bones) < 1e-9  # of one length for the whole track
+
+
+def test_a_folder_becomes_files_and_a_summary(folder, tmp_path):
+    ((source, recording),) = example("batch_folder")(str(folder / "videos"), str(tmp_path)).items()
+    assert source.endswith("clip.mp4") and [len(hands) for hands in recording] == [2] * 12
+    assert (tmp_path / "processing_summary.json").exists() and (tmp_path / "clip.mp4" / "joints.csv").exists()
+
+
+def test_gestures_and_grasps_are_read_off_a_recording(folder, capsys):
+    example("video_file")(str(folder / "videos" / "clip.mp4"), str(folder / "o.mp4"), str(folder / "joints.npz"))
+    rows = example("gestures")(str(folder / "joints.npz"))
+    assert len(rows) == 24 and capsys.readouterr().out.count("thumb-index") == 24
+    for _, side, angles, openness, tips, grasp in rows:
+        assert side in (Side.LEFT, Side.RIGHT) and grasp.side is side
+        assert angles.shape == (20,) and 0 <= openness <= 1 and (tips > 5).all() and (tips < 250).all()
