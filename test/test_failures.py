@@ -86,9 +86,8 @@ def test_a_disk_that_fills_up_during_a_bag_is_one_line(tmp_path, need_weights, f
 
 
 def test_a_disk_that_fills_up_during_a_batch_is_the_recordings_error(tmp_path, need_weights, full_disk):
-    job = Job(
-        Recording(write_video(tmp_path / "a.mp4"), "a.mp4", 0), tmp_path / "out", RecordingOptions(), Place("cpu")
-    )
+    recording = Recording(write_video(tmp_path / "a.mp4"), "a.mp4", 0)
+    job = Job(recording, tmp_path / "out", RecordingOptions(), Place("cpu"))
     full_disk(500)
     outcome = do_job(job, lambda share: None)
     assert outcome.status == "failed" and f"{tmp_path / 'out' / 'a.mp4'}" in outcome.error

@@ -13,11 +13,8 @@ def main(folder, out):
     summary = run_batch(find_recordings([Path(folder)], Path(out)), Path(out), RecordingOptions(formats=("npz", "csv")))
     for each in summary.files:
         print(f"{each.source}: {each.status}, {each.frames} frames, {each.hands} hands {each.error}")
-    return {
-        each.source: read_joints(Path(out, each.results) / "joints.npz")
-        for each in summary.files
-        if each.status == "done"
-    }
+    done = [each for each in summary.files if each.status == "done"]
+    return {each.source: read_joints(Path(out, each.results, "joints.npz")) for each in done}
 
 
 if __name__ == "__main__":  # worker processes import this file: without this line each would start a batch
