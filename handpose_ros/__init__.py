@@ -42,6 +42,9 @@ API = {  # name -> its module
 }
 
 
+__all__ = [*API]
+
+
 def __getattr__(name: str):
     if name not in API:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,6 +17,7 @@ from handpose_ros.hand import HandPoses
 from handpose_ros.joint_tables import FORMATS, check_formats
 from handpose_ros.markers import grasp_markers, hand_markers
 from handpose_ros.messages import grasps_to_msg, hand_model_msg, hands_to_msg
+from handpose_ros.overlapping import Behind, ahead
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.recording_report import write_report
 from handpose_ros.recordings import make_directory, write_json
@@ -60,12 +61,18 @@ def run_bag(
     results, offline = Results(str(images.path), backend.model, backend.license, images.count), {}
     with BagWriter(out / "hands.mcap") as bag:
         answers = AnswerWriter(bag, backend.model, backend.license, pipeline.filter, classifier)
-        for image in progress(images):
-            start = time.perf_counter()
-            hands = replace(pipeline(image.frame), calibrated=image.calibrated)
-            grasps = answers.write(image, hands, time.perf_counter() - start)
-            results.add(image.frame.image, hands, grasps)
+
+        def finish(item):
+            image, hands, seconds = item
+            results.add(image.frame.image, hands, answers.write(image, hands, seconds))
             offline[image.stamp] = results.frames[-1]
+
+        with Behind(finish) as finishing:  # this thread is for the networks alone
+            for image in progress(ahead(images)):
+                start = time.perf_counter()
+                hands = pipeline(image.frame)
+                seconds = time.perf_counter() - start
+                finishing.put((image, replace(hands, calibrated=image.calibrated), seconds))
     difference = compare(live.hands, offline) if live and compared is not None else None
     summary = results.summary(images.warnings)
     for format in formats:
