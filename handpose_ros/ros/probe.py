@@ -1,6 +1,5 @@
 """Listens to a camera and to hand_pose, and says how late and how complete the answers are."""
 
-import time
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,8 +11,8 @@ from sensor_msgs.msg import Image
 
 from handpose_ros.answers import HANDS, IMAGE
 from handpose_ros.decoding import stamp_seconds
-from handpose_ros.interrupts import held_back
 from handpose_ros.msg import HandPoseArray
+from handpose_ros.ros.running import receive
 
 _KEPT = QoSProfile(depth=100)  # messages that wait while this process is busy
 
@@ -42,10 +41,7 @@ class Probe:
 
     def spin(self, seconds: float):
         """Receives for `seconds`."""
-        deadline = time.monotonic() + seconds
-        with held_back():
-            while (left := deadline - time.monotonic()) > 0:
-                rclpy.spin_once(self._node, timeout_sec=left)
+        receive(self._node, seconds)
 
     def forget(self):
         """Starts to count anew."""

@@ -2,7 +2,6 @@
 
 import queue
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,8 +29,8 @@ from handpose_ros.answers import (
 from handpose_ros.bags import BagWriter
 from handpose_ros.decoding import BadMessage, decode_image, hands_from_msg
 from handpose_ros.hand import HandPoses
-from handpose_ros.interrupts import held_back
 from handpose_ros.msg import GraspArray, HandModel, HandPoseArray
+from handpose_ros.ros.running import receive
 
 _KEPT = 200  # messages a subscription holds while the recorder is busy: seconds of a camera
 _HELD_IMAGES = 8  # images that wait for their hands before they are encoded all the same
@@ -71,10 +70,7 @@ class Recorder:
 
     def spin(self, seconds: float):
         """Receives for `seconds`. Raises OSError when the bag can no longer be written."""
-        deadline = time.monotonic() + seconds
-        with held_back():
-            while (left := deadline - time.monotonic()) > 0:
-                rclpy.spin_once(self._node, timeout_sec=left)
+        receive(self._node, seconds)
         if self._error is not None:
             raise self._error
 

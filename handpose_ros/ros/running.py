@@ -1,12 +1,15 @@
-"""The life of a node's process: start, spin, and an orderly end."""
+"""The life of a node's process: start, spin, and an orderly end; and of a node within another program."""
 
 import signal
+import time
 from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
+
+from handpose_ros.interrupts import held_back
 
 
 class NodeError(Exception):
@@ -42,3 +45,11 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def receive(node: Node, seconds: float):
+    """Runs the callbacks of what comes to `node` for so long. A Ctrl-C waits until the end."""
+    deadline = time.monotonic() + seconds
+    with held_back():
+        while (left := deadline - time.monotonic()) > 0:
+            rclpy.spin_once(node, timeout_sec=left)
