@@ -28,8 +28,8 @@ from handpose_ros.grasp_types import TYPES
 from handpose_ros.taxonomy import UNKNOWN, CoarseType, GraspType
 
 WEIGHTS = "grasp_cascade.npz"  # by tools/train_grasp_cascade.py
-STAY = 10.0  # [s] that a grasp lasts on average
-CORRELATED = 0.1  # [s] within which images repeat each other's errors
+STAY = 4.0  # [s] that a grasp lasts on average
+CORRELATED = 0.067  # [s] within which images repeat each other's errors
 KEEP = 0.3  # of min_confidence: a claim below it is given up
 HUMAN = (0.04, 0.15)  # [m] palm size of a small child and beyond a large man: what lies outside is in a wrong unit
 

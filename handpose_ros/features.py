@@ -136,6 +136,12 @@ def thumb_side_distances(joints: np.ndarray) -> np.ndarray:
     return _length(thumb - _nearest_on_middle_phalanges(joints))
 
 
+def thumb_index_distance(joints: np.ndarray) -> np.ndarray:
+    """(...) [m] thumb tip to the index, its tip or its middle phalanx, whichever is nearer: what closes in a pinch, and
+    in a lateral grasp too, where the tips part."""
+    return np.minimum(pinch_distance(joints), thumb_side_distances(joints)[..., 0])
+
+
 def thumb_side_contact(joints: np.ndarray) -> np.ndarray:
     """(..., 3) [m] the point of the index's middle phalanx that is nearest to the thumb tip."""
     return _nearest_on_middle_phalanges(np.asarray(joints, dtype=float))[..., 0, :]

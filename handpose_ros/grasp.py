@@ -22,7 +22,7 @@ from handpose_ros.features import (
     pads_center,
     palm_center,
     palm_size,
-    pinch_distance,
+    thumb_index_distance,
     thumb_side_contact,
 )
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
@@ -30,8 +30,9 @@ from handpose_ros.motion import Motion, Trend
 from handpose_ros.phases import PhaseBelief
 from handpose_ros.taxonomy import FOUR_FINGERS, INDEX, UNKNOWN, GraspType, Opposition, Phase, digits
 
-PLAIN = 4.0  # errors of its own by which a slope stands out from noise
-STEADY = 0.01  # [m/s] of tips that hold still
+PLAIN, PLAINER = 6.0, 2.0  # thumb and index count alone if they move so plainly, and so much more than the hand
+SHIVER = 0.02  # [palm sizes] 1.7 mm of `features.opening` of a hand at rest
+PINCH_SHIVER = 0.03  # [palm sizes] of the distance of thumb and index
 WIDEN_TIME = 0.3  # [s] in which a wider aperture becomes the widest: an outlier in one image moves it by a tenth
 
 
@@ -88,7 +89,7 @@ class _Memory:
     phase: PhaseBelief = PhaseBelief()
     motion: Motion | None = None  # of the aperture
     opening: Trend = Trend()  # of `features.opening`
-    pinch: Trend = Trend()  # of `features.pinch_distance`
+    pinch: Trend = Trend()  # of `features.thumb_index_distance`
     joints: np.ndarray | None = None  # (21, 3) [m]
     stamp: float = np.nan  # [s]
     widest: float = 0.0  # [m] aperture so far
@@ -137,11 +138,11 @@ class GraspTracker:
         type = claim.type if sure else UNKNOWN
         motion = _moved(joints, type, dt, memory)
         open_by = memory.opening.updated(float(opening(joints)), stamp)
-        pinched = memory.pinch.updated(float(pinch_distance(joints)), stamp)
+        pinched = memory.pinch.updated(float(thumb_index_distance(joints)), stamp)
         size = float(palm_size(joints))
-        speed, error = _surer(open_by.slope, pinched.slope)
+        recent, lasting = map(_plainer, open_by.plainness(SHIVER * size), pinched.plainness(PINCH_SHIVER * size))
         closed = _closed(claim)
-        phase = memory.phase.updated(closed, speed / size, error / size, stamp, dt)
+        phase = memory.phase.updated(closed, recent, lasting, stamp, dt)
         known = type is not UNKNOWN or max(closed, 1 - closed) >= self.min_confidence
         width = max(motion.aperture, 0.0)
         widest = _widest(memory, width, dt)
@@ -210,13 +211,9 @@ def _moved(joints, type, dt, memory):
     return memory.motion.shifted(offset).updated(measured, dt)
 
 
-def _surer(whole, pinch):
-    """The (slope, error) [m/s] of the whole hand, unless two tips plainly move and the rest does not."""
-
-    def surety(slope):
-        return abs(slope[0]) / np.hypot(slope[1], STEADY) if np.isfinite(slope[0]) else 0.0
-
-    return pinch if surety(pinch) > max(PLAIN, 3 * surety(whole)) else whole
+def _plainer(whole, pinch):
+    """The trend of the whole hand, unless thumb and index plainly move and the rest does not."""
+    return pinch if abs(pinch) > max(PLAIN, PLAINER * abs(whole)) else whole
 
 
 def _widest(memory, width, dt):

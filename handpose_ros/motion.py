@@ -9,7 +9,7 @@ NOISE_TIME = 0.5  # [s] over which the noise of the measurements is learnt
 NOISE_RANGE = (0.0003, 0.03)  # [m] standard deviation of a measured aperture
 FIRST_NOISE = 0.003  # [m] until it is learnt
 FIRST_VELOCITY = 0.3  # [m/s] standard deviation of an unknown velocity
-WINDOW = 0.15  # [s] of a trend
+RECENT, LASTING = 0.1, 0.3  # [s] of a trend: short to see a motion end, long to see a slow one begin
 _SECOND_DIFFERENCE = np.sqrt(6)  # its standard deviation, of independent errors of 1
 
 
@@ -46,9 +46,9 @@ class Motion:
 
 @dataclass(frozen=True)
 class Trend:
-    """The slope of a length over the last WINDOW seconds, with the error that the noise of the measurements gives it.
+    """How plainly a length grows or shrinks: its slope over the past in standard deviations of a hand at rest.
 
-    Later than `Motion` by half the window, and surer: it says whether a slow motion is one.
+    At rest it has the noise of the measurements, which is learnt, and a shiver that is slower than the windows.
     """
 
     samples: tuple[tuple[float, float], ...] = ()  # (stamp [s], length [m]), the latest last
@@ -58,20 +58,29 @@ class Trend:
         """The state after a measurement [m] at `stamp` [s]. An image that comes twice changes nothing."""
         if self.samples and not stamp > self.samples[-1][0]:
             return self
-        kept = tuple(sample for sample in self.samples if sample[0] > stamp - WINDOW)
-        lengths = (*(length for _, length in kept[-2:]), measured)
+        samples = _since((*self.samples, (stamp, measured)), stamp - LASTING)
+        lengths = (*(length for _, length in self.samples[-2:]), measured)
         dt = stamp - self.samples[-1][0] if self.samples else 0.0
-        return Trend((*kept, (stamp, measured)), _learnt_noise(self.noise, lengths, dt))
+        return Trend(samples, _learnt_noise(self.noise, lengths, dt))
 
-    @property
-    def slope(self) -> tuple[float, float]:
-        """(slope, its standard deviation) [m/s]; NaN with less than two measurements."""
+    def plainness(self, shiver: float) -> tuple[float, float]:
+        """(over RECENT, over RECENT or LASTING, whichever is plainer) of a hand that shivers by `shiver` [m]; NaN with
+        less than two measurements."""
         if len(self.samples) < 2:
             return np.nan, np.nan
-        stamps, lengths = np.array(self.samples).T
+        recent, lasting = (self._plainness(window, shiver) for window in (RECENT, LASTING))
+        return recent, max(recent, lasting, key=abs)
+
+    def _plainness(self, window, shiver):
+        stamps, lengths = np.array(_since(self.samples, self.samples[-1][0] - window)).T
         stamps = stamps - stamps.mean()
         spread = float(stamps @ stamps)
-        return float(stamps @ lengths) / spread, self.noise / np.sqrt(spread)
+        return float(stamps @ lengths) / spread / float(np.hypot(self.noise / np.sqrt(spread), shiver / window))
+
+
+def _since(samples, stamp):
+    """The samples after `stamp`, but two at least, where there are two."""
+    return tuple(sample for sample in samples[:-2] if sample[0] > stamp + 1e-6) + samples[-2:]
 
 
 def _learnt_noise(noise, lengths, dt):

@@ -11,7 +11,7 @@ import numpy as np
 
 from handpose_ros.cascade import WEIGHTS, shape_features
 from handpose_ros.gestures import posed_gestures
-from handpose_ros.grasp_templates import posed_grasps
+from handpose_ros.grasp_templates import OTHER_PINCHES, posed_grasps
 from handpose_ros.grasp_types import TYPES
 
 DATA = Path(__file__).parents[1] / "handpose_ros" / "data" / WEIGHTS
@@ -19,7 +19,8 @@ SEED = 1  # of the people; the proof has others
 HIDDEN = (128, 96)
 BATCH, RATE, DECAY = 512, 2e-3, 1e-4
 NOISE = 0.015  # [m] standard deviation of each coordinate, at most
-OPEN_SHARE, GESTURE_SHARE = 4, 12  # open hands and gestures are as frequent as so many types
+OPEN_SHARE, GESTURE_SHARE = 4, 8  # open hands and gestures are as frequent as so many types
+COMMON = {9: 3, 24: 3, 33: 3, **dict.fromkeys(OTHER_PINCHES, 1.5)}  # so are the pinches that everyone does
 DEFAULTS = {"hands": 800, "steps": 9000, "gestures": 10000}
 
 
@@ -44,9 +45,9 @@ def examples(hands, gestures):
     grasps = posed_grasps(hands, SEED)
     others, leaves = posed_gestures(gestures, SEED)
     joints, leaf = np.concatenate([grasps.joints, others]), np.concatenate([grasps.leaf, leaves])
-    weights = np.concatenate(
-        [np.where(grasps.leaf == 0, OPEN_SHARE, 1.0), np.full(gestures, GESTURE_SHARE * hands / max(gestures, 1))]
-    )
+    share = {0: OPEN_SHARE, **COMMON}
+    weights = np.array([share.get(each, 1.0) for each in grasps.leaf.tolist()])
+    weights = np.concatenate([weights, np.full(gestures, GESTURE_SHARE * hands / max(gestures, 1))])
     return joints, leaf, weights / weights.sum()
 
 
