@@ -33,6 +33,7 @@ from handpose_ros.taxonomy import FOUR_FINGERS, INDEX, UNKNOWN, GraspType, Oppos
 PLAIN, PLAINER = 6.0, 2.0  # thumb and index count alone if they move so plainly, and so much more than the hand
 SHIVER = 0.02  # [palm sizes] 1.7 mm of `features.opening` of a hand at rest
 PINCH_SHIVER = 0.03  # [palm sizes] of the distance of thumb and index
+PATIENCE = 0.2  # [s] for which a hand with missing joints keeps its grasp
 WIDEN_TIME = 0.3  # [s] in which a wider aperture becomes the widest: an outlier in one image moves it by a tenth
 
 
@@ -47,10 +48,10 @@ class Classifier(Protocol):
 
 
 CLASSIFIERS: dict[str, Callable[[], Classifier]] = {"distance": DistanceRule, "taxonomy": TaxonomyCascade}
-DEFAULT_CLASSIFIER = "distance"
+DEFAULT_CLASSIFIER = "taxonomy"  # docs/grasps.md says why
 
 
-def make_classifier(name: str) -> Classifier:
+def make_classifier(name: str = DEFAULT_CLASSIFIER) -> Classifier:
     """The classifier called `name`. Raises: ValueError for an unknown name."""
     if name not in CLASSIFIERS:
         raise ValueError(f"no classifier is called {name!r}, known are {', '.join(CLASSIFIERS)}")
@@ -122,10 +123,11 @@ class GraspTracker:
     def _follow(self, hand: HandPose, stamp: float) -> _Memory:
         blank = Grasp(hand.track_id, hand.side, since=stamp, depth_source=hand.depth_source)
         memory = self._memories.get(hand.track_id, _Memory(blank))
-        if hand.state is TrackingState.COASTING:
-            return replace(memory, grasp=replace(memory.grasp, changed=False, aperture_velocity=np.nan))
         believed = hand.state is TrackingState.TRACKED and hand.score >= self.min_confidence
-        if not believed or not np.isfinite(hand.joints_3d).all():
+        whole = np.isfinite(hand.joints_3d).all()
+        if hand.state is TrackingState.COASTING or (believed and not whole and stamp - memory.stamp <= PATIENCE):
+            return replace(memory, grasp=replace(memory.grasp, changed=False, aperture_velocity=np.nan))
+        if not believed or not whole:
             return _Memory(_dated(blank, memory.grasp), widest=memory.widest)
         return self._measure(hand, stamp, blank, memory)
 

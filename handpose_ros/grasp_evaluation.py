@@ -1,18 +1,22 @@
 """The proof of the grasps: how often they are right, how steady and how late, on posed hands of known grasp.
 
-The people and the objects are not those the cascade was trained on; the templates are the same, so that this
-says what noise does to a classifier, not how people differ from the templates. Noise is the standard deviation of
-each coordinate of each joint, independent from image to image.
+The people and the objects are not those the cascade was trained on, the templates are the same, done by each person
+in a style of their own; `STYLES` says what a style further off does. Noise is the standard deviation of each
+coordinate of each joint, independent from image to image; correlated noise wanders, as that of a tracker does; with
+dropouts, each joint is missing in some images.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.spatial.transform import Rotation
+from scipy.stats import chi2
 
 from handpose_ros.claims import Claim
 from handpose_ros.features import joint_angles
-from handpose_ros.grasp import GraspTracker, make_classifier
+from handpose_ros.gestures import posed_gestures
+from handpose_ros.grasp import DEFAULT_CLASSIFIER, GraspTracker, make_classifier
 from handpose_ros.grasp_templates import POINTING, TEMPLATES, Contact, PosedGrasps, pose, posed_grasps
 from handpose_ros.grasp_types import TYPES
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
@@ -27,6 +31,10 @@ LEVELS = {
     "feix": "feix_id",
 }
 NOISES = (0, 5, 10, 15, 20)  # [mm]
+CORRELATED_NOISES = (1, 5, 10)  # [mm]; our own pipeline's joints wander by 0.3-1.4 mm on hands at rest
+CORRELATION = 0.3  # [s] in which the correlation falls to 1/e; our own pipeline's has this, too
+STYLES = (0, 15)  # [deg] beside the templates' own STYLE
+DROPOUT = 0.01  # of the joints are missing: in a fifth of the images one at least
 BLOCKS = (20, 40, 60, 80)  # [mm]
 BLOCK_GRASPS = (6, 7, 8, 9)  # on two parallel faces
 SEED = 2  # of the people; those of the training have 1
@@ -57,29 +65,64 @@ class GraspReport:
         return {figure.key: figure.value for figure in self.figures}[key]
 
 
+@dataclass(frozen=True)
+class Noise:
+    """What is wrong with measured joints."""
+
+    sigma: float = 0.0  # [m] standard deviation of each coordinate
+    correlation: float = 0.0  # [s] over which the error of a joint wanders; 0: independent from image to image
+    dropout: float = 0.0  # share of the joints that are missing, NaN
+
+    def __call__(self, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """`frames` (n, 21, 3) [m], FRAME apart, as they are measured."""
+        errors = rng.standard_normal(frames.shape)
+        if self.correlation:
+            kept = np.exp(-FRAME / self.correlation)
+            for before, now in zip(errors[:-1], errors[1:], strict=True):
+                now *= np.sqrt(1 - kept**2)
+                now += kept * before
+        measured = frames + self.sigma * errors
+        if self.dropout:
+            measured[rng.random(frames.shape[:2]) < self.dropout] = np.nan
+        return measured
+
+
 def evaluate_grasps(
-    classifier: str = "taxonomy", *, hands: int = 10, seconds: float = 6.0, noises: tuple[int, ...] = NOISES
+    classifier: str = DEFAULT_CLASSIFIER, *, hands: int = 10, seconds: float = 10.0, noises: tuple[int, ...] = NOISES
 ) -> GraspReport:
     """The figures of `classifier`, from `hands` of each type and held grasps of `seconds`, by noise [mm]."""
+    grasps, held = posed_grasps(hands, SEED, GRASPS), posed_grasps(2, SEED + 1, GRASPS)
+    single = [(f"noise_{noise}mm", Noise(noise / 1000)) for noise in noises]
+    moving = [
+        *single,
+        *((f"noise_{noise}mm_correlated", Noise(noise / 1000, CORRELATION)) for noise in CORRELATED_NOISES),
+        ("noise_5mm_dropouts", Noise(0.005, dropout=DROPOUT)),
+    ]
     figures = []
-    grasps = posed_grasps(hands, SEED, GRASPS)
-    held = posed_grasps(1, SEED + 1, GRASPS)
-    for noise in noises:
-        measured = []
-        for part in (levels, held_grasps, reaches, blocks):
-            measured += part(classifier, held if part is held_grasps else grasps, noise / 1000, seconds)
-        figures += [Figure(f"noise_{noise}mm.{key}", float(value), n) for key, value, n in measured]
+    for name, noise in single:
+        figures += _named(name, levels(classifier, grasps, noise))
+        figures += _named(name, gestures(classifier, noise, 10 * hands))
+    for style in STYLES:
+        styled = posed_grasps(hands, SEED, GRASPS, np.radians(style))
+        figures += _named(f"noise_5mm_style_{style}deg", levels(classifier, styled, Noise(0.005)))
+    for name, noise in moving:
+        for part in (partial(held_grasps, held=held, seconds=seconds), partial(reaches, grasps=grasps), blocks):
+            figures += _named(name, part(classifier, noise=noise))
     return GraspReport(make_classifier(classifier).name, tuple(figures))
 
 
-def levels(classifier, grasps: PosedGrasps, noise: float, _seconds: float) -> list:
+def _named(prefix, measured):
+    return [Figure(f"{prefix}.{key}", float(value), n) for key, value, n in measured]
+
+
+def levels(classifier: str, grasps: PosedGrasps, noise: Noise) -> list:
     """Accuracy of single images, of hands of both sides, seen from anywhere: (key, value, n) each."""
     rng, classify = np.random.default_rng(SEED), make_classifier(classifier)
     claims = []
     for number, joints in enumerate(grasps.joints):
         turn = Rotation.random(random_state=rng.integers(2**31)).as_matrix()
         joints = (joints * (MIRROR if number % 2 else 1.0)) @ turn.T + rng.uniform(-0.3, 0.3, 3) + [0, 0, 0.7]
-        joints = joints + noise * rng.standard_normal(joints.shape)
+        joints = noise(joints[None], rng)[0]
         claims.append([classify(joints, number % 2 == 0, Claim(), 0.0, floor) for floor in (0.5, 0.7, 0.9)])
     figures, right = [], np.ones(len(claims), dtype=bool)
     for level, field in LEVELS.items():
@@ -111,8 +154,17 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     return float(np.sum(gaps) / len(confidence))
 
 
-def held_grasps(classifier, held: PosedGrasps, noise: float, seconds: float) -> list:
-    """Transitions a minute of grasps that do not change, after the first second."""
+def gestures(classifier: str, noise: Noise, hands: int) -> list:
+    """How many single images of hands that hold nothing, their fingers bent as they like, are taken for grasps."""
+    rng, classify = np.random.default_rng(SEED), make_classifier(classifier)
+    joints, _ = posed_gestures(hands, SEED)
+    claims = [classify(noise(each[None], rng)[0], True, Claim(), 0.0, 0.5) for each in joints]
+    return [("gestures.taken_for_grasps", np.mean([claim.type.closed for claim in claims]), hands)]
+
+
+def held_grasps(classifier: str, noise: Noise, held: PosedGrasps, seconds: float) -> list:
+    """Transitions a minute of grasps that do not change, after the first second; `n` is their number, and those of
+    the phase have the bounds of the 95 % confidence interval of a Poisson rate."""
     changes, minutes = {"phase": 0, "category": 0, "type": 0}, 0.0
     for number, joints in enumerate(held.joints):
         seen = _followed(classifier, np.repeat(joints[None], round(seconds / FRAME), axis=0), noise, number)
@@ -122,10 +174,16 @@ def held_grasps(classifier, held: PosedGrasps, noise: float, seconds: float) -> 
             changes["phase"] += before.phase is not after.phase
             changes["category"] += before.type.category is not after.type.category
             changes["type"] += before.type != after.type
-    return [(f"held.{what}_transitions_per_minute", count / minutes, len(held.leaf)) for what, count in changes.items()]
+    figures = [(f"held.{what}_transitions_per_minute", count / minutes, count) for what, count in changes.items()]
+    count = changes["phase"]
+    low, high = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0, chi2.ppf(0.975, 2 * count + 2) / 2
+    figures += [
+        (f"held.phase_transitions_{end}", value / minutes, count) for end, value in (("low", low), ("high", high))
+    ]
+    return [*figures, ("held.minutes", minutes, len(held.leaf))]
 
 
-def reaches(classifier, grasps: PosedGrasps, noise: float, _seconds: float) -> list:
+def reaches(classifier: str, noise: Noise, grasps: PosedGrasps) -> list:
     """Open, close, hold, open: share with every phase once in order; how late [s] the phases are, negative: early."""
     rest, reach = round(REST / FRAME), round(REACH / FRAME)
     starts = {Phase.PRESHAPE: rest, Phase.HOLD: rest + reach, Phase.RELEASE: 2 * rest + reach}
@@ -152,7 +210,7 @@ def reaches(classifier, grasps: PosedGrasps, noise: float, _seconds: float) -> l
     return figures
 
 
-def blocks(classifier, _grasps, noise: float, _seconds: float) -> list:
+def blocks(classifier: str, noise: Noise) -> list:
     """Mean absolute error [mm] of the aperture of held blocks, after half a second, on images of the next half."""
     rng, figures = np.random.default_rng(SEED), []
     templates = [template for template in TEMPLATES if template.leaf in BLOCK_GRASPS]
@@ -162,7 +220,7 @@ def blocks(classifier, _grasps, noise: float, _seconds: float) -> list:
         for template in templates:
             for joints in pose(template, random_people(5, rng), np.full(5, block / 1000), rng):
                 seen = _followed(classifier, np.repeat(joints[None], 30, axis=0), noise, len(errors))[15:]
-                errors.append(np.mean([abs(1000 * grasp.aperture - block) for grasp in seen]))
+                errors.append(np.nanmean([abs(1000 * grasp.aperture - block) for grasp in seen]))
         figures.append((f"aperture.block_{block}mm", np.mean(errors), len(errors)))
     return [*figures, ("aperture.error_mm", np.mean([value for _, value, _ in figures]), len(figures))]
 
@@ -170,7 +228,7 @@ def blocks(classifier, _grasps, noise: float, _seconds: float) -> list:
 def _followed(classifier, frames, noise, seed):
     """The grasps of a right hand through `frames` (n, 21, 3) [m], FRAME apart, each with its own noise."""
     rng, tracker = np.random.default_rng(seed), GraspTracker(make_classifier(classifier))
-    frames = frames + noise * rng.standard_normal(frames.shape) + [0, 0, 0.5]
+    frames = noise(frames, rng) + [0, 0, 0.5]
     return [
         tracker.update(HandPoses((_hand(joints),), (640, 480), number * FRAME))[0]
         for number, joints in enumerate(frames)

@@ -85,7 +85,7 @@ def test_nothing_is_claimed_where_nothing_is_likely():
 
 
 def test_the_confidence_is_never_below_what_was_asked_for():
-    for belief in np.random.default_rng(1).dirichlet(np.full(35, 0.1), 200):
+    for belief in np.random.default_rng(1).dirichlet(np.full(len(TYPES), 0.1), 200):
         type, confidence = descend(belief, 0.6)
         assert type is taxonomy.UNKNOWN or confidence >= 0.6
 
@@ -125,8 +125,8 @@ def test_an_image_that_comes_twice_says_nothing_new():
 
 
 def test_a_network_without_weights_finds_all_leaves_alike():
-    network = LeafNetwork(np.zeros(78), np.ones(78), (np.zeros((78, 35)),), (np.zeros(35),))
-    assert_allclose(network(np.ones((2, 78))), 1 / 35)
+    network = LeafNetwork(np.zeros(78), np.ones(78), (np.zeros((78, 38)),), (np.zeros(38),))
+    assert_allclose(network(np.ones((2, 78))), 1 / 38)
 
 
 def test_scores_are_the_probabilities_of_the_coarse_types():

@@ -314,6 +314,17 @@ def test_the_tracker_abstains_on_a_doubtful_hand_and_recovers(doubtful):
     assert track.update(poses(hand(FIST), stamp=1.1))[0].type.name == "power"
 
 
+def test_a_joint_that_is_missing_for_a_moment_does_not_end_a_grasp():
+    track = tracker()
+    held = follow([FIST] * 3, track)[-1]
+    gap = FIST.copy()
+    gap[8] = np.nan
+    grasp = track.update(poses(hand(gap), stamp=0.1))[0]
+    assert (grasp.type, grasp.phase, grasp.since, grasp.changed) == (held.type, held.phase, held.since, False)
+    assert np.isnan(grasp.aperture_velocity)
+    assert track.update(poses(hand(gap), stamp=0.4))[0].phase is Phase.UNKNOWN
+
+
 def test_a_thin_claim_is_withheld_but_the_aperture_is_measured():
     near_limit = _pinching(1, gap=0.36 * palm_size(FLAT) - 0.001)
     grasp = follow([near_limit], tracker(min_confidence=0.8))[0]

@@ -2,8 +2,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.features import PAD_THICKNESS, joint_angles, palm_size, thumb_side_distances
-from handpose_ros.grasp_templates import HIGH, LOW, TEMPLATES, Contact, pose, posed_grasps
+from handpose_ros.features import (
+    PAD_THICKNESS,
+    finger_curl,
+    joint_angles,
+    palm_size,
+    thumb_side_distances,
+    tip_distances,
+)
+from handpose_ros.gestures import posed_gestures
+from handpose_ros.grasp_templates import HIGH, LOW, POINTING, TEMPLATES, Contact, pose, posed_grasps
 from handpose_ros.grasp_types import TYPES
 from handpose_ros.hand import BONES, TIPS
 from handpose_ros.kinematics import posed_hand
@@ -100,5 +108,24 @@ def test_the_taxonomy_is_consistent():
         assert (type.opposition is Opposition.PALM) == (type.vf1 == 0b100000)
         assert type.opposition is not Opposition.PALM or type.category is Category.POWER
         assert type.category is not Category.INTERMEDIATE or type.opposition is Opposition.SIDE
-    counts = [sum(type.category == category for type in TYPES) for category in (1, 2, 3)]
+    counts = [sum(type.category == category for type in TYPES[1:34]) for category in (1, 2, 3)]
     assert counts == [15, 6, 12] and len({type.name for type in TYPES}) == 38
+
+
+def test_other_people_do_it_in_another_style():
+    """The spread of a thumb's angles between people grows with the style; a fifth of it is lost to the joints' limits."""
+    spread = [
+        joint_angles(posed_grasps(200, 9, (BY_ID[15],), np.radians(style)).joints, True)[:, 1].std()
+        for style in (0, 15)
+    ]
+    assert spread[1] ** 2 - spread[0] ** 2 > (0.6 * np.radians(15)) ** 2
+
+
+def test_gestures_hold_nothing_and_only_a_lone_index_points():
+    joints, leaf = posed_gestures(300, 4)
+    curl = finger_curl(joints)[:, 1:]
+    assert (tip_distances(joints)[:, 0] > 0.4 * palm_size(joints)).mean() > 0.85  # unless the index lies in the palm
+    assert ((curl < 0.25).any(axis=1)).all()
+    assert set(leaf) == {0, POINTING}
+    assert (curl[leaf == POINTING, 0] < 0.25).all() and (curl[leaf == POINTING, 1:] >= 0.25).all()
+    assert not ((curl[leaf == 0, 0] < 0.25) & (curl[leaf == 0, 1:] >= 0.25).all(axis=1)).any()

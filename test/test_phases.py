@@ -8,10 +8,10 @@ FRAME = 1 / 30  # [s]
 
 
 def follow(images, belief=None, start=0.0, frame=FRAME):
-    """The beliefs after `images` of (closed, speed), `frame` apart, all with a small error of the speed."""
+    """The beliefs after `images` of (closed, how plainly it opens), `frame` apart."""
     beliefs = [belief or PhaseBelief()]
-    for number, (closed, speed) in enumerate(images):
-        beliefs.append(beliefs[-1].updated(closed, speed, 0.05, start + number * frame, frame))
+    for number, (closed, trend) in enumerate(images):
+        beliefs.append(beliefs[-1].updated(closed, trend, trend, start + number * frame, frame))
     return beliefs[1:]
 
 
@@ -20,7 +20,7 @@ def order(beliefs):
     return [phase for i, phase in enumerate(phases) if i == 0 or phase is not phases[i - 1]]
 
 
-OPEN, HELD, CLOSING, OPENING = (0.02, 0.0), (0.98, 0.0), (0.3, -1.5), (0.7, 1.5)
+OPEN, HELD, CLOSING, OPENING = (0.02, 0.0), (0.98, 0.0), (0.3, -7.0), (0.7, 7.0)
 
 
 @pytest.mark.parametrize("closed, phase", [(0.9, Phase.HOLD), (0.1, Phase.OPEN)])
@@ -44,8 +44,8 @@ def test_open_and_hold_never_follow_each_other_however_slowly_a_hand_closes_and_
 
 
 def test_a_hand_that_squeezes_still_holds_and_an_open_one_that_opens_stays_open():
-    assert order(follow([HELD] * 10 + [(0.98, -1.5)] * 10)) == [Phase.HOLD]
-    assert order(follow([OPEN] * 10 + [(0.02, 1.5)] * 10)) == [Phase.OPEN]
+    assert order(follow([HELD] * 10 + [(0.98, -7.0)] * 10)) == [Phase.HOLD]
+    assert order(follow([OPEN] * 10 + [(0.02, 7.0)] * 10)) == [Phase.OPEN]
 
 
 def test_a_phase_lasts_for_the_dwell_at_least():
@@ -55,17 +55,33 @@ def test_a_phase_lasts_for_the_dwell_at_least():
     assert (np.diff(entered) >= DWELL - 1e-9).all()
 
 
-def test_a_speed_that_noise_explains_is_no_motion():
-    images = [(0.98, speed) for speed in np.random.default_rng(0).normal(0, 0.8, 300)]
+def test_what_noise_makes_of_a_trend_is_no_motion():
     belief = PhaseBelief()
-    for number, (closed, speed) in enumerate(images):
-        belief = belief.updated(closed, speed, 0.8, number * FRAME, FRAME)
+    for number, trend in enumerate(np.random.default_rng(0).normal(0, 1, 300)):
+        belief = belief.updated(0.98, trend, trend, number * FRAME, FRAME)
         assert belief.phase is Phase.HOLD
+
+
+def test_a_motion_that_only_the_longer_past_shows_begins_a_preshape_and_does_not_keep_it_from_holding():
+    belief = follow([OPEN] * 20)[-1]
+    for number in range(20, 26):
+        belief = belief.updated(0.1, -1.0, -7.0, number * FRAME, FRAME)
+    assert belief.phase is Phase.PRESHAPE
+    for number in range(26, 32):
+        belief = belief.updated(0.98, 0.0, -7.0, number * FRAME, FRAME)
+    assert belief.phase is Phase.HOLD
+
+
+def test_a_hand_that_stops_halfway_does_not_hold_what_its_shape_does_not():
+    stopped = follow([OPEN] * 20 + [(0.02, -7.0)] * 6)[-1]
+    for number in range(26, 40):
+        stopped = stopped.updated(0.02, 0.0, -7.0, number * FRAME, FRAME)
+        assert stopped.phase is not Phase.HOLD
 
 
 def test_an_image_that_comes_twice_says_nothing_new():
     (first,) = follow([HELD])
-    again = first.updated(0.02, 1.5, 0.05, 0.0, 0.0)
+    again = first.updated(0.02, 7.0, 7.0, 0.0, 0.0)
     np.testing.assert_allclose(again.probabilities, first.probabilities)
 
 
