@@ -1,69 +1,116 @@
-"""A picture of what the grasp node said over a recording: phase, category and aperture of each hand.
+"""A picture of what the grasp node says over a video: phase, type and aperture of each hand.
 
-    handpose demo --out OUT
-    python benchmarks/grasp_timeline.py OUT/hands.mcap timeline.png [--thumbnails] [--truth]
+    python benchmarks/grasp_timeline.py demo timeline.png --thumbnails
+    python benchmarks/grasp_timeline.py VIDEO timeline.png --fov 60
 
---thumbnails puts images of the recording above; --truth adds the phases that the demo clip's true joints have.
+The nodes hand_pose and grasp run as processes. They get every image over DDS with the stamp that it has in the video,
+the next one when the last one is answered: how busy the machine is does not show. The demo clip has a row more, the
+phases of its true joints. --thumbnails puts images above.
 """
 
 import argparse
+import math
+import os
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from handpose_ros.answers import COMPRESSED_IMAGE, GRASPS
-from handpose_ros.bags import read_messages
-from handpose_ros.decoding import decode_compressed
+from handpose_ros.answers import CAMERA_INFO, GRASPS, HANDS, IMAGE
+from handpose_ros.camera import Camera
+from handpose_ros.demo import environment, node_command
 from handpose_ros.grasp_clip import read_truth
 from handpose_ros.hand import Side
 from handpose_ros.markers import PHASE_COLORS
+from handpose_ros.processes import Processes
 from handpose_ros.recordings import write_image
+from handpose_ros.sources import open_source
 from handpose_ros.taxonomy import Category, Phase
 
-WIDTH, LEFT, RIGHT, ROW, CURVE = 1200, 110, 20, 22, 110  # [px]
+WIDTH, LEFT, RIGHT, ROW, CURVE = 960, 110, 20, 22, 100  # [px]
 TILES = 10
 WIDEST = 0.12  # [m] of the aperture's axis
 GREY, DARK = (235, 235, 235), (40, 40, 40)
-CATEGORY_COLORS = {
-    Category.POWER: (214, 96, 77),
-    Category.INTERMEDIATE: (244, 190, 110),
-    Category.PRECISION: (90, 140, 200),
-}
+POWER, INTERMEDIATE, PRECISION = (214, 96, 77), (244, 190, 110), (90, 140, 200)
+CATEGORY_COLORS = {Category.POWER: POWER, Category.INTERMEDIATE: INTERMEDIATE, Category.PRECISION: PRECISION}
+START, SETTLING, PATIENCE = 180.0, 3.0, 60.0  # [s] for the networks, for DDS, for one image
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("bag", type=Path)
-    arguments.add_argument("out", type=Path)
+    arguments.add_argument("source", help="demo or a video")
+    arguments.add_argument("out", type=Path, help="a PNG")
+    arguments.add_argument("--fov", type=float, default=60.0, help="[deg] where the source has no calibration")
     arguments.add_argument("--thumbnails", action="store_true")
-    arguments.add_argument("--truth", action="store_true")
     args = arguments.parse_args()
-    messages = [(message.stamp / 1e9, message.message) for message in read_messages(args.bag, GRASPS)]
-    span = messages[0][0], messages[-1][0]
-    parts = [thumbnails(args.bag, span)] if args.thumbnails else []
-    truth = {hand.side: hand for hand in read_truth()} if args.truth else {}
+    with open_source(args.source) as source:
+        camera = source.camera or Camera.from_fov(source.size, math.radians(args.fov))
+        frames = list(source.stamped())
+    answers = live_grasps(frames, camera)
+    span = frames[0][0], frames[-1][0]
+    parts = [thumbnails(frames)] if args.thumbnails else []
+    truth = {hand.side: hand for hand in read_truth()} if args.source == "demo" else {}
     for side in (Side.LEFT, Side.RIGHT):
-        seen = [(stamp, grasp) for stamp, msg in messages for grasp in msg.grasps if grasp.handedness == side]
+        seen = [(stamp, grasp) for stamp, msg in answers for grasp in msg.grasps if grasp.handedness == side]
         if seen:
             parts.append(timeline(side, seen, span, truth.get(side)))
     parts.append(time_axis(span))
     write_image(args.out, np.concatenate(parts))
 
 
-def thumbnails(bag, span):
+def live_grasps(frames, camera):
+    """(stamp [s], GraspArray) of what the nodes answer to each of `frames` (stamp [s], image)."""
+    os.environ.update(environment(os.environ))
+    import rclpy  # reads the environment when it is loaded
+    from builtin_interfaces.msg import Time
+    from sensor_msgs.msg import CameraInfo, Image
+    from std_msgs.msg import Header
+
+    from handpose_ros.msg import GraspArray
+    from handpose_ros.ros.conversions import camera_to_info, image_to_msg
+
+    rclpy.init()
+    node, answers = rclpy.create_node("grasp_timeline"), []
+    node.create_subscription(GraspArray, GRASPS, answers.append, 50)
+    info, image = node.create_publisher(CameraInfo, CAMERA_INFO, 5), node.create_publisher(Image, IMAGE, 5)
+
+    def until(condition, patience):
+        deadline = time.monotonic() + patience
+        while not condition():
+            rclpy.spin_once(node, timeout_sec=0.02)
+            if time.monotonic() > deadline:
+                raise TimeoutError("the nodes do not answer")
+
+    with Processes(os.environ) as processes:
+        topics = {"image": IMAGE, "camera_info": CAMERA_INFO}
+        processes.start("hand_pose", node_command("hand_pose", {"device": "cpu"}, topics))
+        processes.start("grasp", node_command("grasp", {}, {"hands": HANDS}))
+        until(lambda: all(map(node.count_subscribers, (IMAGE, CAMERA_INFO, HANDS))), START)
+        until(lambda: node.count_publishers(GRASPS), START)
+        settled = time.monotonic() + SETTLING
+        until(lambda: time.monotonic() > settled, START)
+        for number, (stamp, pixels) in enumerate(frames):
+            seconds, part = divmod(round(stamp * 1e9), 10**9)
+            header = Header(stamp=Time(sec=1 + seconds, nanosec=part), frame_id="camera")  # 0 is no stamp
+            info.publish(camera_to_info(camera, header))
+            image.publish(image_to_msg(pixels, header))
+            until(lambda count=number: len(answers) > count, PATIENCE if number else START)
+            processes.check()
+    rclpy.shutdown()
+    return [(msg.header.stamp.sec - 1 + msg.header.stamp.nanosec / 1e9, msg) for msg in answers]
+
+
+def thumbnails(frames):
     """The images at the middle of TILES equal stretches of time."""
-    wanted = span[0] + (np.arange(TILES) + 0.5) * (span[1] - span[0]) / TILES
     width = (WIDTH - LEFT - RIGHT) // TILES
     strip = blank(width * 3 // 4 + 4)
-    messages = ((message.stamp / 1e9, message.message) for message in read_messages(bag, COMPRESSED_IMAGE))
-    tile = 0
-    for stamp, message in messages:
-        if tile < TILES and stamp >= wanted[tile]:
-            image = cv2.resize(decode_compressed(message), (width - 2, width * 3 // 4), interpolation=cv2.INTER_AREA)
-            strip[: len(image), LEFT + tile * width : LEFT + tile * width + width - 2] = image
-            tile += 1
+    for tile in range(TILES):
+        _, image = frames[round((tile + 0.5) * len(frames) / TILES)]
+        left = LEFT + tile * width
+        size = width - 2, width * 3 // 4
+        strip[: size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return strip
 
 
@@ -123,7 +170,7 @@ def time_axis(span):
     for second in range(int(span[1] - span[0]) + 1):
         x = column(span[0] + second, span)
         cv2.line(row, (x, 0), (x, 4), DARK, 1)
-        cv2.putText(row, f"{second} s", (x - 8, 17), _FONT, 0.38, DARK, 1, cv2.LINE_AA)
+        cv2.putText(row, f"{second} s" if second % 2 == 0 else "", (x - 8, 17), _FONT, 0.38, DARK, 1, cv2.LINE_AA)
     return row
 
 

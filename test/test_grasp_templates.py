@@ -113,7 +113,7 @@ def test_the_taxonomy_is_consistent():
 
 
 def test_other_people_do_it_in_another_style():
-    """The spread of a thumb's angles between people grows with the style; a fifth of it is lost to the joints' limits."""
+    """The spread of a thumb's angles between people grows with the style, as far as the joints let them."""
     spread = [
         joint_angles(posed_grasps(200, 9, (BY_ID[15],), np.radians(style)).joints, True)[:, 1].std()
         for style in (0, 15)

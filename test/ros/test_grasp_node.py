@@ -20,7 +20,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from handpose_ros import taxonomy
 from handpose_ros.features import PAD_THICKNESS, PALM_SIZE, palm_size
-from handpose_ros.grasp import Grasp
+from handpose_ros.grasp import CLASSIFIERS, Grasp
+from handpose_ros.grasp_templates import TEMPLATES, posed_grasps
 from handpose_ros.hand import DepthSource, HandPoses, Side, TrackingState
 from handpose_ros.msg import Grasp as GraspMsg
 from handpose_ros.msg import GraspArray, HandPoseArray
@@ -76,11 +77,14 @@ class Listener:
 
 @pytest.fixture
 def listen(context):
-    """listen(*overrides): a connected Listener to a GraspNode started with `-p` overrides."""
+    """listen(*overrides): a connected Listener to a GraspNode started with `-p` overrides. The classifier is the rule of
+    distances, whose answer to a made-up hand can be told in advance."""
     started = []
 
     def start(*overrides):
-        arguments = ["--ros-args"] + [word for override in overrides for word in ("-p", override)]
+        arguments = ["--ros-args"] + [
+            word for override in ("classifier:=distance", *overrides) for word in ("-p", override)
+        ]
         node = GraspNode(context=context, cli_args=arguments)
         listener = Listener(context)
         listener.executor.add_node(node)
@@ -216,6 +220,16 @@ def test_a_hand_without_depth_has_a_grasp_but_no_markers(listen, pinching):
     assert answer["markers"].markers == []
 
 
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize("side", [Side.LEFT, Side.RIGHT])
+def test_every_classifier_tells_a_tripod_of_either_side_through_the_node(listen, right_hand, classifier, side):
+    tripod = posed_grasps(1, 3, (TEMPLATES[14],)).joints[0] * [1.0, 1.0 if side is Side.RIGHT else -1.0, 1.0]
+    answer = listen(f"classifier:={classifier}").ask(replace(right_hand, joints_3d=tripod + [0, 0, 0.5], side=side))
+    (grasp,) = answer["grasps"].grasps
+    assert answer["grasps"].classifier == f"{classifier}@1"
+    assert (grasp.category, grasp.opposition, grasp.phase) == (GraspMsg.PRECISION, GraspMsg.PAD, GraspMsg.HOLD)
+
+
 @pytest.mark.parametrize(
     "override, sentence",
     [
@@ -269,7 +283,8 @@ def test_ctrl_c_ends_the_process_with_code_0(context, pinching):
     )
     listener = Listener(context)
     try:
-        assert listener.connect().ask(pinching)["grasps"].grasps[0].name == "palmar pinch"
+        answer = listener.connect().ask(pinching)["grasps"]
+        assert answer.classifier == "taxonomy@1" and answer.grasps[0].opposition == GraspMsg.PAD
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0 and "Traceback" not in errors, errors
