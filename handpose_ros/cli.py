@@ -80,6 +80,7 @@ def _parser():
     size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
     size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
     evaluate.add_argument("--lifter", default="learned", help="or mediapipe; default: %(default)s")
+    evaluate.add_argument("--looks", type=_positive, default=2, metavar="N", help="at each hand; default: %(default)s")
     evaluate.set_defaults(run=commands.evaluate, wrong=evaluate.error)
 
     benchmark = subparsers.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")

@@ -67,6 +67,7 @@ def evaluate(args):
             checkpoint=args.checkpoint,
             **size,
             lifter=args.lifter,
+            looks=args.looks,
         ),
         hand_scale=args.hand_scale,
         calibrate_size=args.calibrate_size,

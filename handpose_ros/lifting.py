@@ -21,10 +21,13 @@ _HUBER = 1.345  # residuals beyond this many standard deviations count linearly 
 _MIN_RAYS = 3  # fewer leave the translation open
 _RIDGE = 1e-9  # keeps a hand without rays from failing the batch; its result is NaN
 _MIN_SIGMA = 1e-4  # [rad] no network places a joint better than this; keeps exact input from dividing by zero
-# Relative standard deviation of the distance: with the person's hand size known 5.4 % were measured on real photos; an
-# average hand instead adds the spread of adults' hand lengths, 6 % (ANSUR: 5 % within a sex, 7 % between the two).
-_DISTANCE_SPREAD_KNOWN_HAND = 0.054
-_DISTANCE_SPREAD_AVERAGE_HAND = float(np.hypot(0.054, 0.06))
+# Relative standard deviation of the size of a hand that is not known: adults' hand lengths, 6 % (ANSUR: 5 % within a
+# sex, 7 % between the two), and 6 % by which on photos the size that fits the distances differs from the shapes'.
+_SIZE_SPREAD = float(np.hypot(0.06, 0.06))
+# The errors of a hand's keypoints go together: the fit's variance is as if there were 21 / 16 of them. By maximum
+# likelihood on renders, as are the standard deviations of the joints' depth in the hand: python -m tools.lifter.spread
+GO_TOGETHER = 16.0
+_DEPTH_SIGMA = np.array([0.003, 0.001, 0.007, 0.014, 0.020] + 4 * [0.001, 0.007, 0.012, 0.016])  # [m]
 # [m] standard deviation of a keypoint in each direction across its ray: the mean error measured on real photos, taken
 # back to the hand's distance, over 1.25 (Rayleigh). Wrist and thumb CMC are creases in the skin, not points.
 _ACROSS_SIGMA = np.full(21, 0.0045)
@@ -59,18 +62,21 @@ def lift(
     """
     shaped = lifter(camera.unproject(joints_2d), joints_local, right)
     shape, rays = shaped.joints * (hand_scale or 1.0), shaped.rays
-    translation, information = _translate(shape, rays)
+    translation, information = translate(shape, rays)
     rigid = shape + translation[..., None, :]
     distance = (rigid * rays).sum(axis=-1, keepdims=True)
     joints = np.where(np.isfinite(rays), rays * distance, rigid)
-    spread = _DISTANCE_SPREAD_KNOWN_HAND if hand_scale else _DISTANCE_SPREAD_AVERAGE_HAND
+    spread = shaped.distance_spread if hand_scale else np.hypot(shaped.distance_spread, _SIZE_SPREAD)
     covariance, joint_sigma = covariance_about_rays(joints, _variance_along_rays(joints, information, spread))
     error = np.linalg.norm(camera.project(rigid) - joints_2d, axis=-1)
     return LiftedHands(joints, covariance, joint_sigma, _nanmean(error))
 
 
-def _translate(shape, rays):
-    """(..., 3) translation [m] of `shape` onto `rays`, and its (..., 3, 3) information matrix [1/m^2]."""
+def translate(shape: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(..., 3) translation [m] of `shape` (..., 21, 3) onto unit `rays`, and its (..., 3, 3) information [1/m^2].
+
+    The information is by the residuals themselves, as if they were independent: it falls where they do not agree.
+    """
     seen = np.isfinite(rays).all(axis=-1)
     rays = np.where(seen[..., None], rays, [0.0, 0.0, 1.0])
     basis = _tangents(rays)
@@ -105,12 +111,16 @@ def covariance_about_rays(joints: np.ndarray, along: np.ndarray) -> tuple[np.nda
     return wrist, np.sqrt(along + 2 * across)
 
 
+def fit_variance(joints: np.ndarray, information: np.ndarray) -> np.ndarray:
+    """(..., 21) [m^2] that the fit with this `information` leaves along the ray of each of `joints` (..., 21, 3)."""
+    rays = joints / np.linalg.norm(joints, axis=-1, keepdims=True)
+    return GO_TOGETHER * np.einsum("...ji,...ik,...jk->...j", rays, np.linalg.inv(information), rays)
+
+
 def _variance_along_rays(joints, information, spread):
-    """(..., 21) [m^2] of the joints' distances: that of the fit and that of the distance, by `spread`."""
+    """(..., 21) [m^2] of the joints' distances: the fit, the distance of the whole hand, by `spread`, and its shape."""
     distance = np.linalg.norm(joints, axis=-1)
-    rays = joints / distance[..., None]
-    fit = np.einsum("...ji,...ik,...jk->...j", rays, np.linalg.inv(information), rays)
-    return fit + (spread * distance) ** 2
+    return fit_variance(joints, information) + (spread[..., None] * distance) ** 2 + _DEPTH_SIGMA**2
 
 
 def _tangent_residuals(points, rays, basis):

@@ -124,14 +124,16 @@ class HandPoseEstimator:
         lifter: str = "learned",
         region: np.ndarray | None = None,
         tile_shares: Sequence[float] = TILE_SHARES,
+        looks: int = 2,
         **backend_options,
     ):
         """`backend` is a key of backends.BACKENDS, `backend_options` go to its builder; the rest as the pipeline's.
 
+        Each hand is looked at `looks` times, 1 to looks.MOST, a little differently each time, and the mean counts.
         Tiles are searched where the whole shows no hand, the largest first.
         """
         self._pipeline = HandPosePipeline(
-            make_backend(backend, max_hands=max_hands, **backend_options),
+            make_backend(backend, max_hands=max_hands, looks=looks, **backend_options),
             max_hands=max_hands,
             min_score=min_score,
             hand_scale=hand_scale,

@@ -12,6 +12,7 @@ from tools.lifter.backdrops import backdrop, degrade, solid
 from tools.lifter.dataset import Samples
 from tools.lifter.lessons import imagine, join, network_offsets, prepare, split, truth
 from tools.lifter.poses import HIGHEST, LOWEST, random_angles
+from tools.lifter.spread import most_likely
 from tools.lifter.training import Recipe, as_hand, examine, export, place, teach
 
 SMALL = Recipe(width=32, blocks=1, steps=150, batch=64, plane_noise=0.0, shape_noise=0.0, blind=0.1)
@@ -157,3 +158,13 @@ def test_a_thing_to_hold_is_closed_and_its_triangles_face_outwards(seed):
 
 def test_the_flat_hand_of_these_tests_is_of_average_size():
     assert 0.15 < np.linalg.norm(HAND[12] - HAND[0]) < 0.21
+
+
+def test_the_spreads_that_are_most_likely_are_those_that_made_the_errors():
+    rng = np.random.default_rng(0)
+    distance, fit = rng.uniform(0.3, 0.9, (4000, 1)) + np.zeros(21), rng.uniform(0, 0.01, (4000, 1)) ** 2 + np.zeros(21)
+    depth = np.linspace(0.004, 0.03, 21)
+    errors = rng.normal(0, np.sqrt(fit + (0.05 * distance) ** 2 + depth**2))
+    spread, found = most_likely(errors, distance, fit)
+    assert spread == pytest.approx(0.05, rel=0.03)
+    assert_allclose(found, depth, atol=2e-3)

@@ -139,7 +139,7 @@ def test_a_calibrated_hand_size_scales_the_distance_and_says_so(clip, truth):
         assert by_side(larger, side).depth_source is DepthSource.MONO_SCALED
         assert by_side(larger, side).hand_scale == 1.2
         surer = by_side(larger, side).joint_sigma / 1.2 / by_side(average, side).joint_sigma
-        assert ((surer > 0.5) & (surer < 0.9)).all()  # relative to the distance
+        assert ((surer > 0.3) & (surer < 0.9)).all()  # relative to the distance
 
 
 def test_the_mirrored_image_has_the_sides_exchanged(clip, truth):

@@ -229,7 +229,7 @@ def test_an_image_without_hands_has_none(backend):
 
 
 def test_the_estimator_takes_the_checkpoint_as_an_option(backend, wildhands_folder, drawing):
-    estimator = HandPoseEstimator("wildhands", checkpoint=wildhands_folder / "wildhands.ckpt", device="cpu")
+    estimator = HandPoseEstimator("wildhands", checkpoint=wildhands_folder / "wildhands.ckpt", device="cpu", looks=1)
     expected_hands = HandPosePipeline(backend).alone(Frame(drawing, NARROW))
     (hand,), (expected,) = estimator.estimate(drawing, NARROW), expected_hands
     assert_allclose(hand.joints_3d, expected.joints_3d, atol=1e-6)
