@@ -24,6 +24,11 @@ HEAD = (
     "absolute mean [mm]", "absolute median [mm]", "n",
 )  # fmt: skip
 
+JOINT_KINDS = {
+    "wrist": [0], "thumb": [1, 2, 3, 4], "knuckles": [5, 9, 13, 17], "PIP": [6, 10, 14, 18], "DIP": [7, 11, 15, 19],
+    "tips": [8, 12, 16, 20],
+}  # fmt: skip
+
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -33,6 +38,10 @@ def main():
     in_space = [(subject, accuracy) for subject, accuracy in measured if accuracy.absolute_mm.n]
     levels = [f"{round(100 * level)} %" for level in COVERAGE_LEVELS]
     print_table(("data set", "hand size", *levels, "n"), [coverage_cells(*each) for each in in_space])
+    print_table(
+        ("data set", "hand size", "joints", "error", "joint_sigma", "below it", "below twice"),
+        [cells for subject, accuracy in in_space for cells in sigma_cells(subject, accuracy)],
+    )
     print_synthetic()
 
 
@@ -66,6 +75,18 @@ def accuracy_cells(subject: Subject, accuracy: Accuracy) -> list[str]:
 def coverage_cells(subject: Subject, accuracy: Accuracy) -> list[str]:
     shares = [f"{100 * each.share.mean:.0f} %" for each in accuracy.wrist_coverage]
     return [subject.data_set, size(subject), *shares, str(accuracy.wrist_coverage[0].share.n)]
+
+
+def sigma_cells(subject: Subject, accuracy: Accuracy) -> list[list[str]]:
+    """For each kind of joint the root mean squares of error and joint_sigma [mm], and shares of joints below."""
+    table = []
+    for kind, group in JOINT_KINDS.items():
+        some = [accuracy.joints[joint] for joint in group]
+        rms = [np.sqrt(np.mean([getattr(j, name) ** 2 for j in some])) for name in ("absolute_rms_mm", "sigma_mm")]
+        shares = [np.mean([getattr(j, name) for j in some]) for name in ("within_sigma", "within_two_sigma")]
+        cells = [f"{value:.0f} mm" for value in rms] + [f"{100 * share:.0f} %" for share in shares]
+        table.append([subject.data_set, size(subject), kind, *cells])
+    return table
 
 
 def size(subject: Subject) -> str:

@@ -38,12 +38,16 @@ class SpatialErrors(Figure):
 
 @dataclass(frozen=True)
 class JointErrors:
-    """Mean errors of one keypoint over the hands."""
+    """Errors of one keypoint over the hands: means, and what its published uncertainty says of them."""
 
     name: str
     box_2d: float  # [true hand's box]
     root_relative_mm: float
     absolute_mm: float
+    absolute_rms_mm: float  # root mean square: what HandPose.joint_sigma is about
+    sigma_mm: float  # root mean square of HandPose.joint_sigma
+    within_sigma: float  # share of the hands with an absolute error below their joint_sigma
+    within_two_sigma: float
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def measure(outcomes: Sequence[Outcome]) -> Accuracy:
         depth_error_mm=figure(np.abs(depth)),
         depth_bias_mm=figure(depth),
         depth_curve=_curve(np.abs(depth), DEPTH_CURVE_MM),
-        joints=_per_joint(of_box, found, relative, true),
+        joints=_per_joint(of_box, found, relative, true, 1000 * _stack([p.found.joint_sigma for p in pairs])),
         wrist_coverage=_wrist_coverage(pairs),
     )
 
@@ -140,12 +144,15 @@ def _curve(errors, limits):
     return tuple(float((known < limit).mean()) if len(known) else np.nan for limit in limits)
 
 
-def _per_joint(of_box, found, relative, true):
-    columns = (
-        of_box,
-        *(1000 * metrics.joint_errors(joints, true) for joints in (metrics.align_root(relative, true), found)),
+def _per_joint(of_box, found, relative, true, sigma):
+    rooted, absolute = (
+        1000 * metrics.joint_errors(joints, true) for joints in (metrics.align_root(relative, true), found)
     )
+    both = np.isfinite(absolute) & np.isfinite(sigma)
+    within = [np.where(both, absolute < times * sigma, np.nan) for times in (1, 2)]
+    columns = of_box, rooted, absolute, absolute**2, sigma**2, *within
     means = [_nanmean(column.T) for column in columns]
+    means[3:5] = np.sqrt(means[3]), np.sqrt(means[4])
     return tuple(JointErrors(name, *(float(v[j]) for v in means)) for j, name in enumerate(KEYPOINTS))
 
 
@@ -172,5 +179,5 @@ def _nanmean(values):
     return np.nansum(values, axis=-1) / np.where(count, count, np.nan)
 
 
-def _stack(arrays, dimensions):
-    return np.array(arrays, dtype=float).reshape(-1, 21, dimensions)
+def _stack(arrays, *dimensions):
+    return np.array(arrays, dtype=float).reshape(-1, 21, *dimensions)

@@ -50,6 +50,18 @@ def test_hands_are_paired_by_place_not_by_order_or_side():
     assert_allclose([pair.found.joints_3d for pair in pairs], [LEFT, RIGHT])
 
 
+def test_each_joint_says_how_its_published_uncertainty_compares_with_its_errors():
+    found = found_hand(RIGHT, Side.RIGHT)
+    moved = [  # by 3 and 4 cm, with 3.5 cm expected
+        replace(found, joints_3d=RIGHT + [0, 0, z], joint_sigma=np.full(21, 0.035)) for z in (0.03, 0.04)
+    ]
+    joint = measure([outcome(BOTH[1:], [hand]) for hand in moved]).joints[8]
+    assert_allclose([joint.absolute_rms_mm, joint.sigma_mm], [np.sqrt((30**2 + 40**2) / 2), 35])
+    assert (joint.within_sigma, joint.within_two_sigma) == (0.5, 1.0)
+    unknown = measure([outcome(BOTH[1:], [found])]).joints[8]
+    assert np.isnan(unknown.sigma_mm) and np.isnan(unknown.within_sigma)
+
+
 def test_missed_and_extra_hands_and_wrong_sides_are_counted():
     elsewhere = found_hand(SHAPE + [0.1, 0.15, 0.6], Side.LEFT)
     accuracy = measure(
