@@ -14,6 +14,8 @@ DEPTH_CURVE_MM = tuple(range(0, 101, 2))  # thresholds of the curve of depth err
 NEAR_MM, NEAR_PX = 20.0, 20.0  # thresholds of the single PCK figures
 BOX_SHARES = (0.05, 0.1, 0.2)  # thresholds of the 2D PCK [true hand's box]
 COVERAGE_LEVELS = (0.5, 0.68, 0.9, 0.95)
+GOOD_JOINT = 0.1  # [true hand's box] error below which a joint is good, for the joints' confidence
+SIZES_PX = (0, 16, 32, 64, 128, 256)  # [px] where the classes of hands' sizes begin
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,26 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class JointConfidence:
+    """How well joint_scores tell good joints (GOOD_JOINT) from others. A heuristic, judged as if it were probable."""
+
+    auroc: float  # probability that a good joint has the higher score
+    brier: float
+    ece: float  # expected calibration error
+    good: float  # share of the joints
+    n: int  # joints
+
+
+@dataclass(frozen=True)
+class SizeRecall:
+    """The recall of hands whose box's longer side lies between two sizes."""
+
+    from_px: float
+    to_px: float
+    recall: Figure
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """All figures of one evaluation. What the data set cannot tell is NaN with n = 0."""
 
@@ -67,6 +89,7 @@ class Accuracy:
     detected: int
     extra: int  # found where none is annotated
     detection_rate: Figure
+    recall_by_size: tuple[SizeRecall, ...]
     side_accuracy: Figure  # over detected hands of known side
     pixels_2d: Figure  # [px]
     box_2d: Figure  # [true hand's box]
@@ -83,6 +106,7 @@ class Accuracy:
     depth_curve: tuple[float, ...]  # share of hands with a depth error below each of DEPTH_CURVE_MM
     joints: tuple[JointErrors, ...]
     wrist_coverage: tuple[Coverage, ...]
+    joint_confidence: JointConfidence
 
 
 def measure(outcomes: Sequence[Outcome]) -> Accuracy:
@@ -103,6 +127,7 @@ def measure(outcomes: Sequence[Outcome]) -> Accuracy:
         detected=len(pairs),
         extra=sum(outcome.extra for outcome in outcomes),
         detection_rate=figure(np.arange(hands) < len(pairs)),
+        recall_by_size=_recall_by_size(outcomes),
         side_accuracy=figure(sides),
         pixels_2d=figure(_nanmean(errors_2d)),
         box_2d=figure(_nanmean(of_box)),
@@ -119,6 +144,7 @@ def measure(outcomes: Sequence[Outcome]) -> Accuracy:
         depth_curve=_curve(np.abs(depth), DEPTH_CURVE_MM),
         joints=_per_joint(of_box, found, relative, true, 1000 * _stack([p.found.joint_sigma for p in pairs])),
         wrist_coverage=_wrist_coverage(pairs),
+        joint_confidence=_joint_confidence(pairs, of_box),
     )
 
 
@@ -154,6 +180,24 @@ def _per_joint(of_box, found, relative, true, sigma):
     means = [_nanmean(column.T) for column in columns]
     means[3:5] = np.sqrt(means[3]), np.sqrt(means[4])
     return tuple(JointErrors(name, *(float(v[j]) for v in means)) for j, name in enumerate(KEYPOINTS))
+
+
+def _recall_by_size(outcomes):
+    detected = {id(pair.true) for outcome in outcomes for pair in outcome.pairs}
+    hands = [hand for outcome in outcomes for hand in outcome.sample.hands]
+    sizes = np.array([metrics.box_size(hand.joints_2d[hand.valid]) for hand in hands])
+    found = np.array([id(hand) in detected for hand in hands], bool)
+    classes = zip(SIZES_PX, (*SIZES_PX[1:], np.inf), strict=True)
+    return tuple(SizeRecall(low, high, figure(found[(sizes >= low) & (sizes < high)])) for low, high in classes)
+
+
+def _joint_confidence(pairs, of_box):
+    scores = np.array([pair.found.joint_scores for pair in pairs]).reshape(-1, 21)
+    known = np.isfinite(scores) & np.isfinite(of_box)
+    scores, good = scores[known], of_box[known] < GOOD_JOINT
+    share = float(good.mean()) if len(good) else np.nan
+    told = metrics.auroc(scores, good), metrics.brier(scores, good), metrics.calibration_error(scores, good)
+    return JointConfidence(*told, share, len(scores))
 
 
 def _wrist_coverage(pairs):

@@ -94,8 +94,11 @@ class _Clip:
 
     def resting(self, index: int) -> HandSequence:
         """Image `index` again and again, each time with other noise."""
-        still = chosen(self.played(RATE), np.full(105, index))
-        still = replace(still, name="at rest", stamps=np.arange(105) / RATE, resting=(_SETTLED, np.inf))
+        stamps = np.arange(105) / RATE
+        joints_2d, joints_3d = (np.repeat(j[[index]], len(stamps), axis=0) for j in (self.joints_2d, self.joints))
+        truth = self.sides, joints_2d, joints_3d, np.ones(joints_2d.shape[:2], bool)
+        image = self.images[index]
+        still = HandSequence("at rest", self.camera, lambda _: image, stamps, *truth, resting=(_SETTLED, np.inf))
         return noisy(still)
 
     def sliding(self, index: int) -> HandSequence:

@@ -20,6 +20,7 @@ from handpose_ros.grasp import DEFAULT_CLASSIFIER, GraspTracker, make_classifier
 from handpose_ros.grasp_templates import POINTING, TEMPLATES, Contact, PosedGrasps, pose, posed_grasps
 from handpose_ros.grasp_types import TYPES
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.metrics import calibration_error
 from handpose_ros.people import average_people, bend, random_people
 from handpose_ros.taxonomy import Phase
 
@@ -135,7 +136,7 @@ def levels(classifier: str, grasps: PosedGrasps, noise: Noise) -> list:
             figures.append((f"{level}.accuracy_at_{floor}", _mean((said[:, column] == truth)[kept]), int(kept.sum())))
         right &= (said[:, 0] == truth) | (said[:, 0] == 0)
     confidence = np.array([each[0].confidence for each in claims])
-    return [*figures, ("calibration.ece", expected_calibration_error(confidence, right), len(claims))]
+    return [*figures, ("calibration.ece", calibration_error(confidence, right), len(claims))]
 
 
 def _scores(level, truth, said):
@@ -145,13 +146,6 @@ def _scores(level, truth, said):
         f1.append(2 * hit / ((truth == value).sum() + (said == value).sum()))
     accuracy = (truth == said).mean()  # what is not claimed is not right
     return [(f"{level}.accuracy", accuracy, len(truth)), (f"{level}.macro_f1", np.mean(f1), len(truth))]
-
-
-def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Mean distance between the confidence (n,) and the share that is right (n,), over equal bins of confidence."""
-    index = np.clip((confidence * bins).astype(int), 0, bins - 1)
-    gaps = [abs(confidence[index == i].sum() - right[index == i].sum()) for i in range(bins)]
-    return float(np.sum(gaps) / len(confidence))
 
 
 def gestures(classifier: str, noise: Noise, hands: int) -> list:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaincinv
+from scipy.stats import rankdata
 
 from handpose_ros.geometry import similarity
 from handpose_ros.hand import WRIST
@@ -104,6 +105,28 @@ def match_hands(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     kept = near[rows, columns]
     matched[rows[kept]] = columns[kept]
     return matched
+
+
+def auroc(scores: np.ndarray, good: np.ndarray) -> float:
+    """Probability that a good one of `scores` (N,) lies above one that is not (`good` (N,) bool); ties count half."""
+    scores, good = np.asarray(scores, dtype=float), np.asarray(good, bool)
+    if not good.any() or good.all():
+        return np.nan
+    ranks = rankdata(scores)
+    lowest = good.sum() * (good.sum() + 1) / 2
+    return float((ranks[good].sum() - lowest) / (good.sum() * (~good).sum()))
+
+
+def brier(scores: np.ndarray, good: np.ndarray) -> float:
+    """Mean squared distance of `scores` (N,), taken for probabilities, from `good` (N,) bool; NaN for none."""
+    return float(((scores - good) ** 2).mean()) if len(scores) else np.nan
+
+
+def calibration_error(scores: np.ndarray, good: np.ndarray, bins: int = 10) -> float:
+    """Mean distance of `scores` (N,) 0..1 from the share that is `good` (N,) bool, in equal bins of the score (ECE)."""
+    index = np.clip((np.asarray(scores) * bins).astype(int), 0, bins - 1)
+    gaps = [abs(scores[index == i].sum() - good[index == i].sum()) for i in range(bins)]
+    return float(np.sum(gaps) / len(scores)) if len(scores) else np.nan
 
 
 def mahalanobis_squared(errors: np.ndarray, covariance: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from handpose_ros.camera import Camera
 from handpose_ros.cropping import Region, aim
 from handpose_ros.datasets import Sample
-from handpose_ros.sequences import HandSequence, dropped, in_view, noisy
+from handpose_ros.sequences import NEVER, HandSequence, dropped, in_view, noisy
 from handpose_ros.sources import read_image
 
 SIZE = (640, 480)  # [px] of the camera that turns; its focal length is the photo's
@@ -47,8 +47,10 @@ def _sequences(photo):
     yield noisy(replace(rest, resting=(1.5, np.inf)))
     for rate in RATES:
         yield noisy(photo.crossing(f"moving across at 0.5 m/s, {rate:g} Hz", rate))
-    yield noisy(photo.crossing("the same at 30 Hz, blurred by 1/60 s", 30.0, _EXPOSURE))
-    yield noisy(dropped(replace(photo.crossing("the same at 30 Hz, a third dropped", 30.0), moving=(np.inf, np.inf))))
+    yield noisy(photo.crossing("moving across at 0.5 m/s, blurred by 1/60 s", 30.0, _EXPOSURE))
+    yield noisy(
+        dropped(replace(photo.crossing("moving across at 0.5 m/s, a third of the images dropped", 30.0), moving=NEVER))
+    )
     yield noisy(photo.leaving())
 
 

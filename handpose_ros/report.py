@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from handpose_ros.accuracy import Accuracy, Figure
+from handpose_ros.accuracy import GOOD_JOINT, Accuracy, Figure, SizeRecall
 from handpose_ros.evaluation import Subject
 from handpose_ros.synthetic import ANGLES, ExactErrors
 
@@ -21,6 +21,7 @@ def rows(accuracy: Accuracy) -> list[tuple[str, Figure, float, int]]:
     """Every single figure: name, value, factor and decimals to show it with. Those with n = 0 are left out."""
     table = [
         ("detected [%]", accuracy.detection_rate, 100, 1),
+        *((f"detected, {_range(each)} [%]", each.recall, 100, 1) for each in accuracy.recall_by_size),
         ("right side [%]", accuracy.side_accuracy, 100, 1),
         ("2D error [px]", accuracy.pixels_2d, 1, 2),
         ("2D error [box]", accuracy.box_2d, 1, 4),
@@ -69,12 +70,22 @@ def interval(figure: Figure, factor: float = 1.0, decimals: int = 1, of: str = "
     return f"{factor * value:.{decimals}f} [{factor * low:.{decimals}f}, {factor * high:.{decimals}f}]"
 
 
+def confidence(accuracy: Accuracy) -> str:
+    """How well the joints' scores tell good joints from others, in one line."""
+    told = accuracy.joint_confidence
+    return (
+        f"joint scores (heuristic; good: error below {GOOD_JOINT:g} box): AUROC {told.auroc:.2f}, "
+        f"Brier {told.brier:.3f}, calibration error {told.ece:.3f}, {100 * told.good:.1f} % good, n = {told.n}"
+    )
+
+
 def as_text(subject: Subject, accuracy: Accuracy) -> str:
     """The tables of an evaluation."""
     lines = [headline(subject, accuracy), "", f"{'':<36}{'mean [95 %]':>26}{'median [95 %]':>26}{'n':>7}"]
     for name, figure, factor, decimals in rows(accuracy):
         median = "" if name.endswith("[%]") else interval(figure, factor, decimals, "median")
         lines.append(f"{name:<36}{interval(figure, factor, decimals):>26}{median:>26}{figure.n:>7}")
+    lines += ["", confidence(accuracy)] if accuracy.joint_confidence.n else []
     lines += ["", f"{'joint':<14}{'2D [box]':>10}{'root-relative [mm]':>20}{'absolute [mm]':>15}"]
     for joint in accuracy.joints:
         numbers = f"{joint.box_2d:>10.4f}{joint.root_relative_mm:>20.1f}{joint.absolute_mm:>15.1f}"
@@ -85,6 +96,10 @@ def as_text(subject: Subject, accuracy: Accuracy) -> str:
 def as_json(subject: Subject, accuracy: Accuracy) -> dict:
     """For recordings.write_json: every figure with its n, at paths like root_relative_mm.mean."""
     return {**asdict(subject), **asdict(accuracy)}
+
+
+def _range(recall: SizeRecall) -> str:
+    return f"{recall.from_px:g} .. {recall.to_px:g} px" if np.isfinite(recall.to_px) else f"from {recall.from_px:g} px"
 
 
 def synthetic_table(errors: Sequence[ExactErrors]) -> str:

@@ -14,7 +14,7 @@ from handpose_ros.evaluation import Outcome, Subject
 from handpose_ros.hand import BONES
 from handpose_ros.metrics import box_size, joint_errors, root_relative_mpjpe
 from handpose_ros.recordings import make_directory, replacing
-from handpose_ros.report import headline, interval, rows
+from handpose_ros.report import confidence, headline, interval, rows
 from handpose_ros.sources import read_image
 
 _WORST = 10
@@ -32,6 +32,7 @@ def write_page(folder: Path, subject: Subject, accuracy: Accuracy, outcomes: Seq
     """Writes `folder`/index.html. White skeletons are the annotated hands."""
     lines = [f"<h1>{html.escape(subject.data_set)}</h1>", f"<p>{_lines(headline(subject, accuracy))}</p>"]
     lines += [_figures(accuracy), "<h2>Curves</h2>", *_curves(accuracy), "<h2>Joints</h2>", _joints(accuracy)]
+    lines += [f"<p>{html.escape(confidence(accuracy))}</p>"] if accuracy.joint_confidence.n else []
     lines += ["<h2>The worst photos</h2>", *map(_photo, worst(outcomes))]
     page = f"<!doctype html><meta charset=utf-8><title>{html.escape(subject.data_set)}</title><style>{_STYLE}</style>"
     with replacing(make_directory(folder) / "index.html") as partial:

@@ -9,8 +9,7 @@ from handpose_ros.camera import Camera
 
 NOISE = 2.0  # [grey levels] standard deviation of the noise of each pixel, as of a webcam in a room
 DROPPED = 0.33  # share of the images that a busy machine loses
-ALWAYS = (-np.inf, np.inf)
-NEVER = (np.inf, np.inf)
+NEVER = (np.inf, np.inf)  # [s] from, until
 
 
 @dataclass(frozen=True)

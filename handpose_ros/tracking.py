@@ -64,6 +64,11 @@ class Track:
         share = self.right_average if self.side is Side.RIGHT else 1 - self.right_average
         return max(share, 0.5)
 
+    @property
+    def side_evidence(self) -> float:
+        """How much speaks for `side`: what one image says does not outweigh what many said."""
+        return (self.side_score - 0.5) * self.votes
+
 
 class HandTracker:
     """Turns the observations of one image after the other into tracks with ids that are never reused."""
@@ -206,8 +211,9 @@ class HandTracker:
         return track.velocity + (1 - np.exp(-dt / _VELOCITY_TIME)) * (moved / dt - track.velocity)
 
     def _unmeasured(self, track):
-        """The track moved on evenly, or lost."""
-        state = TrackingState.COASTING if self._stamp - track.last_seen <= self.coast_time else TrackingState.LOST
+        """The track moved on evenly, or lost. What was seen in one image only may be no hand, and does not coast."""
+        coasting = track.votes > 1 and self._stamp - track.last_seen <= self.coast_time
+        state = TrackingState.COASTING if coasting else TrackingState.LOST
         offset = track.velocity * (self._stamp - track.stamp)
         return replace(
             track,
@@ -223,7 +229,7 @@ def _two_sides(tracks):
     living = [track for track in tracks if track.state is not TrackingState.LOST]
     if len(living) != 2 or living[0].side is not living[1].side:
         return tracks
-    doubtful = min(living, key=lambda track: track.side_score)
+    doubtful = min(living, key=lambda track: track.side_evidence)
     if doubtful.side_score > _STRONG_SIDE and doubtful.votes >= _STRONG_VOTES:
         return tracks
     other = Side.LEFT if doubtful.side is Side.RIGHT else Side.RIGHT

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from handpose_ros.camera import Camera
 from handpose_ros.cropping import (
     Region,
+    aim,
+    apart,
     box_iou,
     region_iou,
     same_hand,
@@ -123,3 +126,17 @@ def test_ten_close_joints_make_the_same_hand_and_nine_do_not():
         other[:close] = hand[:close]
         assert same_hand(hand, other) == expected
         assert same_hand(other, hand) == expected
+
+
+def test_crops_are_apart_by_the_corner_that_moved_most_in_sides_of_the_first():
+    crop = Region(np.array([60.0, 50.0]), 40.0)
+    assert apart(crop, crop) == 0
+    assert_allclose(apart(crop, Region(np.array([63.0, 54.0]), 40.0)), 5 / 40)
+    assert_allclose(apart(crop, Region(np.array([60.0, 50.0]), 44.0)), np.sqrt(8) / 40)
+    assert_allclose(apart(crop, Region(np.array([60.0, 50.0]), 40.0, QUARTER)), 1.0)
+
+
+def test_views_are_apart_as_the_regions_that_they_look_at():
+    camera = Camera.from_fov((640, 480), 1.0)
+    here, there = (Region(np.array([x, 240.0]), 60.0) for x in (320.0, 326.0))
+    assert_allclose(apart(aim(here, camera), aim(there, camera)), apart(here, there), rtol=0.01)

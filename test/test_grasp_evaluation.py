@@ -8,8 +8,8 @@ from handpose_ros.grasp_evaluation import (
     GraspReport,
     as_json,
     blocks,
+    calibration_error,
     evaluate_grasps,
-    expected_calibration_error,
     levels,
     table,
 )
@@ -19,8 +19,8 @@ HANDS = posed_grasps(2, 30, GRASPS)
 
 
 def test_a_classifier_that_is_right_as_often_as_it_says_has_no_calibration_error():
-    assert_allclose(expected_calibration_error(np.full(4, 0.75), np.array([1, 1, 1, 0])), 0.0)
-    assert_allclose(expected_calibration_error(np.full(4, 0.95), np.array([1, 1, 0, 0])), 0.45)
+    assert_allclose(calibration_error(np.full(4, 0.75), np.array([1, 1, 1, 0])), 0.0)
+    assert_allclose(calibration_error(np.full(4, 0.95), np.array([1, 1, 0, 0])), 0.45)
 
 
 def test_the_cascade_reaches_what_was_asked_of_it_at_five_millimetres():

@@ -77,7 +77,7 @@ class Listener:
 
 @pytest.fixture
 def listen(context):
-    """listen(*overrides): a connected Listener to a GraspNode started with `-p` overrides. The classifier is the rule of
+    """listen(*overrides): a connected Listener to a GraspNode started with `-p` overrides. It has the rule of
     distances, whose answer to a made-up hand can be told in advance."""
     started = []
 
