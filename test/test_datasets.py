@@ -52,6 +52,14 @@ def test_our_own_schema_is_read_as_it_is_written(tmp_path):
     assert_allclose(hand.joints_2d, [[1.0, 2.0]] * 21)
 
 
+def test_a_photo_of_its_own_has_no_time_and_one_of_a_recording_has_its_sequences(tmp_path):
+    write_annotations(tmp_path)
+    assert np.isnan(load_dataset(tmp_path)[0].stamp) and load_dataset(tmp_path)[0].hands[0].id == "left"
+    write_annotations(tmp_path, stamp=1.5, sequence="kitchen")
+    [sample] = load_dataset(tmp_path)
+    assert (sample.stamp, sample.sequence) == (1.5, "kitchen")
+
+
 @pytest.mark.parametrize("size, model", [(4, "plumb_bob"), (5, "plumb_bob"), (8, "rational_polynomial")])
 def test_distortion_is_opencvs_and_its_length_says_which(tmp_path, size, model):
     write_annotations(tmp_path, dist=[0.1, 0.01, 0.001, 0.002, 0.0, 0.0, 0.0, 0.0][:size])
@@ -106,6 +114,7 @@ def test_ho3ds_joints_come_into_our_order_and_axes(tmp_path, protocol, suffix):
     assert_allclose(sample.hands[0].joints_3d, JOINTS)
     assert_allclose(sample.hands[0].joints_2d, sample.camera.project(JOINTS))
     assert sample.image.suffix == suffix and sample.hands[0].side is Side.RIGHT
+    assert (sample.stamp, sample.sequence) == (0.1, "ABF10")  # image 3 at 30 Hz
 
 
 @pytest.mark.parametrize("joints", [None, np.zeros(3)])

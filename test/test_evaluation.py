@@ -135,6 +135,27 @@ def test_the_68_percent_ellipsoid_of_a_centimetre_reaches_to_1_87_centimetres(er
     assert {each.probability: each.share.mean for each in coverage}[0.68] == held
 
 
+def test_recall_is_told_for_each_size_of_hands_in_pixels():
+    small = RIGHT + [0, 0, 5.5]  # 15 px at 6 m
+    true = [true_hand(LEFT, Side.LEFT), true_hand(small, Side.RIGHT)]
+    recall = {
+        each.from_px: each.recall for each in measure([outcome(true, [found_hand(LEFT, Side.LEFT)])]).recall_by_size
+    }
+    assert [size for size, figure in recall.items() if figure.n] == [0, 128]
+    assert recall[0].mean == 0 and recall[128].mean == 1
+
+
+def test_scores_of_joints_are_judged_by_whether_the_joints_are_good():
+    joints = RIGHT + np.where(np.arange(21)[:, None] < 7, 0.05, 0.0)  # a third is off by more than a tenth of the box
+    scores = np.where(np.arange(21) < 7, 0.2, 0.8)
+    found = replace(found_hand(joints, Side.RIGHT), joint_scores=scores)
+    told = measure([outcome(BOTH[1:], [found])]).joint_confidence
+    assert (told.auroc, told.n) == (1.0, 21)
+    assert_allclose([told.brier, told.ece, told.good], [0.04, 0.2, 14 / 21])
+    unsure = measure([outcome(BOTH[1:], [replace(found, joint_scores=1 - scores)])]).joint_confidence
+    assert unsure.auroc == 0
+
+
 def test_hands_that_all_seem_a_tenth_too_near_are_a_ninth_larger():
     found = [found_hand(0.9 * LEFT, Side.LEFT), found_hand(0.9 * RIGHT, Side.RIGHT)]
     assert_allclose(calibrated_size([outcome(BOTH, found)]), 1 / 0.9)
@@ -225,7 +246,12 @@ def test_the_json_has_every_figure_with_its_n_and_no_nan(folder, tmp_path):
 def test_the_text_leaves_out_what_the_data_set_cannot_tell():
     photo = replace(BOTH[1], joints_3d=None)
     text = as_text(SUBJECT, measure([outcome([photo], [found_hand(RIGHT, Side.RIGHT)])]))
-    assert "2D error [px]" in text and "Procrustes-aligned error" not in text and "nan" not in text
+    assert (
+        "2D error [px]" in text
+        and "detected, 128 .. 256 px [%]" in text
+        and "Procrustes-aligned error" not in text
+        and "nan" not in text
+    )
 
 
 def test_nothing_at_all_is_a_table_too():

@@ -3,6 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
+from handpose_ros import metrics
 from handpose_ros.metrics import (
     bootstrap_interval,
     box_size,
@@ -172,3 +173,21 @@ def test_the_same_values_have_the_same_interval_and_too_few_have_none():
     assert bootstrap_interval(values) == bootstrap_interval(values)
     assert bootstrap_interval(values, np.median)[0] < np.median(values) < bootstrap_interval(values, np.median)[1]
     assert np.isnan(bootstrap_interval(values[:4])).all() and np.isnan(bootstrap_interval([])).all()
+
+
+def test_auroc_is_the_share_of_pairs_in_order_and_ties_count_half():
+    scores, good = np.array([0.9, 0.5, 0.5, 0.1]), np.array([True, True, False, False])
+    assert metrics.auroc(scores, good) == (1 + 1 + 0.5 + 1) / 4
+    assert metrics.auroc(-scores, good) == 0.5 / 4
+    assert np.isnan(metrics.auroc(scores, np.ones(4, bool)))
+
+
+def test_brier_is_the_squared_distance_of_a_probability_from_what_came():
+    assert_allclose(metrics.brier(np.array([1.0, 0.5, 0.2]), np.array([True, False, False])), (0.25 + 0.04) / 3)
+
+
+def test_scores_that_say_three_quarters_and_are_right_as_often_are_calibrated_and_others_are_off_by_the_gap():
+    good = np.array([True, True, True, False])
+    assert metrics.calibration_error(np.full(4, 0.75), good) == 0
+    assert_allclose(metrics.calibration_error(np.full(4, 0.95), good), 0.2)
+    assert_allclose(metrics.calibration_error(np.array([0.95, 0.95, 0.15, 0.15]), good), (2 * 0.05 + 0.7) / 4)
