@@ -39,8 +39,8 @@ class Captured:
         if self._stream is None:
             return self._launch().numpy()
         with torch.cuda.stream(self._stream):
-            for there, sent in zip(self._inputs, self._sent, strict=True):
-                there.copy_(sent, non_blocking=True)
+            for there, sent, array in zip(self._inputs, self._sent, arrays, strict=True):
+                there[: len(array)].copy_(sent[: len(array)], non_blocking=True)
             self._received.copy_(self._launch(), non_blocking=True)
         self._stream.synchronize()
         return self._received.numpy().copy()

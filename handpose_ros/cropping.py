@@ -21,7 +21,7 @@ from handpose_ros.camera import Camera
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
 _PLANE = Camera(np.eye(3), (1, 1))  # coordinates on the plane at distance 1 as if they were pixels
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # of a crop of one pixel
-_CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between
+CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,7 @@ class View:
 
     def sample(self, image: np.ndarray, size: int, border: str, out: np.ndarray | None = None) -> np.ndarray:
         """As `Region.sample`."""
-        coarse = np.float32(self.to_image(_nodes(size), size))
-        coarse[np.isnan(coarse)] = -1e4
-        pixels = cv2.resize(coarse, None, fx=_CELL, fy=_CELL)[_CELL : _CELL + size, _CELL : _CELL + size]
+        pixels = cv2.resize(node_pixels(self, size), None, fx=CELL, fy=CELL)[CELL : CELL + size, CELL : CELL + size]
         return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, out, borderMode=BORDERS[border])
 
     def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
@@ -133,6 +131,16 @@ def aim(region: Region, camera: Camera | None) -> Crop:
     turn = np.eye(3)
     turn[:2, :2] = rotation(roll)
     return View(camera, facing @ turn, float(extent))
+
+
+def node_pixels(crop: Crop, size: int) -> np.ndarray:
+    """(n, n, 2) float32 [px] of the image: the nodes of a crop of `size`, the middles of its cells and one row around.
+
+    In between places are interpolated. What no camera sees lies far outside.
+    """
+    pixels = np.float32(crop.to_image(_nodes(size), size))
+    pixels[np.isnan(pixels)] = -1e4
+    return pixels
 
 
 def shifted(crop: Crop, offset: np.ndarray) -> Crop:
@@ -213,7 +221,7 @@ def same_hand(joints_a: np.ndarray, joints_b: np.ndarray) -> bool:
 @cache
 def _nodes(size: int) -> np.ndarray:
     """(n, n, 2) [px] of a crop: the middles of its cells, between which OpenCV interpolates, and one around."""
-    nodes = np.arange(-_CELL, size + _CELL, _CELL) + (_CELL - 1) / 2
+    nodes = np.arange(-CELL, size + CELL, CELL) + (CELL - 1) / 2
     return np.stack(np.meshgrid(nodes, nodes), axis=-1)
 
 

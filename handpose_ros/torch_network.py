@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 from handpose_ros.captured import Captured, batch_sizes
-from handpose_ros.cropping import Crop
+from handpose_ros.cropping import CELL, Crop, node_pixels
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
+from handpose_ros.torch_sampling import sample
+
+_PIXELS = 1920 * 1200  # of the largest image for which a GPU keeps memory
 
 
 class TorchNetwork:
@@ -51,33 +54,63 @@ class CudaNetwork:
         self._module = _mixed_precision(to_torch(graph)).to(device, memory_format=torch.channels_last)
         self._shapes = [graph.tensors[index].shape[1:] for index in graph.outputs]
         shape = graph.tensors[graph.inputs[0]].shape[1:]
-        self._runs = {
-            size: Captured(self._together, [torch.zeros(size, *shape, dtype=torch.uint8)], device)
-            for size in batch_sizes(batch)
+        self.size: int = shape[0]
+        self._runs = {size: Captured(self._together, [_bytes(size, *shape)], device) for size in batch_sizes(batch)}
+        count = self.size // CELL + 2  # nodes in a row
+        self._looks = {
+            size: Captured(self._look, [_bytes(_PIXELS, 3), *_crop_inputs(size, count)], device) for size in self._runs
         }
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
         self.description = f"torch {torch.__version__} on {name}, f16"
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
-        largest = max(self._runs)
-        parts = [self._part(images[start : start + largest]) for start in range(0, len(images), largest)]
+        return self._outputs(lambda part, run: run(part), images, self._runs)
+
+    def look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> tuple[np.ndarray, ...]:
+        """The image goes up, and its crops are sampled where the network runs; those of a huge one before."""
+        pixels = image.reshape(-1, 3)
+        if len(pixels) > _PIXELS:
+            return self(np.stack([crop.sample(image, self.size, border) for crop in crops]))
+        nodes = np.stack([node_pixels(crop, self.size) for crop in crops])
+        rest = np.array(image.shape[1::-1]), np.array([border == "replicate"])
+        return self._outputs(lambda part, run: run(pixels, part, *rest), nodes, self._looks)
+
+    def run_without_graph(self):
+        """Launches the kernels of a look at the largest batch one by one, on whatever was there last."""
+        self._looks[max(self._looks)].without_graph()
+
+    def _outputs(self, call, rows, runs):
+        """The file's outputs of `rows`, as many in each `call` as one of `runs` takes."""
+        most, parts = max(runs), []
+        for start in range(0, len(rows), most):
+            part = rows[start : start + most]
+            run = next(run for size, run in runs.items() if size >= len(part))
+            parts.append(call(part, run)[: len(part)])
         together = np.concatenate(parts)
         ends = np.cumsum([math.prod(shape) for shape in self._shapes])
         outputs = zip(np.split(together, ends[:-1], axis=1), self._shapes, strict=True)
         return tuple(output.reshape(-1, *shape) for output, shape in outputs)
 
-    def run_without_graph(self):
-        """Launches the kernels of the largest batch one by one, on whatever was there last."""
-        self._runs[max(self._runs)].without_graph()
-
-    def _part(self, images):
-        size = next(size for size in self._runs if size >= len(images))
-        return self._runs[size](images)[: len(images)]
+    def _look(self, pixels, nodes, size, inside):
+        return self._flattened(sample(pixels, size, nodes, inside, self.size).to(memory_format=torch.channels_last))
 
     def _together(self, images):
-        """(N, all outputs flattened) float32."""
-        outputs = self._module(images.permute(0, 3, 1, 2).half() / 255)
+        return self._flattened(images.permute(0, 3, 1, 2))
+
+    def _flattened(self, images):
+        """(N, all outputs flattened) float32 of `images` (N, 3, size, size) with the values of bytes."""
+        outputs = self._module(images.half() / 255)
         return torch.cat([output.flatten(1).float() for output in outputs], dim=1)
+
+
+def _bytes(*shape):
+    return torch.zeros(shape, dtype=torch.uint8)
+
+
+def _crop_inputs(count, nodes):
+    """Of `CudaNetwork._look` for so many crops, after the pixels: nodes, the image's size, what is outside of it."""
+    size, inside = torch.ones(2, dtype=torch.int64), torch.zeros(1, dtype=torch.bool)
+    return torch.zeros(count, nodes, nodes, 2), size, inside
 
 
 def _mixed_precision(module: nn.Module) -> nn.Module:

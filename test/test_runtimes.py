@@ -150,6 +150,19 @@ def test_a_batch_is_padded_and_cut_without_mixing_images_up(half_precision):
         assert output.dtype == np.float32
 
 
+def test_crops_sampled_where_the_network_runs_show_it_the_same_hands(half_precision):
+    image = np.concatenate([GOLDEN["hand"], GOLDEN["hand"][:, ::-1]], axis=1)
+    squares = [Region(np.array([x, 120.0]), 200.0, angle) for x, angle in ((120, 0.0), (360, 0.1), (125, -0.1))]
+    there = half_precision.look(image, squares, "replicate")
+    before = half_precision(np.stack([square.sample(image, 224, "replicate") for square in squares]))
+    assert_allclose(there[0], before[0], rtol=0, atol=0.3)
+    assert_allclose(there[3], before[3], rtol=0, atol=1e-3)
+    large = np.zeros((1300, 1920, 3), np.uint8)
+    large[: image.shape[0], : image.shape[1]] = image  # too large to be kept on a GPU
+    (landmarks, *_) = half_precision.look(large, squares, "replicate")
+    assert_allclose(landmarks, before[0], rtol=0, atol=0.3)
+
+
 # Choice
 
 
