@@ -18,6 +18,8 @@ from tqdm import tqdm
 
 from handpose_ros.camera import Camera
 from handpose_ros.datasets import Sample, load_dataset
+from handpose_ros.hand import HandPose, Side
+from handpose_ros.lifters import make_lifter
 from handpose_ros.lifting import lift
 from handpose_ros.metrics import match_hands, root_relative_mpjpe
 from handpose_ros.pipeline import HandPoseEstimator
@@ -81,9 +83,15 @@ def measure(estimator: HandPoseEstimator, image: np.ndarray, camera: Camera, tru
             yield [np.nan, np.nan]
             continue
         hand = hands[match]
-        joints = hand.joints_3d if crop == "view" else lift(hand.joints_2d, hand.joints_3d, camera).joints
+        joints = hand.joints_3d if crop == "view" else lifted(hand, camera)
         sine = np.linalg.norm(np.cross(camera.unproject(hand.joints_2d), true_rays), axis=-1)
         yield [1000 * float(root_relative_mpjpe(joints, true)), 1000 * float(np.arcsin(sine).mean())]
+
+
+def lifted(hand: HandPose, camera: Camera) -> np.ndarray:
+    """(21, 3) [m] of a hand that was found without its `camera`."""
+    right = hand.side is Side.RIGHT
+    return lift(hand.joints_2d, hand.joints_3d, camera, right=right, lifter=make_lifter("learned")).joints
 
 
 def print_table(errors: np.ndarray):
