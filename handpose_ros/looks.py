@@ -32,7 +32,7 @@ MOST = len(_LOOKS)
 
 @dataclass(frozen=True)
 class Mirrored:
-    """What a mirror shows of a crop, right to left: left hands look like right ones. A crop itself."""
+    """What a mirror shows of a crop: the last pixel first, and left hands like right ones. A crop itself."""
 
     crop: Crop
 
@@ -42,7 +42,7 @@ class Mirrored:
 
     def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
         """As `Region.to_image`."""
-        return self.crop.to_image(np.asarray(points) * [-1.0, 1.0] + [size, 0.0], size)
+        return self.crop.to_image(np.asarray(points) * [-1.0, 1.0] + [size - 1.0, 0.0], size)
 
     def to_camera(self, joints: np.ndarray) -> np.ndarray:
         """As `Region.to_camera`."""

