@@ -41,14 +41,13 @@ class LocalProcesses:
         self._context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of ours hold
 
     def run(self, work: Work, jobs: Sequence, shown: Shown) -> Iterator[tuple[int, Any]]:
-        waiting, busy = iter(enumerate(jobs)), {}
-        idle = [self._start(work) for _ in range(min(self._count, len(jobs)))]
+        waiting, idle, busy = iter(enumerate(jobs)), [], {}
         try:
             while True:
-                while idle and (entry := next(waiting, None)):
-                    worker = idle.pop()
-                    worker.give(entry[1])
+                while len(busy) < self._count and (entry := next(waiting, None)):
+                    worker = idle.pop() if idle else _Worker(self._context, work)
                     busy[worker.pipe] = worker, entry[0]
+                    worker.give(entry[1])
                 if not busy:
                     return
                 for pipe in wait(list(busy)):
@@ -58,14 +57,11 @@ class LocalProcesses:
                         shown(number, value)
                         continue
                     del busy[pipe]
-                    idle.append(self._start(work) if kind == "died" else worker)
+                    idle += [worker] if kind == "done" else []
                     yield number, value
         finally:
             for worker in [*idle, *(worker for worker, _ in busy.values())]:
                 worker.end()
-
-    def _start(self, work):
-        return _Worker(self._context, work)
 
 
 def usable_cores() -> int:
@@ -79,9 +75,14 @@ class _Worker:
     def __init__(self, context, work: Work):
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, work), name="handpose worker", daemon=True)
-        with _environment(dict.fromkeys(_ONE_THREAD, "1")):
-            self._process.start()
-        theirs.close()
+        # A Ctrl-C waits until it has started: it would end in a traceback, being half imported.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with _environment(dict.fromkeys(_ONE_THREAD, "1")):
+                self._process.start()
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def give(self, job):
         try:
