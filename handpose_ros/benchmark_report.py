@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 
 from handpose_ros import weights
 from handpose_ros.backends import make_backend
-from handpose_ros.benchmark import BLOCK, SCENES, Spread, Stopwatch, make_scene, many_hands, time_scene
+from handpose_ros.benchmark import BLOCK, SCENES, Spread, Stopwatch, make_scene, time_scene
+from handpose_ros.growth import measure_growth
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.rival import compare
 from handpose_ros.runtimes import device_name, torch_device
 
 SIZES = ((640, 480), (1920, 1080))
-HANDS = (1, 2, 4, 8)
 RATES = (30.0, 60.0)  # [Hz]
 _STAGES = ("palms", "hands", "aim", "rest")
 
@@ -87,14 +87,11 @@ def _floor(device) -> dict[str, float]:
 
 
 def _growth(wish, options) -> Iterator[dict]:
-    print(f"\n[ms] an image of 1280x960 px{'median':>8}{'p95':>8}{'a hand':>8}")
-    for count in HANDS:
-        backend = make_backend(wish.backend, max_hands=count, **options)
-        times = time_scene(HandPosePipeline(Stopwatch(backend), max_hands=count), many_hands(count), wish.images)
-        total = times.total
-        seen = times.hands  # the smallest may be overlooked
-        print(f"{seen} hands followed{total.median:20.2f}{total.p95:8.2f}{total.median / seen:8.2f}", flush=True)
-        yield asdict(times)
+    print(f"\n[ms] an image of each camera, median{'passed':>8}{'of CPU':>8}{'hands':>7}")
+    for cost in measure_growth(max(wish.images // BLOCK, 4), **options):
+        numbers = f"{cost.ms.median:8.2f}{cost.cpu_ms.median:8.2f}{cost.hands:7}"
+        print(f"{cost.kind + ': ' + cost.case:<35}{numbers}", flush=True)
+        yield asdict(cost)
 
 
 def _against(wish, pipeline, computing):

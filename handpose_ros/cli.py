@@ -95,7 +95,9 @@ def _parser():
         choices=["mediapipe", "mediapipe-lite", "default"],
         help="on the same images in turns: the official solution with complexity 1 or 0, or our default backend",
     )
-    what.add_argument("--growth", action="store_true", help="with the number of hands")
+    what.add_argument(
+        "--growth", action="store_true", help="with hands, image size and cameras; of the default backend"
+    )
     what.add_argument("--node", action="store_true", help="the node over DDS, at 30 and 60 images a second")
     benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     benchmark.set_defaults(run=commands.benchmark)
