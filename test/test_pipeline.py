@@ -97,6 +97,7 @@ def test_confidence_is_between_nothing_and_the_hands_score(results):
 
 def test_a_hand_that_leaves_coasts_and_is_lost_once_with_unknown_geometry(backend, clip, truth):
     pipeline = HandPosePipeline(backend, coast_time=0.05)
+    pipeline(Frame(clip[0], truth[1], -PERIOD))  # what is seen once only does not coast
     before = pipeline(Frame(clip[0], truth[1], 0.0))
     empty = np.full_like(clip[0], 90)
     after = [pipeline(Frame(empty, truth[1], index * PERIOD)) for index in range(1, 4)]

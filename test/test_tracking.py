@@ -188,6 +188,7 @@ def test_a_track_knows_its_age():
 
 def test_a_track_knows_for_how_long_it_has_not_been_measured():
     scene = Scene(coast_time=1.0)
+    scene.show(hand(150))
     assert scene.show(hand(150))[0].unseen == 0.0
     scene.show()
     assert scene.show()[0].unseen == pytest.approx(2 * PERIOD)
