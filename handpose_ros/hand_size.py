@@ -83,7 +83,7 @@ class SizeFromDistance:
     def size(self) -> HandSize:
         """What the looks say. Raises CalibrationError where they are too few or differ too much."""
         if not self._images:
-            raise CalibrationError("no image came: check that the camera runs; /diagnostics says what the node receives")
+            raise CalibrationError("no image came: check that the camera runs; /diagnostics says what arrives")
         if len(self._scales) < _LEAST_LOOKS:
             reason = self._complaints.most_common(1)[0][0] if self._complaints else "hold it there for longer"
             raise CalibrationError(

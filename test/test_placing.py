@@ -111,6 +111,8 @@ def test_a_size_that_is_given_is_kept_although_depth_says_another_one():
     assert hand.hand_scale == 0.9
     assert stream.wrist_error(hand) < 0.005
     assert stream.next().hand_scale == 0.9
+    stream.pipeline.hand_scale = None
+    assert np.isnan(stream.next().hand_scale)
 
 
 def test_a_new_beginning_forgets_the_size_that_depth_told():
