@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from handpose_ros.failures import sentence
 from handpose_ros.runtimes import PRECISIONS, RUNTIMES
 
 _DEMO_OUT = Path("demo_output")
+_QUIET = {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "SILENT"}  # what fails is said in one line, by us
 
 
 def main(argv: list[str] | None = None) -> int:
     """The exit code: 0 done, 1 failed with one line that says what to do, 2 wrong usage, 130 interrupted."""
     args = _parser().parse_args(argv)
+    os.environ.update({**_QUIET, **os.environ})
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end as a Ctrl-C does: children ended, files whole
     signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:

@@ -1,6 +1,9 @@
 """What goes wrong with recordings: one line that says what to do, exit code 1, and nothing half-written."""
 
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -110,6 +113,13 @@ def test_a_video_that_cannot_be_read_is_one_line_that_names_it(tmp_path, capfd):
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
         assert len(lines) == 1 and str(path) in lines[0] and "codec" in lines[0], path
         assert not (tmp_path / "out").exists()
+
+
+def test_nobody_else_talks_about_a_video_that_cannot_be_read(tmp_path):
+    for path in damaged_videos(tmp_path)[::2]:  # a process of its own: OpenCV looks at its environment once
+        command = [sys.executable, "-m", "handpose_ros.cli", "video", str(path), "--out", str(tmp_path / "out")]
+        done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stdout == "", (path, done.stderr)
 
 
 @pytest.mark.parametrize("names", [("a/x.png", "b/x.png"), ("a/x.png", "a/x.jpg")])
