@@ -28,7 +28,7 @@ FLOORS = {
     "ros.camera_node ros.matching ros.cameras ros.depth_images ros.hand_pose_params "
     "ros.hand_size_service ros.hand_pose_node ros.grasp_node",
     "commands": "bag_run video_run recording_job batch_files batch_job executors ray_cluster batch_run demo "
-    "benchmark rival_process rival node_benchmark benchmark_report recording_commands commands cli",
+    "benchmark growth rival_process rival node_benchmark benchmark_report recording_commands commands cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
 PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them
