@@ -104,10 +104,12 @@ class TaxonomyCascade:
         """The claim on a hand `joints` (21, 3) [m], `dt` [s] after `previous`."""
         if not HUMAN[0] < palm_size(joints) < HUMAN[1] or not np.isfinite(joints).all():
             return Claim(UNKNOWN, np.nan)
-        belief = follow(previous.belief, self._network(shape_features(joints, right)), dt)
+        seen = self._network(shape_features(joints, right))
+        belief = follow(previous.belief, seen, dt)
         type, confidence = descend(belief, min_confidence, previous.type)
         scores = np.bincount(_COARSE, weights=belief, minlength=len(CoarseType))
-        return Claim(type, confidence, float(1 - belief[_COARSE < CoarseType.POWER_PRISMATIC].sum()), belief, scores)
+        closed, now = (float(1 - each[_COARSE < CoarseType.POWER_PRISMATIC].sum()) for each in (belief, seen))
+        return Claim(type, confidence, closed, now, belief, scores)
 
 
 def follow(belief: np.ndarray | None, seen: np.ndarray, dt: float) -> np.ndarray:

@@ -111,11 +111,22 @@ def _sequences(args):
 
 
 def _grasps(args):
+    from dataclasses import replace
+
+    from handpose_ros.backends import make_backend
     from handpose_ros.grasp import CLASSIFIERS
-    from handpose_ros.grasp_evaluation import as_json, evaluate_grasps, table
+    from handpose_ros.grasp_clip import clip_figures, estimated_clip, followed, read_truth
+    from handpose_ros.grasp_evaluation import Figure, as_json, evaluate_grasps, table
+    from handpose_ros.pipeline import HandPosePipeline
     from handpose_ros.recordings import write_json
 
-    reports = tuple(evaluate_grasps(name) for name in CLASSIFIERS)
+    clip = estimated_clip(HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint)))
+    reports = []
+    for name in CLASSIFIERS:
+        seen = tuple(Figure(*each) for each in clip_figures(read_truth(), followed(name, clip)))
+        report = evaluate_grasps(name)
+        reports.append(replace(report, figures=report.figures + seen))
+    reports = tuple(reports)
     print(table(reports))
     if args.json is not None:
         write_json(args.json, as_json(reports))

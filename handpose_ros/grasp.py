@@ -142,9 +142,13 @@ class GraspTracker:
         open_by = memory.opening.updated(float(opening(joints)), stamp)
         pinched = memory.pinch.updated(float(thumb_index_distance(joints)), stamp)
         size = float(palm_size(joints))
-        recent, lasting = map(_plainer, open_by.plainness(SHIVER * size), pinched.plainness(PINCH_SHIVER * size))
+        recent, lasting = open_by.plainness(SHIVER * size)
+        if type.opposition is not Opposition.PALM:  # against the palm, the thumb is free to move
+            pinch = pinched.plainness(PINCH_SHIVER * size)
+            recent, lasting = _plainer(recent, pinch[0]), _plainer(lasting, pinch[1])
         closed = _closed(claim)
-        phase = memory.phase.updated(closed, recent, lasting, stamp, dt)
+        now = claim.closed_now if np.isfinite(claim.closed_now) else closed
+        phase = memory.phase.updated(closed, now, recent, lasting, stamp, dt)
         known = type is not UNKNOWN or max(closed, 1 - closed) >= self.min_confidence
         width = max(motion.aperture, 0.0)
         widest = _widest(memory, width, dt)

@@ -16,7 +16,7 @@ STATES = (Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE)
 RATES = np.array(  # [1/s] from a state (row) to another
     [[0, 1.5, 0, 0], [0.3, 0, 3.0, 0.3], [0, 0, 0, 1.5], [3.0, 0.3, 0.3, 0]]
 )
-MOVING = 6.0  # standard deviations of a hand at rest by which the trend of a moving one differs, give or take one
+MOVING = 7.0  # standard deviations of a hand at rest by which the trend of a moving one differs, give or take one
 HALFWAY = 0.3  # how well the shape of a moving hand, half closed, fits to its state
 SURE = 0.99  # what one image says about closed or not is right at most so often
 RAREST = 1e-4  # likelihood of the strangest trend
@@ -33,10 +33,13 @@ class PhaseBelief:
     since: float = -np.inf  # [s] when `phase` was entered
     probabilities: np.ndarray | None = None  # (4,) of STATES
 
-    def updated(self, closed: float, recent: float, lasting: float, stamp: float, dt: float) -> "PhaseBelief":
-        """After an image that says `closed` (probability), and an opening that grows by `recent` and `lasting` standard
-        deviations of `Trend.plainness`, NaN if not known, at `stamp` [s], `dt` after the last."""
-        closed = np.clip(closed, 1 - SURE, SURE)
+    def updated(
+        self, closed: float, now: float, recent: float, lasting: float, stamp: float, dt: float
+    ) -> "PhaseBelief":
+        """After an image at `stamp` [s], `dt` after the last, of a hand that is closed with the probability `closed`,
+        by this image alone `now`, and whose opening grows by `recent` and `lasting` standard deviations of
+        `Trend.plainness`, NaN if not known."""
+        closed = np.clip(self._shape(closed, now), 1 - SURE, SURE)
         if self.probabilities is None:
             probabilities = np.array([1 - closed, 0.05, closed, 0.05])
             probabilities = probabilities / probabilities.sum()
@@ -48,6 +51,10 @@ class PhaseBelief:
         probabilities = probabilities / probabilities.sum()
         phase = self._entered(probabilities, closed > 0.5, stamp)
         return PhaseBelief(phase, self.since if phase is self.phase else stamp, probabilities)
+
+    def _shape(self, closed, now):
+        """The probability of being closed: at rest what fits the state better, after a motion what is seen now."""
+        return {Phase.OPEN: min(closed, now), Phase.HOLD: max(closed, now)}.get(self.phase, now)
 
     def _entered(self, probabilities, closed, stamp):
         best = STATES[int(probabilities.argmax())]

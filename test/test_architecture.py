@@ -15,20 +15,20 @@ FLOORS = {
     "grasp_types cascade motion phases grasp gripper metrics trajectories sequence_metrics synthetic "
     "people grasp_templates gestures grasp_evaluation",
     "inference": "weights tflite tflite_torch quantization openvino_network captured torch_sampling torch_network "
-    "launch_floor runtimes backends backends.palm backends.mediapipe backends.rotations backends.mano_pickle "
-    "backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
+    "launch_floor runtimes backends backends.palm backends.mediapipe backends.rotations "
+    "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands "
     "finding pipeline",
     "edges": "failures share decoding calibration sources drawing messages markers recordings bags answers "
     "summary processes interrupts bag_images comparison results plots track_plots recording_report "
     "joint_arrays joint_tables overlapping datasets evaluation accuracy report report_page sequences "
-    "clip_sequences photo_sequences recorded_sequences sequence_evaluation sequence_report "
-    "grasp_clip",
+    "clip_sequences photo_sequences recorded_sequences sequence_evaluation sequence_report grasp_clip",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.recorder_node ros.probe "
     "ros.camera_node ros.matching ros.cameras ros.depth_images ros.hand_pose_params "
     "ros.hand_size_service ros.hand_pose_node ros.grasp_node",
     "commands": "bag_run video_run recording_job batch_files batch_job executors ray_cluster batch_run demo "
-    "benchmark growth rival_process rival node_benchmark benchmark_report recording_commands commands cli",
+    "benchmark growth rival_process rival node_benchmark benchmark_report recording_commands commands "
+    "cli",
 }
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
 PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them

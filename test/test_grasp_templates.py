@@ -16,7 +16,7 @@ from handpose_ros.grasp_types import TYPES
 from handpose_ros.hand import BONES, TIPS
 from handpose_ros.kinematics import posed_hand
 from handpose_ros.people import average_people, bend, random_people
-from handpose_ros.taxonomy import Category, Opposition
+from handpose_ros.taxonomy import PALM, Category, Opposition
 
 ANGLES = np.random.default_rng(0).uniform(LOW, HIGH, (7, 20))
 BY_ID = {template.leaf: template for template in TEMPLATES}
@@ -110,6 +110,12 @@ def test_the_taxonomy_is_consistent():
         assert type.category is not Category.INTERMEDIATE or type.opposition is Opposition.SIDE
     counts = [sum(type.category == category for type in TYPES[1:34]) for category in (1, 2, 3)]
     assert counts == [15, 6, 12] and len({type.name for type in TYPES}) == 38
+
+
+def test_the_33_types_lie_in_17_cells_of_the_matrix():
+    """As the paper says in its abstract: without the object's shape and size there are 17 grasps."""
+    cells = {(t.category, t.opposition, t.vf1 == PALM, t.vf2, t.thumb_abducted) for t in TYPES[1:34]}
+    assert len(cells) == 17
 
 
 def test_other_people_do_it_in_another_style():

@@ -77,8 +77,8 @@ class Listener:
 
 @pytest.fixture
 def listen(context):
-    """listen(*overrides): a connected Listener to a GraspNode started with `-p` overrides. It has the rule of
-    distances, whose answer to a made-up hand can be told in advance."""
+    """listen(*overrides): a connected Listener to a GraspNode started with `-p` overrides. The classifier is the rule
+    of distances, whose answer to a made-up hand can be told in advance."""
     started = []
 
     def start(*overrides):
@@ -223,7 +223,7 @@ def test_a_hand_without_depth_has_a_grasp_but_no_markers(listen, pinching):
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 @pytest.mark.parametrize("side", [Side.LEFT, Side.RIGHT])
 def test_every_classifier_tells_a_tripod_of_either_side_through_the_node(listen, right_hand, classifier, side):
-    tripod = posed_grasps(1, 3, (TEMPLATES[14],)).joints[0] * [1.0, 1.0 if side is Side.RIGHT else -1.0, 1.0]
+    tripod = posed_grasps(1, 3, (TEMPLATES[14],), 0.0).joints[0] * [1.0, 1.0 if side is Side.RIGHT else -1.0, 1.0]
     answer = listen(f"classifier:={classifier}").ask(replace(right_hand, joints_3d=tripod + [0, 0, 0.5], side=side))
     (grasp,) = answer["grasps"].grasps
     assert answer["grasps"].classifier == f"{classifier}@1"
