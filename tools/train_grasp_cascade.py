@@ -21,6 +21,9 @@ BATCH, RATE, DECAY = 512, 2e-3, 1e-4
 NOISE = 0.015  # [m] standard deviation of each coordinate, at most
 OPEN_SHARE, GESTURE_SHARE = 4, 8  # open hands and gestures are as frequent as so many types
 COMMON = {9: 3, 24: 3, 33: 3, **dict.fromkeys(OTHER_PINCHES, 1.5)}  # so are the pinches that everyone does
+# A flat hand whose fingers lie side by side holds a cigarette between them (23) as seldom as anything; a prior of a class
+# is a summand of its output, and so needs no other training.
+PRIORS = {0: 2.0, 23: 0.1}
 DEFAULTS = {"hands": 800, "steps": 9000, "gestures": 10000}
 
 
@@ -35,6 +38,8 @@ def main():
     joints, leaf, shares = examples(args.hands, args.gestures)
     mean, scale = _standard(noisy(joints, rng))
     layers = train(joints, leaf, mean, scale, shares, args.steps, rng)
+    for leaf_number, factor in PRIORS.items():
+        layers[-1]["bias"][leaf_number] += np.log(factor)
     arrays = {f"{part}{i}": value.astype(np.float16) for i, layer in enumerate(layers) for part, value in layer.items()}
     made_with = {name: getattr(args, name) for name in DEFAULTS}
     np.savez_compressed(args.out, mean=mean, scale=scale, **arrays, **made_with)
