@@ -11,7 +11,6 @@ from handpose_ros.grasp_evaluation import (
     as_json,
     blocks,
     evaluate_grasps,
-    expected_calibration_error,
     gestures,
     held_grasps,
     levels,
@@ -20,11 +19,6 @@ from handpose_ros.grasp_evaluation import (
 from handpose_ros.grasp_templates import posed_grasps
 
 HANDS = posed_grasps(2, 30, GRASPS)
-
-
-def test_a_classifier_that_is_right_as_often_as_it_says_has_no_calibration_error():
-    assert_allclose(expected_calibration_error(np.full(4, 0.75), np.array([1, 1, 1, 0])), 0.0)
-    assert_allclose(expected_calibration_error(np.full(4, 0.95), np.array([1, 1, 0, 0])), 0.45)
 
 
 def test_the_cascade_reaches_what_was_asked_of_it_at_five_millimetres():
