@@ -30,7 +30,7 @@ from handpose_ros.taxonomy import UNKNOWN, CoarseType, GraspType
 WEIGHTS = "grasp_cascade.npz"  # by tools/train_grasp_cascade.py
 STAY = 4.0  # [s] that a grasp lasts on average
 CORRELATED = 0.067  # [s] within which images repeat each other's errors
-KEEP = 0.3  # of min_confidence: a claim below it is given up
+KEEP = 0.1  # of min_confidence: a claim below it is given up
 HUMAN = (0.04, 0.15)  # [m] palm size of a small child and beyond a large man: what lies outside is in a wrong unit
 
 _LEVELS = (  # what a level tells of a type: the fields of GraspType that it claims

@@ -21,8 +21,8 @@ BATCH, RATE, DECAY = 512, 2e-3, 1e-4
 NOISE = 0.015  # [m] standard deviation of each coordinate, at most
 OPEN_SHARE, GESTURE_SHARE = 4, 8  # open hands and gestures are as frequent as so many types
 COMMON = {9: 3, 24: 3, 33: 3, **dict.fromkeys(OTHER_PINCHES, 1.5)}  # so are the pinches that everyone does
-# A flat hand whose fingers lie side by side holds a cigarette between them (23) as seldom as anything; a prior of a class
-# is a summand of its output, and so needs no other training.
+# A flat hand whose fingers lie side by side seldom has anything between them (23). A prior of a class is a summand of
+# its output, and so needs no other training.
 PRIORS = {0: 2.0, 23: 0.1}
 DEFAULTS = {"hands": 800, "steps": 9000, "gestures": 10000}
 
