@@ -17,6 +17,8 @@ LIFETIME = 1.0  # [s] a node that died leaves no hands standing; above the perio
 TEXT_HEIGHT = 0.02  # [m]
 TEXT_OFFSET = 0.04  # [m] of the text above the grasp in the image, clear of the fingers
 BAR_WIDTH = 0.006  # [m]
+AXIS_LENGTH, AXIS_WIDTH = 0.03, 0.003  # [m] of the grasp pose
+AXIS_COLORS = ((1.0, 0.2, 0.2), (0.2, 0.9, 0.2), (0.2, 0.4, 1.0))  # x, y, z
 PHASE_COLORS = {  # red, green, blue, 0..1
     Phase.UNKNOWN: (0.6, 0.6, 0.6),
     Phase.OPEN: (1.0, 1.0, 1.0),
@@ -48,13 +50,14 @@ def grasp_markers(
 ) -> tuple[object, MarkerKeys]:
     """(MarkerArray to publish, keys shown from then on), given the keys `shown` by the last call.
 
-    A grasp of known place has its phase, type and aperture as text, ns = <side>_grasp, and a bar as long as
-    the aperture between the virtual fingers, ns = <side>_aperture; id = track id. Old keys get a DELETE.
+    A grasp of known place has its phase, type and aperture as text, ns = <side>_grasp, a bar as long as the aperture
+    between the virtual fingers, ns = <side>_aperture, and the axes of its pose, ns = <side>_pose; id = track id. Old
+    keys get a DELETE.
     """
     markers = []
     for grasp in grasps:
         if np.isfinite(grasp.T_camera_from_grasp).all():
-            markers += [_text(make, grasp, header), _bar(make, grasp, header)]
+            markers += [_text(make, grasp, header), _bar(make, grasp, header), _axes(make, grasp, header)]
     return _array(make, markers, header, shown)
 
 
@@ -95,6 +98,17 @@ def _bar(make, grasp, header):
     half = T[:3, 1] * grasp.aperture / 2
     marker.points = points(make, np.stack([T[:3, 3] - half, T[:3, 3] + half]))
     marker.scale.x = BAR_WIDTH
+    return marker
+
+
+def _axes(make, grasp, header):
+    marker = _grasp_marker(make, grasp, header, "pose", _LINE_LIST)
+    T = grasp.T_camera_from_grasp
+    ends = T[:3, 3] + AXIS_LENGTH * T[:3, :3].T  # (3, 3) one axis a row
+    marker.points = points(make, np.stack([np.broadcast_to(T[:3, 3], (3, 3)), ends], axis=1).reshape(6, 3))
+    colors = [make("std_msgs/msg/ColorRGBA", r=r, g=g, b=b, a=1.0) for r, g, b in AXIS_COLORS]
+    marker.colors = [color for color in colors for _ in range(2)]
+    marker.scale.x = AXIS_WIDTH
     return marker
 
 

@@ -207,9 +207,15 @@ def test_markers_show_the_grasp_and_go_with_the_hand(listen, pinching):
     assert shown["right_grasp"].text == "hold: palmar pinch, 10 mm"
     bar = np.array([[point.x, point.y, point.z] for point in shown["right_aperture"].points])
     assert_allclose(bar[1] - bar[0], [0, 0, 0.010], atol=1e-6)
+    axes = np.array([[point.x, point.y, point.z] for point in shown["right_pose"].points]).reshape(3, 2, 3)
+    x, y, z = (axes[:, 1] - axes[:, 0]) / 0.03
+    assert_allclose(axes[:, 0], bar.mean(axis=0)[None].repeat(3, axis=0), atol=1e-6)
+    assert_allclose(y, [0, 0, 1], atol=1e-6)  # along the bar, from the thumb to the index
+    assert_allclose(np.cross(y, z), x, atol=1e-6)
+    assert len(shown["right_pose"].colors) == 6
     assert {marker.id for marker in shown.values()} == {7}
     gone = listener.ask(stamp=at(2))["markers"].markers
-    assert {(marker.ns, marker.id) for marker in gone} == {("right_grasp", 7), ("right_aperture", 7)}
+    assert {(marker.ns, marker.id) for marker in gone} == {("right_grasp", 7), ("right_aperture", 7), ("right_pose", 7)}
     assert all(marker.action == Marker.DELETE for marker in gone)
 
 
