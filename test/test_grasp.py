@@ -242,11 +242,11 @@ def test_an_open_close_open_goes_through_every_phase_in_order():
     assert changes == [Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE, Phase.OPEN]
 
 
-def test_closing_is_seen_within_150_ms_and_holding_within_100_ms_of_the_end_of_the_motion():
+def test_closing_is_seen_within_150_ms_of_its_first_tenth_and_holding_within_100_ms_of_the_end_of_the_motion():
     pinch = _pinching(1)
     grasps = follow([FLAT] * 30 + morph(FLAT, pinch, 0.5) + [pinch] * 30)
     phases = [grasp.phase for grasp in grasps]
-    assert 30 <= phases.index(Phase.PRESHAPE) <= 34
+    assert 30 <= phases.index(Phase.PRESHAPE) <= 31.5 + 4.5  # a tenth of 15 frames is made after 1.5
     assert 42 <= phases.index(Phase.HOLD) <= 48  # 45 is where the fingers stop
 
 
