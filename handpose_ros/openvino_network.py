@@ -68,19 +68,23 @@ class OpenvinoNetwork:
 class _Request:
     """A network that works on its images while others are being made."""
 
-    def __init__(self, compiled: openvino.CompiledModel):
-        self._request = compiled.create_infer_request()
+    def __init__(self, compiled: openvino.CompiledModel, in_background: bool):
+        self._request, self._in_background = compiled.create_infer_request(), in_background
         self._places = self._request.input_tensors[0].data  # (batch, size, size, 3), read by the network itself
 
     def start(self, fills):
         """Takes one of `fills` for each of its images, and starts."""
         for place in self._places:
             next(fills)(place)
-        self._request.start_async()
+        if self._in_background:
+            self._request.start_async()
 
     def finish(self) -> tuple[np.ndarray, ...]:
         """Waits for the outputs."""
-        self._request.wait()
+        if self._in_background:
+            self._request.wait()
+        else:
+            self._request.infer()  # on this thread: handing it to another costs 0.2 ms of CPU
         return tuple(tensor.data.copy() for tensor in self._request.output_tensors)
 
 
@@ -106,4 +110,4 @@ def _requests(core, model, num_threads, count):
         "ENABLE_CPU_PINNING": False,  # a thread tied to a core waits for whoever else is busy there
     }
     compiled = core.compile_model(model, "CPU", settings)
-    return [_Request(compiled) for _ in range(count)]
+    return [_Request(compiled, in_background=count > 1) for _ in range(count)]
