@@ -91,7 +91,7 @@ def test_int8_moves_joints_by_a_pixel_and_2_mm_at_most_in_the_mean_and_keeps_han
     landmarks, presence, right, world = int8(GOLDEN["hand_input"][:1])  # the other one shows no hand
     truth = [output[:1] for output in recorded("hand_landmark_full")]
     moved = np.linalg.norm((landmarks - truth[0]).reshape(-1, 21, 3)[..., :2], axis=-1)
-    assert 1e-3 < moved.mean() < 1.0 and moved.max() < 5.0  # px of 224; 0.36 and 4.9 were measured on 187 crops of photos
+    assert 1e-3 < moved.mean() < 1.0 and moved.max() < 5.0  # px of 224; 0.36 and 4.9 on 187 crops of photos
     assert np.linalg.norm((world - truth[3]).reshape(-1, 21, 3), axis=-1).mean() < 0.002
     assert_allclose([presence, right], truth[1:3], rtol=0, atol=0.1)
 
