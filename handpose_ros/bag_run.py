@@ -58,14 +58,15 @@ def run_bag(
     for name in OUTPUTS:
         (out / name).unlink(missing_ok=True)
     backend = pipeline.backend
-    results, offline = Results(str(images.path), backend.model, backend.license, images.count), {}
+    results, offline = Results(str(images.path), backend.model, backend.license, images.count, out), {}
     with BagWriter(out / "hands.mcap") as bag:
         answers = AnswerWriter(bag, backend.model, backend.license, pipeline.filter, classifier)
 
         def finish(item):
             image, hands, seconds = item
             results.add(image.frame.image, hands, answers.write(image, hands, seconds))
-            offline[image.stamp] = results.frames[-1]
+            if compared is not None:
+                offline[image.stamp] = results.frames[-1]
 
         with Behind(finish) as finishing:  # this thread is for the networks alone
             for image in progress(ahead(images)):

@@ -65,17 +65,21 @@ def joint_arrays(frames: Sequence[HandPoses]) -> dict[str, np.ndarray]:
     wrist_velocity (N, 6) m/s, rad/s; reprojection_error (N,) px; track_age (N,) s;
     stamp (F,) s; size (F, 2) width, height px; calibrated (F,) bool; frame_id (F,); keypoints (21,) the joints' names.
     """
-    rows = [(index, hand) for index, frame in enumerate(frames) for hand in frame]
+    count = sum(len(frame) for frame in frames)
+    index, numbers = np.empty(count, int), {name: np.empty(count, int) for name in _NUMBERS}
+    values = {name: np.empty((count, *shape)) for name, shape in _SHAPES.items()}
+    hands = ((number, hand) for number, frame in enumerate(frames) for hand in frame)
+    for row, (number, hand) in enumerate(hands):  # one by one: `frames` may be too many for memory
+        index[row] = number
+        for name, array in (*numbers.items(), *values.items()):
+            array[row] = getattr(hand, name)
     return dict(
-        frame=np.array([index for index, _ in rows], int),
+        frame=index,
         stamp=np.array([frame.stamp for frame in frames], float),
         size=np.array([frame.size for frame in frames], int).reshape(-1, 2),
         calibrated=np.array([frame.calibrated for frame in frames], bool),
         frame_id=np.array([frame.frame_id for frame in frames], str),
         keypoints=np.array(KEYPOINTS),
-        **{name: np.array([getattr(hand, name) for _, hand in rows], int) for name in _NUMBERS},
-        **{
-            name: np.array([getattr(hand, name) for _, hand in rows], float).reshape(-1, *shape)
-            for name, shape in _SHAPES.items()
-        },
+        **numbers,
+        **values,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from handpose_ros.drawing import draw_hands
 from handpose_ros.grasp import Grasp
 from handpose_ros.hand import HandPoses, Side
+from handpose_ros.spool import Spool
 from handpose_ros.summary import HandsSummary, measured_hands, summarise
 from handpose_ros.taxonomy import UNKNOWN
 from handpose_ros.trajectories import Trajectory, period, stamp_warnings, trajectories
@@ -54,11 +56,14 @@ class RecordingSummary(HandsSummary):
 class Results:
     """The answers to a recording's images, in order, and a few pictures of them."""
 
-    def __init__(self, source: str, model: str, license: str, count: int | None = None):
-        """`count` is how many images there will be, as far as that is known."""
+    def __init__(
+        self, source: str, model: str, license: str, count: int | None = None, directory: Path | str | None = None
+    ):
+        """`count` is how many images there will be, as far as that is known. Answers are kept on the disk of
+        `directory` (None: that of temporary files) until the end, not in memory."""
         self.source, self.model, self.license = source, model, license
-        self.frames: list[HandPoses] = []
-        self.grasps: list[tuple[Grasp, ...]] = []
+        self.frames: Sequence[HandPoses] = Spool(directory)
+        self.grasps: Sequence[tuple[Grasp, ...]] = Spool(directory)
         self.pictures: list[Picture] = []
         steps = np.linspace(0, max((count or 1) - 1, 0), _PICTURES).round().astype(int)
         self._pictured = set(steps.tolist())

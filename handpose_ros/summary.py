@@ -65,13 +65,13 @@ class DemoSummary(HandsSummary):
 
 def summarise(frames: Sequence[HandPoses]) -> HandsSummary:
     """Counts over `frames`; a frame that was never answered is HandPoses without hands."""
-    measured = [measured_hands(frame) for frame in frames]
-    tracks = sorted({hand.track_id for hands in measured for hand in hands})
-    seen = Counter((hand.track_id, hand.side.name.lower()) for hands in measured for hand in hands)
+    measured = [[(hand.track_id, hand.side) for hand in measured_hands(frame)] for frame in frames]
+    tracks = sorted({track for hands in measured for track, _ in hands})
+    seen = Counter((track, side.name.lower()) for hands in measured for track, side in hands)
     return HandsSummary(
         frames=len(frames),
         frames_with_a_hand=sum(bool(hands) for hands in measured),
-        frames_with_both_hands=sum({Side.LEFT, Side.RIGHT} <= {hand.side for hand in hands} for hands in measured),
+        frames_with_both_hands=sum({Side.LEFT, Side.RIGHT} <= {side for _, side in hands} for hands in measured),
         track_ids=tuple(tracks),
         sides={track: {side: count for (id, side), count in sorted(seen.items()) if id == track} for track in tracks},
     )

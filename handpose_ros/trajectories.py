@@ -53,7 +53,9 @@ def trajectories(frames: Sequence[HandPoses], grasps: Sequence[Sequence[Grasp]])
         apertures = {grasp.track_id: grasp.aperture for grasp in held}
         for hand in frame:
             if hand.state is TrackingState.TRACKED:
-                row = (index, frame.stamp, hand, apertures.get(hand.track_id, np.nan))
+                metric = hand.depth_source is not DepthSource.NONE
+                aperture = apertures.get(hand.track_id, np.nan)
+                row = (index, frame.stamp, hand.side, hand.joints_3d, metric, aperture)
                 seen.setdefault(hand.track_id, []).append(row)
     found = [_trajectory(track, rows) for track, rows in seen.items()]
     return tuple(sorted(found, key=lambda each: (-len(each.frames), each.track_id)))
@@ -91,16 +93,13 @@ def stretches(trajectory: Trajectory, usual: float) -> list[slice]:
 
 
 def _trajectory(track, rows):
-    hands = [hand for _, _, hand, _ in rows]
-    joints = np.stack([hand.joints_3d for hand in hands])
-    sides = np.array([hand.side for hand in hands])
-    metric = np.array([hand.depth_source is not DepthSource.NONE for hand in hands])
+    frames, stamps, sides, joints, metric, aperture = map(np.array, zip(*rows, strict=True))
     return Trajectory(
         track_id=track,
         side=Side(Counter(sides.tolist()).most_common(1)[0][0]),
-        frames=np.array([index for index, *_ in rows]),
-        stamps=np.array([stamp for _, stamp, *_ in rows]),
+        frames=frames,
+        stamps=stamps,
         wrist=np.where(metric[:, None], joints[:, WRIST], np.nan),
         angles=np.where((sides != Side.UNKNOWN)[:, None], joint_angles(joints, sides == Side.RIGHT), np.nan),
-        aperture=np.array([aperture for *_, aperture in rows]),
+        aperture=aperture,
     )

@@ -67,7 +67,7 @@ def run_video(
     for name in ("overlay.mp4", "summary.json", "report.html", *(f"joints.{format}" for format in FORMATS)):
         (out / name).unlink(missing_ok=True)
     backend, total = pipeline.backend, excerpt.count(source)
-    results = Results(source.name, backend.model, backend.license, total)
+    results = Results(source.name, backend.model, backend.license, total, out)
     tracker = GraspTracker(make_classifier(classifier))
     with VideoWriter(out / "overlay.mp4", source.fps / excerpt.every) as video:
         overlay = _Overlay(video)
@@ -116,7 +116,7 @@ class _Overlay:
 
 
 def _smooth(results, classifier):
-    results.frames = smooth_recording(results.frames)
+    results.frames = smooth_recording(list(results.frames))
     tracker = GraspTracker(make_classifier(classifier))
     results.grasps = [tracker.update(hands) for hands in results.frames]
 

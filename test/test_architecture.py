@@ -19,7 +19,7 @@ FLOORS = {
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands "
     "finding pipeline",
-    "edges": "failures share decoding calibration sources drawing messages markers recordings bags answers "
+    "edges": "failures spool share decoding calibration sources drawing messages markers recordings bags answers "
     "summary processes interrupts bag_images comparison results plots track_plots recording_report "
     "joint_arrays joint_tables overlapping datasets evaluation accuracy report report_page sequences "
     "clip_sequences photo_sequences recorded_sequences sequence_evaluation sequence_report grasp_clip",
