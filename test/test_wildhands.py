@@ -49,7 +49,7 @@ def network(wildhands_folder):
 @pytest.fixture(scope="module")
 def backend(wildhands_folder):
     try:
-        return make_backend("wildhands", checkpoint=wildhands_folder / "wildhands.ckpt", device="cpu")
+        return make_backend("wildhands", checkpoint=wildhands_folder / "wildhands.ckpt", device="cpu", num_threads=1)
     except FileNotFoundError as error:
         pytest.skip(f"the weights of the hand finder are not here and cannot be fetched: {error}")
 
@@ -247,6 +247,15 @@ def test_the_licences_of_all_that_runs_are_stated(backend):
         assert part in backend.license
     assert backend.model.startswith("wildhands")
     assert "encoders float32" in backend.runtime and "OpenVINO" in backend.runtime
+
+
+def test_torch_takes_the_number_of_threads_that_the_backend_is_given(wildhands_folder):
+    try:
+        for threads in (2, 1):
+            make_backend("wildhands", checkpoint=wildhands_folder / "wildhands.ckpt", device="cpu", num_threads=threads)
+            assert torch.get_num_threads() == threads
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights of the hand finder are not here and cannot be fetched: {error}")
 
 
 def test_mano_files_other_than_the_checkpoint_s_are_warned_about(backend, wildhands_folder, tmp_path):

@@ -24,7 +24,7 @@ from handpose_ros.camera import Camera, Frame
 from handpose_ros.captured import Captured, batch_sizes
 from handpose_ros.cropping import Crop, Region
 from handpose_ros.hand import WRIST, ManoHand, Observation
-from handpose_ros.runtimes import torch_device
+from handpose_ros.runtimes import default_threads, torch_device
 
 ASSUMED_FOV = 2 * np.arctan(1920 / 2 / 1000)  # [rad] of an image without a camera: EPIC-Kitchens', 88 degrees
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
@@ -44,6 +44,7 @@ class WildHands:
         precision: str = "auto",
         device: str = "auto",
         max_hands: int = 2,
+        num_threads: int = 0,
         **finder_options,
     ):
         """Loads the user's checkpoint, and MediaPipe with `finder_options`.
@@ -51,7 +52,7 @@ class WildHands:
         checkpoint: the official wildhands.ckpt. mano: directory of MANO_LEFT.pkl and MANO_RIGHT.pkl, only to compare
         them with the body models in the checkpoint, which are the ones that run. precision: of the encoders, "float32",
         "float16" or "auto": float16 on CUDA. device: "auto", "cpu", "cuda" or "cuda:N". max_hands: most that one CUDA
-        graph holds; more take several runs.
+        graph holds; more take several runs. num_threads: as in `runtimes.open_network`, of torch in this process too.
         Raises: ValueError naming the wrong option or file; FileNotFoundError; what MediaPipe raises.
         """
         if not checkpoint:
@@ -59,9 +60,11 @@ class WildHands:
         if precision not in ("auto", *PRECISIONS):
             raise ValueError(f"precision is {precision!r}, it must be auto, {' or '.join(PRECISIONS)}")
         self._device = torch_device(device)
+        if self._device.type == "cpu":
+            torch.set_num_threads(num_threads or default_threads())
         if precision == "auto":
             precision = "float16" if self._device.type == "cuda" else "float32"
-        self._finder = MediaPipe(device=device, max_hands=max_hands, **finder_options)
+        self._finder = MediaPipe(device=device, max_hands=max_hands, num_threads=num_threads, **finder_options)
         network = read_network(checkpoint)
         if mano:
             _compare(network, Path(mano).expanduser())
