@@ -1,4 +1,4 @@
-"""Which observation of one image is which hand of the last one: by where the hands were heading, and by their side."""
+"""Which observation of one image is which hand of the last one: by their way, their size and their side."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from handpose_ros.hand import Observation
 
 REACH = 1.0  # hand sizes that a hand may be away from where it was expected
 _OTHER_SIDE = 0.5  # hand sizes that it must be nearer to be taken for a hand of the other side
+_OTHER_DISTANCE = 0.5  # hand sizes that count as much as a hand e times as large or small, that is as near or far
 _SAME_PLACE = 0.5  # intersection over union of the boxes of two hands of one side that are one
 
 
@@ -33,11 +34,13 @@ def distinct(indices: Sequence[int], observations: Sequence[Observation]) -> lis
 def distance(expected: np.ndarray, right_average: float, observation: Observation) -> float:
     """How far the hand observed is from the joints `expected` (21, 2) [px], in hand sizes; a wrong side is far too.
 
-    `right_average` is the probability that the hand expected is a right one.
+    So is another distance from the camera, which the size in the image tells. `right_average` is the probability that
+    the hand expected is a right one.
     """
     size = max(np.ptp(expected, axis=0).max(), 1e-9)
     away = np.linalg.norm(observation.joints_2d.mean(axis=0) - expected.mean(axis=0)) / size
-    return away + _OTHER_SIDE * abs(right_average - observation.right_score)
+    nearer = abs(np.log(_radius(observation.joints_2d) / _radius(expected)))
+    return away + _OTHER_DISTANCE * nearer + _OTHER_SIDE * abs(right_average - observation.right_score)
 
 
 def assign(distances: np.ndarray, reach: np.ndarray) -> dict[int, int]:
@@ -55,6 +58,11 @@ def assign(distances: np.ndarray, reach: np.ndarray) -> dict[int, int]:
 def box(hand: Observation) -> np.ndarray:
     """(4,) low x, low y, high x, high y [px] around the joints."""
     return np.concatenate([hand.joints_2d.min(axis=0), hand.joints_2d.max(axis=0)])
+
+
+def _radius(joints):
+    """[px] root mean square distance of `joints` (21, 2) from their middle."""
+    return max(float(np.sqrt(((joints - joints.mean(axis=0)) ** 2).sum(axis=-1).mean())), 1e-9)
 
 
 def _part_of(hand, other):

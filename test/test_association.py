@@ -40,6 +40,18 @@ def test_distance_is_in_hand_sizes_and_a_wrong_side_is_half_a_hand():
     assert_allclose(distance(expected, 1.0, hand(100, right=0.0)), 0.5)
 
 
+def test_a_hand_as_large_as_the_one_expected_is_nearer_than_one_that_is_closer_in_the_image_only():
+    def centred(x, scale):
+        return Observation(scale * (SHAPE - SHAPE.mean(axis=0)) + [x, 240.0], np.zeros((21, 3)), 0.9, 0.9)
+
+    assert_allclose(distance(centred(100, 1).joints_2d, 0.9, centred(100, np.e)), 0.5)
+    assert_allclose(distance(centred(100, 1).joints_2d, 0.9, centred(100, 1 / np.e)), 0.5)
+    far, near = centred(296, 1), centred(304, 2)  # one behind the other, in the next image the other way round
+    seen = [centred(300, 2), centred(304, 1)]
+    distances = np.array([[distance(each.joints_2d, 0.9, other) for other in seen] for each in (far, near)])
+    assert assign(distances, np.full((2, 2), REACH)) == {0: 1, 1: 0}
+
+
 def test_pairs_have_the_least_total_distance_and_none_is_out_of_reach():
     reach = np.full((2, 2), REACH)
     assert assign(np.array([[0.2, 0.3], [0.1, 0.9]]), reach) == {0: 1, 1: 0}
