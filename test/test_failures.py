@@ -69,19 +69,19 @@ def test_a_full_disk_is_said_with_a_remedy_and_leaves_no_file(tmp_path, full_dis
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("limit, file", [(2_000, "overlay.mp4"), (200_000, "report.html")])
+@pytest.mark.parametrize("limit, file", [(2_000, "out"), (50_000, "overlay.mp4"), (200_000, "report.html")])
 def test_a_disk_that_fills_up_during_a_video_is_one_line(tmp_path, need_weights, full_disk, limit, file, capfd):
     out = tmp_path / "out"
     full_disk(limit)
     assert main(["video", "demo", "--end", "0.2", "--out", str(out), "--device", "cpu"]) == 1
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
     assert f"{file} cannot be written" in line and "--out" in line
-    assert not (out / file).exists() and not (out / "summary.json").exists() and not list(out.glob(".*"))
+    assert not (out / file).is_file() and not (out / "summary.json").exists() and not list(out.glob(".*"))
 
 
 def test_a_disk_that_fills_up_during_a_bag_is_one_line(tmp_path, need_weights, full_disk, capfd):
     bag = write_bag(tmp_path / "bag", demo_messages(2))
-    full_disk(2_000)
+    full_disk(20_000)
     assert main(["bag", str(bag), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 1
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
     assert "hands.mcap cannot be written" in line and "--out" in line
