@@ -13,6 +13,7 @@ class GripperFollower:
     def __init__(self, max_width: float, max_velocity: float, side: Side = Side.UNKNOWN):
         """A gripper that opens to `max_width` [m] at up to `max_velocity` [m/s], led by the hand of `side` or any."""
         self.max_width, self.max_velocity, self.side = max_width, max_velocity, side
+        self.velocity = 0.0  # [m/s] at which the commanded width changed to the latest one
         self._width: float | None = None
         self._stamp = np.nan
 
@@ -22,9 +23,12 @@ class GripperFollower:
         Of several hands the one that has been tracked longest leads (ids count up). Its aperture is clamped to
         what the gripper can do; without absolute depth, where metres mean little, its share of the widest is scaled.
         """
+        before, self.velocity = self._width, 0.0
         sure = [grasp for grasp in grasps if self._leads(grasp)]
         if sure:
             self._approach(self._target(min(sure, key=lambda grasp: grasp.track_id)), stamp)
+        if before is not None and stamp > self._stamp:
+            self.velocity = (self._width - before) / (stamp - self._stamp)
         self._stamp = stamp
         return self._width
 

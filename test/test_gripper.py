@@ -60,3 +60,12 @@ def test_only_the_wanted_side_leads():
 
 def test_the_hand_that_is_tracked_longest_leads():
     assert GripperFollower(0.08, 1.0).update((grasp(0.05, track_id=4), grasp(0.02, track_id=3)), 0.0) == 0.02
+
+
+def test_it_tells_the_velocity_of_its_width_and_none_while_it_holds():
+    gripper = GripperFollower(0.08, 0.1)
+    velocities = []
+    for aperture, stamp in ((0.01, 0.0), (0.08, 0.1), (0.021, 0.2), (np.nan, 0.3), (0.0, 0.25)):
+        gripper.update((grasp(aperture),), stamp)
+        velocities.append(gripper.velocity)
+    assert_allclose(velocities, [0, 0.1, 0.01, 0, 0], atol=1e-12)

@@ -26,9 +26,11 @@ hand_markers = partial(markers.hand_markers, make)
 grasp_markers = partial(markers.grasp_markers, make)
 
 
-def gripper_msg(width: float, max_velocity: float, joint: str, header: Header) -> JointState:
-    """The command of a parallel gripper: position is the width [m], velocity the limit on the way there [m/s]."""
-    return JointState(header=header, name=[joint], position=[width], velocity=[max_velocity])
+def gripper_msg(width: float, velocity: float, effort: float, joint: str, header: Header) -> JointState:
+    """The command of a parallel gripper: width [m], velocity [m/s] and effort [N], left out where it is 0."""
+    return JointState(
+        header=header, name=[joint], position=[width], velocity=[velocity], effort=[effort] if effort else []
+    )
 
 
 def wrist_transforms(hands: HandPoses, header: Header) -> list[TransformStamped]:

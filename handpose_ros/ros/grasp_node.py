@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from handpose_ros.decoding import hands_from_msg
@@ -31,11 +32,18 @@ class GraspParams:
         0.5, "a hand or a grasp below it is UNKNOWN, and the gripper holds still", minimum=0.0, maximum=1.0
     )
     hand: str = parameter("any", "whose hand leads the gripper", choices=tuple(SIDES))
+    gripper_command: str = parameter(
+        "goal",
+        "what velocity and effort in ~/gripper_command are; goal: the most allowed, as in a goal of "
+        "control_msgs/ParallelGripperCommand; state: velocity is that of the width, there is no effort",
+        choices=("goal", "state"),
+    )
     gripper_joint: str = parameter("finger_joint", "name of the gripper's joint in ~/gripper_command")
     gripper_max_width: float = parameter(
         0.085, "[m] between the gripper's fingers, fully open", minimum=0.001, maximum=1.0
     )
     gripper_max_velocity: float = parameter(0.15, "[m/s] of that width", minimum=0.001, maximum=10.0)
+    gripper_max_effort: float = parameter(0.0, "[N] of the grip, in a goal; 0: none is given", minimum=0.0, maximum=1e4)
 
 
 class GraspNode(Node):
@@ -67,10 +75,15 @@ class GraspNode(Node):
         self._grasps.publish(grasps_to_msg(grasps, since, msg.header, self._tracker.classifier.name))
         width = self._gripper.update(grasps, hands.stamp)
         if width is not None:
-            params = self._params
-            self._commands.publish(gripper_msg(width, params.gripper_max_velocity, params.gripper_joint, msg.header))
+            self._commands.publish(self._command(width, msg.header))
         markers, self._shown = grasp_markers(grasps, msg.header, self._shown)
         self._markers.publish(markers)
+
+    def _command(self, width: float, header: Header) -> JointState:
+        params, velocity, effort = self._params, self._gripper.velocity, 0.0
+        if params.gripper_command == "goal":
+            velocity, effort = params.gripper_max_velocity, params.gripper_max_effort
+        return gripper_msg(width, velocity, effort, params.gripper_joint, header)
 
     def _exact_since(self, grasps: tuple[Grasp, ...], stamp: Time) -> list[Time]:
         """The stamps, to the nanosecond, of the images in which the grasps began."""

@@ -191,6 +191,18 @@ def test_the_gripper_command_names_the_joint_and_keeps_to_its_limits(listen, rig
     assert (command.name, list(command.velocity)) == (["jaw"], [0.1])
     assert_allclose(command.position, [0.05])
     assert_allclose(listener.ask(pinching, stamp=at(1.2))["gripper_command"].position, [0.03])
+    assert not command.effort
+
+
+def test_a_goal_of_the_gripper_limits_velocity_and_effort_and_a_state_tells_the_velocity(listen, right_hand, pinching):
+    goal = listen("gripper_max_velocity:=0.1", "gripper_max_effort:=20.0")
+    command = goal.ask(right_hand, stamp=at(1.0))["gripper_command"]
+    assert (list(command.velocity), list(command.effort)) == ([0.1], [20.0])
+    state = listen("gripper_command:=state", "gripper_max_velocity:=0.1", "gripper_max_effort:=20.0")
+    state.ask(right_hand, stamp=at(1.0))
+    command = state.ask(pinching, stamp=at(1.2))["gripper_command"]
+    assert_allclose(command.velocity, [-0.1])
+    assert not command.effort
 
 
 def test_the_gripper_follows_the_hand_of_the_wanted_side(listen, pinching):
