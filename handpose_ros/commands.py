@@ -36,8 +36,8 @@ def demo(args):
 
 
 def evaluate(args):
-    if args.sequences + args.synthetic + args.grasps > 1 or args.sequences and args.calibrate_size:
-        args.wrong("--sequences goes with DIR or alone")
+    if args.sequences + args.synthetic + args.grasps > 1 or args.sequences and (args.calibrate_size or args.html):
+        args.wrong("--sequences goes with DIR or alone, and without --calibrate-size and --html")
     if args.sequences:
         return _sequences(args)
     if args.synthetic:

@@ -146,7 +146,7 @@ def test_a_recorded_sequence_is_evaluated_by_the_command(tmp_path, capsys):
     assert 5 < start["streams"]["one_euro"]["root_relative_mm"]["median"] < 30
 
 
-@pytest.mark.parametrize("others", [["--grasps"], ["--synthetic"], ["--calibrate-size"]])
+@pytest.mark.parametrize("others", [["--grasps"], ["--synthetic"], ["--calibrate-size"], ["--html", "page"]])
 def test_sequences_go_with_a_folder_or_alone(others):
     with pytest.raises(SystemExit) as end:
         main(["evaluate", "--sequences", *others])
