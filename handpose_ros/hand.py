@@ -4,7 +4,7 @@ Joint order is `KEYPOINTS` everywhere: wrist, then thumb, index, middle, ring, l
 the palm to the tip. It is the order of MediaPipe and of OpenPose's hand.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -138,6 +138,10 @@ class HandPoses:
 
     def __len__(self):
         return len(self.hands)
+
+    def without_mano(self) -> "HandPoses":
+        """The same hands without MANO's parameters and mesh, which is ten times as large as all else."""
+        return replace(self, hands=tuple(replace(hand, mano=None) for hand in self.hands))
 
 
 def _check_shape(name: str, value: np.ndarray, shape: tuple[int, ...]):

@@ -1,7 +1,7 @@
 """What came out of a recording, a bag or a video: collected image by image, then summarised."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -72,8 +72,7 @@ class Results:
         """The next image (H, W, 3) uint8 RGB, its hands and their grasps."""
         if len(self.frames) in self._pictured:
             self.pictures.append(_picture(image, hands))
-        # The mesh of a hand is ten times as large as all else, and nothing here asks for it.
-        self.frames.append(replace(hands, hands=tuple(replace(hand, mano=None) for hand in hands)))
+        self.frames.append(hands.without_mano())
         self.grasps.append(tuple(grasps))
 
     @property

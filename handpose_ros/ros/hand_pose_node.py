@@ -115,7 +115,7 @@ class HandPoseNode(Node):
         latency = self._age(header)
         self._hands.publish(
             hands_to_msg(
-                hands,
+                hands if self._params.mano else hands.without_mano(),
                 header,
                 model=self._pipeline.backend.model,
                 inference_time=inference_time,

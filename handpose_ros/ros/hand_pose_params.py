@@ -41,6 +41,7 @@ class HandPoseParams:
         "smoothing of joints and wrist, and what wrist_velocity comes from; none: as measured",
         choices=FILTERS,
     )
+    mano: bool = parameter(True, "publish mano_pose and mano_betas, where the backend has them")
     compressed: bool = parameter(False, "subscribe to <image>/compressed (JPEG, PNG)")
     rectified: bool = parameter(False, "the image is rectified: P of camera_info holds, not K and D")
     fov: float = parameter(

@@ -16,7 +16,8 @@ from handpose_ros.sources import DEMO_CLIP
 NAMESPACE = "/wild"
 
 
-def test_it_publishes_metric_hands_with_mano_parameters_and_its_licence(start, peer, wildhands_folder):
+@pytest.mark.parametrize("mano", ["true", "false"])
+def test_it_publishes_metric_hands_with_mano_parameters_if_asked_and_its_licence(start, peer, wildhands_folder, mano):
     try:
         weights.locate("hand_landmark_full")
     except FileNotFoundError as error:
@@ -26,7 +27,12 @@ def test_it_publishes_metric_hands_with_mano_parameters_and_its_licence(start, p
     arrays = peer.collect(HandPoseArray, f"{NAMESPACE}/hand_pose/hands")
     images = peer.node.create_publisher(Image, f"{NAMESPACE}/image", 1)
     infos = peer.node.create_publisher(CameraInfo, f"{NAMESPACE}/camera_info", 1)
-    chosen = ("backend:=wildhands", "device:=cpu", f"checkpoint:={wildhands_folder / 'wildhands.ckpt'}")
+    chosen = (
+        "backend:=wildhands",
+        "device:=cpu",
+        f"mano:={mano}",
+        f"checkpoint:={wildhands_folder / 'wildhands.ckpt'}",
+    )
     options = [word for choice in chosen for word in ("-p", choice)]
     node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-r", f"__ns:={NAMESPACE}", *options)
     peer.until(lambda: images.get_subscription_count() and infos.get_subscription_count(), timeout=90)
@@ -44,8 +50,7 @@ def test_it_publishes_metric_hands_with_mano_parameters_and_its_licence(start, p
     assert len(hands) == 2
     for hand in hands:
         assert hand.depth_source == HandPose.DEPTH_MONO
-        assert len(hand.mano_pose) == 48
-        assert len(hand.mano_betas) == 10
+        assert (len(hand.mano_pose), len(hand.mano_betas)) == ((48, 10) if mano == "true" else (0, 0))
         assert np.isfinite([hand.joints[0].x, hand.joints[0].y, hand.joints[0].z]).all()
     peer.until(lambda: models)
     assert arrays[-1].model == models[0].model
