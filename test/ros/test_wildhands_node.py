@@ -13,8 +13,6 @@ from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
 from handpose_ros.sources import DEMO_CLIP
 
-NAMESPACE = "/wild"
-
 
 @pytest.mark.parametrize("mano", ["true", "false"])
 def test_it_publishes_metric_hands_with_mano_parameters_if_asked_and_its_licence(start, peer, wildhands_folder, mano):
@@ -22,11 +20,12 @@ def test_it_publishes_metric_hands_with_mano_parameters_if_asked_and_its_licence
         weights.locate("hand_landmark_full")
     except FileNotFoundError as error:
         pytest.skip(f"the weights are not there: {error}")
+    namespace = f"/mano_{mano}"  # the node of the other case lives on
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    models = peer.collect(HandModel, f"{NAMESPACE}/hand_pose/hand_model", latched)
-    arrays = peer.collect(HandPoseArray, f"{NAMESPACE}/hand_pose/hands")
-    images = peer.node.create_publisher(Image, f"{NAMESPACE}/image", 1)
-    infos = peer.node.create_publisher(CameraInfo, f"{NAMESPACE}/camera_info", 1)
+    models = peer.collect(HandModel, f"{namespace}/hand_pose/hand_model", latched)
+    arrays = peer.collect(HandPoseArray, f"{namespace}/hand_pose/hands")
+    images = peer.node.create_publisher(Image, f"{namespace}/image", 1)
+    infos = peer.node.create_publisher(CameraInfo, f"{namespace}/camera_info", 1)
     chosen = (
         "backend:=wildhands",
         "device:=cpu",
@@ -34,7 +33,7 @@ def test_it_publishes_metric_hands_with_mano_parameters_if_asked_and_its_licence
         f"checkpoint:={wildhands_folder / 'wildhands.ckpt'}",
     )
     options = [word for choice in chosen for word in ("-p", choice)]
-    node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-r", f"__ns:={NAMESPACE}", *options)
+    node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-r", f"__ns:={namespace}", *options)
     peer.until(lambda: images.get_subscription_count() and infos.get_subscription_count(), timeout=90)
 
     _, bgr = cv2.VideoCapture(str(DEMO_CLIP)).read()
