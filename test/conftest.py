@@ -6,6 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from handpose_ros import weights
+
+
+@pytest.fixture(scope="session")
+def need_weights():
+    """Skips tests where the default backend's weights cannot be had."""
+    try:
+        for name in ("palm_detection_full", "hand_landmark_full"):
+            weights.locate(name)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not there: {error}")
+
 
 @pytest.fixture(scope="session")
 def wildhands_folder(tmp_path_factory) -> Iterator[Path]:

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from bag_maker import CAMERA_INFO, FRAME_ID, IMAGE, START, compressed_image, demo_messages, header, raw_image, write_bag
 
-from handpose_ros import weights
 from handpose_ros.answers import HANDS
 from handpose_ros.bag_images import BagImages
 from handpose_ros.bags import BagWriter, make_message, read_messages, read_topics, typestore
@@ -25,14 +24,6 @@ def grey(stamp=START, **changes):
     for name, value in changes.items():
         setattr(message, name, value)
     return message
-
-
-def need_weights():
-    try:
-        for name in ("palm_detection_full", "hand_landmark_full"):
-            weights.locate(name)
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -139,8 +130,7 @@ def bad_bags(tmp_path):
     yield write_bag(tmp_path / "bad", [(IMAGE, START, grey(encoding="strange"))]), "strange"
 
 
-def test_a_bag_that_cannot_be_used_is_one_line_with_the_remedy_and_no_output(tmp_path, capsys):
-    need_weights()
+def test_a_bag_that_cannot_be_used_is_one_line_with_the_remedy_and_no_output(tmp_path, capsys, need_weights):
     for bag, remedy in bad_bags(tmp_path):
         assert main(["bag", str(bag), "--out", str(tmp_path / "out")]) == 1, bag
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("handpose")]
@@ -148,8 +138,7 @@ def test_a_bag_that_cannot_be_used_is_one_line_with_the_remedy_and_no_output(tmp
         assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == [], bag
 
 
-def test_an_output_that_cannot_be_written_is_one_line_with_the_remedy(tmp_path, demo, capsys):
-    need_weights()
+def test_an_output_that_cannot_be_written_is_one_line_with_the_remedy(tmp_path, demo, capsys, need_weights):
     (tmp_path / "file").touch()
     assert main(["bag", str(demo), "--out", str(tmp_path / "file" / "out")]) == 1
     error = capsys.readouterr().err.splitlines()[-1]
@@ -163,8 +152,7 @@ def test_an_error_in_the_middle_leaves_nothing_under_the_final_name(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_bag_becomes_hands_joints_a_summary_and_a_page(tmp_path, demo):
-    need_weights()
+def test_a_bag_becomes_hands_joints_a_summary_and_a_page(tmp_path, demo, need_weights):
     out = tmp_path / "out"
     assert main(["bag", str(demo), "--out", str(out)]) == 0
     assert {path.name for path in out.iterdir()} == {"hands.mcap", "joints.npz", "summary.json", "report.html"}
@@ -181,8 +169,7 @@ def test_a_bag_becomes_hands_joints_a_summary_and_a_page(tmp_path, demo):
     assert addresses and set(addresses) == {"data:"}
 
 
-def test_hands_recorded_live_are_compared_with(tmp_path, demo, capsys):
-    need_weights()
+def test_hands_recorded_live_are_compared_with(tmp_path, demo, capsys, need_weights):
     assert main(["bag", str(demo), "--out", str(tmp_path / "first")]) == 0
     messages = [(m.topic, m.stamp, m.message) for m in read_messages(demo)]
     for message in read_messages(tmp_path / "first" / "hands.mcap", HANDS):

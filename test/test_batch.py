@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from bag_maker import demo_messages, write_bag
 
-from handpose_ros import weights
 from handpose_ros.bags import read_messages, typestore
 from handpose_ros.batch_files import Recording, find_recordings
 from handpose_ros.batch_job import Job, do_job
@@ -27,15 +26,6 @@ from handpose_ros.sources import open_source
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0  # [s] for what takes a second on an idle machine
 HERE = Place("cpu", num_threads=1)
-
-
-@pytest.fixture(scope="module")
-def need_weights():
-    try:
-        for name in ("palm_detection_full", "hand_landmark_full"):
-            weights.locate(name)
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
 
 
 def write_clip(path, count):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bag_maker import demo_images
 
-from handpose_ros import Side, VideoWriter, read_joints, read_video, weights, write_image
+from handpose_ros import Side, VideoWriter, read_joints, read_video, write_image
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
 
@@ -21,13 +21,8 @@ def example(name):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, need_weights):
     """A folder with a video of twelve images, and a photo beside it."""
-    try:
-        for name in ("palm_detection_full", "hand_landmark_full"):
-            weights.locate(name)
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
     folder = tmp_path_factory.mktemp("examples")
     (folder / "videos").mkdir()
     with VideoWriter(folder / "videos" / "clip.mp4", 30.0) as video:

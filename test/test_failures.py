@@ -11,7 +11,6 @@ import pytest
 from bag_maker import demo_messages, write_bag
 from mp4_maker import rename_codec, write_video
 
-from handpose_ros import weights
 from handpose_ros.bags import BagWriter
 from handpose_ros.batch_files import Recording
 from handpose_ros.batch_job import Job, do_job
@@ -19,15 +18,6 @@ from handpose_ros.cli import main
 from handpose_ros.failures import sentence
 from handpose_ros.recording_job import Place, RecordingOptions
 from handpose_ros.recordings import VideoWriter, write_image, write_json
-
-
-@pytest.fixture
-def need_weights():
-    try:
-        for name in ("palm_detection_full", "hand_landmark_full"):
-            weights.locate(name)
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros import weights
 from handpose_ros.backends import make_backend
 from handpose_ros.grasp_clip import Event, clip_figures, delay, estimated_clip, followed, read_truth
 from handpose_ros.hand import Side
@@ -15,12 +14,7 @@ OPEN, PRESHAPE, HOLD, RELEASE = Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RE
 
 
 @pytest.fixture(scope="module")
-def figures():
-    try:
-        for name in ("palm_detection_full", "hand_landmark_full"):
-            weights.locate(name)
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
+def figures(need_weights):
     frames = estimated_clip(HandPosePipeline(make_backend("mediapipe", device="cpu")))
     return {key: value for key, value, _ in clip_figures(read_truth(), followed("taxonomy", frames))}
 

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from handpose_ros import weights
 from handpose_ros.cli import main
 from handpose_ros.hand import HandPose, HandPoses, Side
 from handpose_ros.joint_arrays import write_joints
@@ -14,15 +13,6 @@ from handpose_ros.joint_tables import FORMATS, write_csv, write_npy
 from handpose_ros.recordings import VideoWriter
 from handpose_ros.sources import open_source
 from handpose_ros.video_run import Excerpt, _Overlay
-
-
-@pytest.fixture
-def need_weights():
-    try:
-        for name in ("palm_detection_full", "hand_landmark_full"):
-            weights.locate(name)
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
 
 
 @pytest.fixture

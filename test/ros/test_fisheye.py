@@ -9,7 +9,6 @@ from std_msgs.msg import Header
 from wire import Wire
 
 from benchmarks.off_axis import seen_again, usable
-from handpose_ros import weights
 from handpose_ros.datasets import load_dataset
 from handpose_ros.decoding import hands_from_msg
 from handpose_ros.hand import WRIST, DepthSource
@@ -24,14 +23,10 @@ WRONG = 0.08  # [m] what a wrong camera must be off by at least
 
 
 @pytest.fixture(scope="module")
-def views():
+def views(need_weights):
     """(image, camera, joints (21, 3) [m]) of the first three photos."""
     if not PHOTOS.is_dir():
         pytest.skip("the photos with known hands (ntu_dev) are not beside the repository")
-    try:
-        weights.locate("hand_landmark_full")
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
     samples = [sample for sample in load_dataset(PHOTOS)[:3] if usable(sample)]
     return [seen_again(read_image(sample.image), sample, "equidistant", ANGLE) for sample in samples]
 

@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
-from handpose_ros import weights
 from handpose_ros.answers import GRASPS, HAND_MODEL, HANDS
 from handpose_ros.bags import read_messages, typestore
 from handpose_ros.cli import main
@@ -23,12 +22,7 @@ PATIENCE = 60.0  # [s] for one image, on a busy machine
 
 
 @pytest.fixture(scope="module")
-def bag(tmp_path_factory):
-    try:
-        for name in ("palm_detection_full", "hand_landmark_full"):
-            weights.locate(name)
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
+def bag(tmp_path_factory, need_weights):
     return write_bag(tmp_path_factory.mktemp("bag") / "demo", demo_messages(COUNT))
 
 

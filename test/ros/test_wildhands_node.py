@@ -7,7 +7,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from handpose_ros import weights
 from handpose_ros.calibration import camera_from_yaml
 from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
@@ -15,11 +14,9 @@ from handpose_ros.sources import DEMO_CLIP
 
 
 @pytest.mark.parametrize("mano", ["true", "false"])
-def test_it_publishes_metric_hands_with_mano_parameters_if_asked_and_its_licence(start, peer, wildhands_folder, mano):
-    try:
-        weights.locate("hand_landmark_full")
-    except FileNotFoundError as error:
-        pytest.skip(f"the weights are not there: {error}")
+def test_it_publishes_metric_hands_with_mano_parameters_if_asked_and_its_licence(
+    start, peer, wildhands_folder, mano, need_weights
+):
     namespace = f"/mano_{mano}"  # the node of the other case lives on
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     models = peer.collect(HandModel, f"{namespace}/hand_pose/hand_model", latched)
