@@ -174,6 +174,7 @@ def _watch(recorder, processes, total, wanted):
             bar.update(min(answered, total or answered) - bar.n)
             if now - reported[0] >= 1 and answered:
                 tqdm.write(status_line(progress, (answered - reported[1]) / (now - reported[0])))
+                sys.stdout.flush()  # a pipe would keep it back
                 reported = now, answered
             silent = now - last_answer > _ANSWER_TIMEOUT
             if (wanted and answered >= wanted) or (

@@ -37,7 +37,8 @@ def pictures(tmp_path_factory):
 
 def start(*arguments):
     command = [sys.executable, "-m", "handpose_ros.cli", "demo", "--device", "cpu", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
 def finish(process):
