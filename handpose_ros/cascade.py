@@ -29,7 +29,8 @@ from handpose_ros.taxonomy import UNKNOWN, CoarseType, GraspType
 
 WEIGHTS = "grasp_cascade.npz"  # by tools/train_grasp_cascade.py
 STAY = 4.0  # [s] that a grasp lasts on average
-CORRELATED = 0.067  # [s] within which images repeat each other's errors
+CORRELATED = 0.067  # [s] within which images repeat each other's errors about whether the hand is closed
+PERSISTENT = 0.15  # [s] the same about how it is: these are also errors of the person's style
 KEEP = 0.1  # of min_confidence: a claim below it is given up
 HUMAN = (0.04, 0.15)  # [m] palm size of a small child and beyond a large man: what lies outside is in a wrong unit
 
@@ -41,6 +42,7 @@ _LEVELS = (  # what a level tells of a type: the fields of GraspType that it cla
     ("feix_id", "name"),
 )
 _COARSE = np.array([type.coarse_type for type in TYPES])
+_CLOSED = _COARSE >= CoarseType.POWER_PRISMATIC
 
 
 def _values(type, fields):
@@ -105,21 +107,30 @@ class TaxonomyCascade:
         if not HUMAN[0] < palm_size(joints) < HUMAN[1] or not np.isfinite(joints).all():
             return Claim(UNKNOWN, np.nan)
         seen = self._network(shape_features(joints, right))
-        belief = follow(previous.belief, seen, dt)
+        memory = (None, None) if previous.belief is None else previous.belief
+        beliefs = [follow(*each) for each in zip(memory, 2 * [seen], 2 * [dt], (CORRELATED, PERSISTENT), strict=True)]
+        belief = joined(*beliefs)
         type, confidence = descend(belief, min_confidence, previous.type)
         scores = np.bincount(_COARSE, weights=belief, minlength=len(CoarseType))
-        closed, now = (float(1 - each[_COARSE < CoarseType.POWER_PRISMATIC].sum()) for each in (belief, seen))
-        return Claim(type, confidence, closed, now, belief, scores)
+        closed, now = (float(each[_CLOSED].sum()) for each in (belief, seen))
+        return Claim(type, confidence, closed, now, np.stack(beliefs), scores)
 
 
-def follow(belief: np.ndarray | None, seen: np.ndarray, dt: float) -> np.ndarray:
-    """(38,) probabilities of the leaves after an image that alone says `seen`, `dt` [s] after `belief`."""
+def follow(belief: np.ndarray | None, seen: np.ndarray, dt: float, correlated: float = CORRELATED) -> np.ndarray:
+    """(38,) probabilities of the leaves after an image that alone says `seen`, `dt` [s] after `belief`, if images
+    repeat each other's errors within `correlated` [s]."""
     if belief is None:
         return seen
     changed = 1 - np.exp(-max(dt, 0.0) / STAY)
     expected = (1 - changed) * belief + changed / len(belief)
-    posterior = expected * np.maximum(seen, 1e-4) ** np.clip(dt / CORRELATED, 0.0, 1.0)
+    posterior = expected * np.maximum(seen, 1e-4) ** np.clip(dt / correlated, 0.0, 1.0)
     return posterior / posterior.sum()
+
+
+def joined(shape: np.ndarray, type: np.ndarray) -> np.ndarray:
+    """(38,) probabilities of the leaves: closed or not as `shape` (38,) says, and within either as `type` (38,) does."""
+    shares = np.where(_CLOSED, shape[_CLOSED].sum() / type[_CLOSED].sum(), shape[~_CLOSED].sum() / type[~_CLOSED].sum())
+    return type * shares
 
 
 def descend(belief: np.ndarray, min_confidence: float, previous: GraspType = UNKNOWN) -> tuple[GraspType, float]:

@@ -138,18 +138,16 @@ class GraspTracker:
         confidence = min(claim.confidence, hand.score)  # no surer of the grasp than of the hand
         sure = confidence >= self.min_confidence * (KEEP if claim.type == memory.grasp.type else 1.0)
         type = claim.type if sure else UNKNOWN
-        motion = _moved(joints, type, dt, memory)
+        closed = _closed(claim)
+        known = type is not UNKNOWN or max(closed, 1 - closed) >= self.min_confidence
         open_by = memory.opening.updated(float(opening(joints)), stamp)
         pinched = memory.pinch.updated(float(thumb_index_distance(joints)), stamp)
-        size = float(palm_size(joints))
-        recent, lasting = open_by.plainness(SHIVER * size)
-        if type.opposition is not Opposition.PALM:  # against the palm, the thumb is free to move
-            pinch = pinched.plainness(PINCH_SHIVER * size)
-            recent, lasting = _plainer(recent, pinch[0]), _plainer(lasting, pinch[1])
-        closed = _closed(claim)
+        plainness = _plainness(open_by, pinched, joints, type)
         now = claim.closed_now if np.isfinite(claim.closed_now) else closed
-        phase = memory.phase.updated(closed, now, recent, lasting, stamp, dt)
-        known = type is not UNKNOWN or max(closed, 1 - closed) >= self.min_confidence
+        phase = memory.phase.updated(closed, now, *plainness, stamp, dt)
+        if phase.phase is Phase.HOLD and not type.closed:  # a hand that holds is not open: its grasp is not known yet
+            type, confidence, claim = UNKNOWN, np.nan, Claim()
+        motion = _moved(joints, type, dt, memory)
         width = max(motion.aperture, 0.0)
         widest = _widest(memory, width, dt)
         grasp = replace(
@@ -206,6 +204,16 @@ def _closed(claim):
         return claim.closed
     right = claim.confidence if np.isfinite(claim.confidence) else 0.5
     return right if claim.type.closed else 1 - right
+
+
+def _plainness(open_by, pinched, joints, type):
+    """(recent, lasting) of `Trend.plainness` by which the hand opens."""
+    size = float(palm_size(joints))
+    recent, lasting = open_by.plainness(SHIVER * size)
+    if type.opposition is Opposition.PALM:  # against the palm, the thumb is free to move
+        return recent, lasting
+    pinch = pinched.plainness(PINCH_SHIVER * size)
+    return _plainer(recent, pinch[0]), _plainer(lasting, pinch[1])
 
 
 def _moved(joints, type, dt, memory):

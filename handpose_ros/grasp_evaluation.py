@@ -89,10 +89,10 @@ class Noise:
 
 
 def evaluate_grasps(
-    classifier: str = DEFAULT_CLASSIFIER, *, hands: int = 10, seconds: float = 10.0, noises: tuple[int, ...] = NOISES
+    classifier: str = DEFAULT_CLASSIFIER, *, hands: int = 10, seconds: float = 30.0, noises: tuple[int, ...] = NOISES
 ) -> GraspReport:
     """The figures of `classifier`, from `hands` of each type and held grasps of `seconds`, by noise [mm]."""
-    grasps, held = posed_grasps(hands, SEED, GRASPS), posed_grasps(2, SEED + 1, GRASPS)
+    grasps, held = posed_grasps(hands, SEED, GRASPS), posed_grasps(1, SEED + 1, GRASPS)
     single = [(f"noise_{noise}mm", Noise(noise / 1000)) for noise in noises]
     moving = [(f"noise_{noise}mm", Noise(noise / 1000)) for noise in MOVING_NOISES if noise in noises]
     moving += [(f"noise_{noise}mm_correlated", Noise(noise / 1000, CORRELATION)) for noise in CORRELATED_NOISES]
@@ -156,8 +156,8 @@ def gestures(classifier: str, noise: Noise, hands: int) -> list:
 
 
 def held_grasps(classifier: str, noise: Noise, held: PosedGrasps, seconds: float) -> list:
-    """Transitions a minute of grasps that do not change, after the first second; `n` is their number, and those of
-    the phase have the bounds of the 95 % confidence interval of a Poisson rate."""
+    """Transitions a minute of grasps that do not change, after the first second; `n` is their number, low
+    and high are the bounds of the 95 % confidence interval of a Poisson rate."""
     changes, minutes = {"phase": 0, "category": 0, "type": 0}, 0.0
     for number, joints in enumerate(held.joints):
         seen = _followed(classifier, np.repeat(joints[None], round(seconds / FRAME), axis=0), noise, number)
@@ -167,12 +167,11 @@ def held_grasps(classifier: str, noise: Noise, held: PosedGrasps, seconds: float
             changes["phase"] += before.phase is not after.phase
             changes["category"] += before.type.category is not after.type.category
             changes["type"] += before.type != after.type
-    figures = [(f"held.{what}_transitions_per_minute", count / minutes, count) for what, count in changes.items()]
-    count = changes["phase"]
-    low, high = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0, chi2.ppf(0.975, 2 * count + 2) / 2
-    figures += [
-        (f"held.phase_transitions_{end}", value / minutes, count) for end, value in (("low", low), ("high", high))
-    ]
+    figures = []
+    for what, count in changes.items():
+        low, high = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0, chi2.ppf(0.975, 2 * count + 2) / 2
+        rates = {"per_minute": count, "low": low, "high": high}
+        figures += [(f"held.{what}_transitions_{end}", value / minutes, count) for end, value in rates.items()]
     return [*figures, ("held.minutes", minutes, len(held.leaf))]
 
 
