@@ -2,7 +2,8 @@
 
 A small network gives the probabilities of the leaves `grasp_types.TYPES`, seen in one image. Over time they are
 the observations of a hidden Markov model: a hand keeps its grasp for STAY seconds on average, and what one image
-says counts for the share of CORRELATED that it covers, because the errors of neighbouring images are alike.
+says counts for the share of CORRELATED that it covers, because the errors of neighbouring images are alike. Those of
+how it is closed are alike for longer, PERSISTENT: two filters, one for each, so that the phases need not wait.
 
 A level's probability is the sum over its leaves. Category, opposition, coarse type, virtual fingers and the
 number of the type are gone through in this order; each is claimed if everything claimed so far and its likeliest
@@ -127,10 +128,10 @@ def follow(belief: np.ndarray | None, seen: np.ndarray, dt: float, correlated: f
     return posterior / posterior.sum()
 
 
-def joined(shape: np.ndarray, type: np.ndarray) -> np.ndarray:
-    """(38,) probabilities of the leaves: closed or not as `shape` (38,) says, and within either as `type` (38,) does."""
-    shares = np.where(_CLOSED, shape[_CLOSED].sum() / type[_CLOSED].sum(), shape[~_CLOSED].sum() / type[~_CLOSED].sum())
-    return type * shares
+def joined(shape: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """(38,) probabilities of the leaves: closed or not as in `shape` (38,), in what way as in `kind` (38,)."""
+    share = {group: shape[_CLOSED == group].sum() / kind[_CLOSED == group].sum() for group in (True, False)}
+    return kind * np.where(_CLOSED, share[True], share[False])
 
 
 def descend(belief: np.ndarray, min_confidence: float, previous: GraspType = UNKNOWN) -> tuple[GraspType, float]:

@@ -145,7 +145,7 @@ class GraspTracker:
         plainness = _plainness(open_by, pinched, joints, type)
         now = claim.closed_now if np.isfinite(claim.closed_now) else closed
         phase = memory.phase.updated(closed, now, *plainness, stamp, dt)
-        if phase.phase is Phase.HOLD and not type.closed:  # a hand that holds is not open: its grasp is not known yet
+        if phase.phase is Phase.HOLD and type is not UNKNOWN and not type.closed:  # which grasp is not known yet
             type, confidence, claim = UNKNOWN, np.nan, Claim()
         motion = _moved(joints, type, dt, memory)
         width = max(motion.aperture, 0.0)

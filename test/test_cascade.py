@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros import taxonomy
-from handpose_ros.cascade import LeafNetwork, TaxonomyCascade, descend, follow, load_network, shape_features
+from handpose_ros.cascade import LeafNetwork, TaxonomyCascade, descend, follow, joined, load_network, shape_features
 from handpose_ros.claims import Claim
 from handpose_ros.grasp_templates import TEMPLATES, posed_grasps
 from handpose_ros.grasp_types import TYPES
@@ -117,6 +117,24 @@ def test_the_same_time_counts_the_same_at_any_rate():
     for _ in range(12):
         fast = follow(fast, tripod, 1 / 60)
     assert_allclose(fast, slow, atol=0.03)
+
+
+def test_one_filter_says_whether_the_hand_is_closed_and_the_other_how():
+    shape, kind = believing(open=0.2, tripod=0.8), believing(open=0.6, pointing=0.2, medium_wrap=0.15, tripod=0.05)
+    belief = joined(shape, kind)
+    assert_allclose(belief[[0, 34, 3, 14]], [0.15, 0.05, 0.6, 0.2], atol=1e-6)
+    assert_allclose(joined(kind, kind), kind)
+
+
+def test_which_grasp_it_is_changes_later_than_whether_it_is_one():
+    classifier, (wrap, tripod) = TaxonomyCascade(), (GRASPS.joints[GRASPS.leaf == leaf][0] for leaf in (3, 14))
+    claim = Claim()
+    for _ in range(60):
+        claim = classifier(wrap, True, claim, 1 / 30, 0.5)
+    for _ in range(3):
+        claim = classifier(tripod, True, claim, 1 / 30, 0.5)
+    shape, kind = claim.belief
+    assert kind[3] > shape[3]
 
 
 def test_an_image_that_comes_twice_says_nothing_new():

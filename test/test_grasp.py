@@ -377,6 +377,56 @@ def test_a_grasp_starts_out_unknown():
     assert grasp.type is taxonomy.UNKNOWN
 
 
+class Stubborn:
+    """Says open whatever it sees, but knows by the distance of thumb and index whether the hand is closed."""
+
+    name = "stubborn@1"
+
+    def __call__(self, joints, right, previous, dt, min_confidence):
+        near = float(np.linalg.norm(joints[THUMB_TIP] - joints[INDEX_TIP]) < 0.03)
+        return Claim(taxonomy.OPEN, 0.9, closed=near)
+
+
+def test_a_hand_that_holds_is_unknown_rather_than_open():
+    pinch = _pinching(1)
+    grasps = follow([FLAT] * 30 + morph(FLAT, pinch, 0.4) + [pinch] * 30, GraspTracker(Stubborn()))
+    held = [grasp for grasp in grasps if grasp.phase is Phase.HOLD]
+    assert len(held) > 20 and grasps[0].type is taxonomy.OPEN
+    assert all(grasp.type is taxonomy.UNKNOWN and np.isnan(grasp.confidence) for grasp in held)
+
+
+@pytest.mark.parametrize("name", ["distance", "taxonomy"])
+def test_no_held_hand_of_a_noisy_reach_is_called_open(name):
+    rng, pinch = np.random.default_rng(4), _pinching(1, gap=0.03)
+    frames = [FLAT] * 20 + morph(FLAT, pinch, 0.3) + [pinch] * 30 + morph(pinch, FLAT, 0.3) + [FLAT] * 15
+    frames = [joints + 0.005 * rng.standard_normal((21, 3)) for joints in frames]
+    held = [grasp for grasp in follow(frames, GraspTracker(make_classifier(name))) if grasp.phase is Phase.HOLD]
+    assert held
+    assert all(grasp.type is taxonomy.UNKNOWN or grasp.type.closed for grasp in held)
+
+
+class FistOrNot:
+    """A user's classifier: one number, no memory."""
+
+    name = "fist@1"
+
+    def __call__(self, joints, right, previous, dt, min_confidence):
+        near = np.linalg.norm(joints[MIDDLE_TIP] - joints[0]) < np.linalg.norm(joints[9] - joints[0])
+        return Claim(distance_rule.POWER if near else taxonomy.OPEN, 0.9)
+
+
+def test_a_classifier_of_ones_own_is_plugged_in_with_one_line(monkeypatch):
+    monkeypatch.setitem(CLASSIFIERS, "fist", FistOrNot)
+    track = GraspTracker(make_classifier("fist"))
+    frames = [FLAT] * 30 + morph(FLAT, FIST, 0.4) + [FIST] * 30 + morph(FIST, FLAT, 0.4) + [FLAT] * 30
+    grasps = follow(frames, track)
+    phases = [grasp.phase for grasp in grasps]
+    order = [phase for i, phase in enumerate(phases) if i == 0 or phase is not phases[i - 1]]
+    assert order == [Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE, Phase.OPEN]
+    assert (grasps[0].type, grasps[60].type, grasps[-1].type) == (taxonomy.OPEN, distance_rule.POWER, taxonomy.OPEN)
+    assert grasps[60].scores == () and grasps[60].aperture < 0.015 and grasps[60].confidence == 0.9
+
+
 @pytest.mark.parametrize(
     "hand_index, story", [(0, ["point", "palmar pinch", "enclosing"]), (1, ["palmar pinch", "enclosing", "point"])]
 )
