@@ -29,9 +29,9 @@ class Sampled(MediaPipe):
         super().__init__(device="cpu", num_threads=1)
         self.images = []
 
-    def observe(self, frame, crops):
+    def observe(self, frame, crops, glance=False):
         self.images += [crop.sample(frame.image, self._hands.size, "replicate") for crop in crops]
-        return super().observe(frame, crops)
+        return super().observe(frame, crops, glance)
 
 
 def crops():
