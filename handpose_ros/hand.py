@@ -117,6 +117,11 @@ class HandPose:
         _check_shape("wrist_velocity", self.wrist_velocity, (6,))
 
     @property
+    def assumed_scale(self) -> float:
+        """The size over the average hand's with which the hand was placed: hand_scale, or 1 where that is not known."""
+        return 1.0 if np.isnan(self.hand_scale) else self.hand_scale
+
+    @property
     def bbox(self) -> np.ndarray:
         """(4,) x, y of the top left corner, width, height [px] of the box around the known joints_2d."""
         low, high = np.fmin.reduce(self.joints_2d), np.fmax.reduce(self.joints_2d)

@@ -76,8 +76,7 @@ class SizeFromDistance:
             self._complaints[complaint] += 1
             return
         (hand,) = hands
-        assumed = 1.0 if np.isnan(hand.hand_scale) else hand.hand_scale
-        self._scales.append(assumed * self._distance / float(np.linalg.norm(hand.joints_3d[WRIST])))
+        self._scales.append(hand.assumed_scale * self._distance / float(np.linalg.norm(hand.joints_3d[WRIST])))
 
     @property
     def size(self) -> HandSize:

@@ -73,7 +73,7 @@ class Placer:
         if fit is None:
             return hand
         if self.hand_scale is None and not complaint_about(hand, frame.size):
-            self._learned.add(fit.stretch * (self._learned.scale or 1.0))
+            self._learned.add(fit.stretch * hand.assumed_scale)
         return moved(hand, fit)
 
 

@@ -8,9 +8,11 @@ from numpy.testing import assert_allclose
 from handpose_ros.backends import Detection
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.cropping import Region
-from handpose_ros.hand import WRIST, DepthSource, Observation
-from handpose_ros.lifters import scale_to_template
+from handpose_ros.hand import WRIST, DepthSource, Observation, Side, TrackingState
+from handpose_ros.lifters import make_lifter, scale_to_template
 from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.placing import Placer
+from handpose_ros.tracking import Track
 
 CAMERA = Camera([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]], (640, 480))
 SIZE = 1.12  # of the true hand
@@ -94,6 +96,16 @@ def test_the_first_depth_image_places_the_hand_and_ten_tell_its_size_that_stays_
     assert without.depth_source is DepthSource.MONO_SCALED
     assert without.hand_scale == pytest.approx(SIZE, rel=0.01)
     assert stream.wrist_error(without) < 0.01
+
+
+def test_hands_of_one_image_tell_the_same_size_although_the_first_ones_are_enough_to_know_it():
+    seen = Observation(CAMERA.project(true_hand()), true_hand(), 0.9, right_score=0.95)
+    track = Track(1, TrackingState.TRACKED, seen, None, Side.RIGHT, 0.95, 9, 0.0, 0.0, 0.0, np.zeros(2))
+    depth = hand_depth(true_hand(), CAMERA, 0.7)
+    placer = Placer(make_lifter("mediapipe"), None)
+    placer((track,) * 100, Frame(IMAGE, CAMERA, 0.0, depth=depth))  # more than it remembers: each says the same
+    (hand,) = placer((track,), Frame(IMAGE, CAMERA, 0.1))
+    assert hand.hand_scale == pytest.approx(SIZE, rel=0.01)
 
 
 def test_a_bent_hand_is_placed_by_depth_but_tells_no_size():
