@@ -146,7 +146,7 @@ class GraspTracker:
         now = claim.closed_now if np.isfinite(claim.closed_now) else closed
         phase = memory.phase.updated(closed, now, *plainness, stamp, dt)
         if phase.phase is Phase.HOLD and type is not UNKNOWN and not type.closed:  # which grasp is not known yet
-            type, confidence, claim = UNKNOWN, np.nan, Claim()
+            type, confidence, claim = UNKNOWN, np.nan, replace(claim, type=UNKNOWN)
         motion = _moved(joints, type, dt, memory)
         width = max(motion.aperture, 0.0)
         widest = _widest(memory, width, dt)
