@@ -121,7 +121,9 @@ def _alone(out: Path) -> Iterator[None]:
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if not os.path.samestat(os.fstat(file.fileno()), lock.stat()):  # its owner ended just now, another began
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError):
             raise OSError(f"another batch is writing to {out}: wait for it or choose another --out") from None
         try:
             yield

@@ -45,7 +45,7 @@ def _parser():
     demo.set_defaults(run=commands.demo)
 
     image = subparsers.add_parser("image", help="hands in single images: an overlay PNG and a JSON for each")
-    image.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    image.add_argument("files", nargs="+", type=Path, metavar="FILE", help="PNG, JPEG or what else OpenCV reads")
     image.set_defaults(run=recording_commands.image)
 
     video = subparsers.add_parser("video", help="hands in a video: overlay.mp4, joints, report.html; no ROS")
@@ -59,7 +59,9 @@ def _parser():
     bag.add_argument("--image", metavar="TOPIC", help="of the images, raw or compressed; default: the only one")
     bag.add_argument("--camera-info", metavar="TOPIC", help="default: the one beside the images")
     bag.add_argument("--rectified", action="store_true", help="the images are rectified: P holds, not K and D")
-    bag.add_argument("--compare", nargs="?", const="", metavar="TOPIC", help="with the hands that were recorded live")
+    bag.add_argument(
+        "--compare", nargs="?", const="", metavar="TOPIC", help="compare with the hands that were recorded live there"
+    )
     bag.set_defaults(run=recording_commands.bag)
 
     batch = subparsers.add_parser("batch", help="many videos and bags, on all cores; goes on where it was ended")
@@ -82,13 +84,21 @@ def _parser():
     size = evaluate.add_mutually_exclusive_group()
     size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
     size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
-    evaluate.add_argument("--lifter", default="learned", help="or mediapipe; default: %(default)s")
-    evaluate.add_argument("--looks", type=_positive, default=2, metavar="N", help="at each hand; default: %(default)s")
+    evaluate.add_argument(
+        "--lifter", default="learned", help="of shapes to metres: learned or mediapipe; default: %(default)s"
+    )
+    evaluate.add_argument(
+        "--looks", type=_positive, default=2, metavar="N", help="how often each hand is looked at; default: %(default)s"
+    )
     evaluate.set_defaults(run=commands.evaluate, wrong=evaluate.error)
 
     benchmark = subparsers.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")
-    benchmark.add_argument("--runtime", default="auto", choices=RUNTIMES, help="default: %(default)s")
-    benchmark.add_argument("--threads", type=int, default=0, metavar="N", help="on the CPU; default: cores, at most 4")
+    benchmark.add_argument(
+        "--runtime", default="auto", choices=RUNTIMES, help="what runs the networks; default: %(default)s"
+    )
+    benchmark.add_argument(
+        "--threads", type=_positive, default=0, metavar="N", help="of the networks on a CPU; default: cores, at most 4"
+    )
     benchmark.add_argument(
         "--images", type=_positive, default=120, metavar="N", help="in each row; default: %(default)s"
     )
@@ -107,25 +117,34 @@ def _parser():
 
     for command in (video, batch):
         command.add_argument("--every", type=_positive, default=1, metavar="N", help="take every Nth image of a video")
-        command.add_argument("--smooth", action="store_true", help="videos with what came before and after, not live")
+        command.add_argument(
+            "--smooth", action="store_true", help="smooth videos with what came before and after, not only before"
+        )
     for command in (video, bag, batch):
         command.add_argument(
-            "--format", default="npz", metavar="A,B", help="of the joints: npz, npy, pkl, json, csv, parquet"
+            "--format",
+            default="npz",
+            metavar="A,B",
+            help="of the files of joints: npz, npy, pkl, json, csv, parquet; default: npz",
         )
-        command.add_argument("--classifier", metavar="NAME", help="of grasps: distance or taxonomy")
+        command.add_argument("--classifier", metavar="NAME", help="of grasps: taxonomy (default) or distance")
     for command in (image, video, bag, batch):
         command.add_argument(
             "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
         )
     for command in (demo, image, video, bag, batch, evaluate, benchmark):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
-        command.add_argument("--backend", default="mediapipe", help="or wildhands; default: %(default)s")
+        command.add_argument(
+            "--backend", default="mediapipe", help="whose networks run: mediapipe or wildhands; default: %(default)s"
+        )
         command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
     for command in (evaluate, benchmark):
         command.add_argument(
             "--complexity", default="full", choices=["full", "lite"], help="of the networks; default: %(default)s"
         )
-        command.add_argument("--precision", default="auto", choices=PRECISIONS, help="default: %(default)s")
+        command.add_argument(
+            "--precision", default="auto", choices=PRECISIONS, help="of the networks; default: %(default)s"
+        )
     for command in (demo, image, video, bag, batch):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(

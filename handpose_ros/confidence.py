@@ -10,8 +10,7 @@ from handpose_ros.hand import HandPose, Observation
 # confidence: nine in ten joints of real photos agree better. It tells joints that are off by more than a tenth of the
 # hand's box from the others with an AUROC of 0.67, by more than 0.15 of it with 0.86.
 HALVING_DISAGREEMENT = 0.01
-# Several looks at a hand agree better with each other than each agrees with the truth. With two looks the AUROC is
-# 0.75 and 0.92, with four 0.77 and 0.96.
+# Several looks at a hand agree better with each other than each agrees with the truth (docs/tracking.md).
 _LOOKS_AGREE = 3.0
 
 

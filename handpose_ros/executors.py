@@ -87,14 +87,14 @@ class _Worker:
     def give(self, job):
         try:
             self.pipe.send(job)
-        except BrokenPipeError:
+        except OSError:
             pass  # it died while it was idle: `take` says so
 
     def take(self) -> tuple[str, Any]:
         """("share", 0..1), ("done", the result) or ("died", a WorkerDied)."""
         try:
             return self.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of a message
             self._process.join()
             return "died", WorkerDied(_why(self._process.exitcode))
 

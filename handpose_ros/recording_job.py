@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from handpose_ros.backends import Backend, make_backend
+from handpose_ros.backends import BACKENDS, Backend, make_backend
 from handpose_ros.bag_images import BagImages
 from handpose_ros.bag_run import run_bag
 from handpose_ros.calibration import camera_from_yaml, fit_camera
 from handpose_ros.camera import Camera
-from handpose_ros.grasp import DEFAULT_CLASSIFIER
+from handpose_ros.grasp import DEFAULT_CLASSIFIER, make_classifier
 from handpose_ros.joint_tables import check_formats
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.results import RecordingSummary
@@ -42,8 +42,11 @@ class RecordingOptions:
     rectified: bool = False
 
     def __post_init__(self):
-        """Raises ValueError or ImportError for a format that cannot be written, and for a wrong calibration."""
+        """Raises ValueError or ImportError for an option that no recording could be answered with."""
         check_formats(self.formats)
+        make_classifier(self.classifier)
+        if self.backend not in BACKENDS:
+            raise ValueError(f"no backend is called {self.backend!r}, known are {', '.join(BACKENDS)}")
         if self.calibration:
             camera_from_yaml(self.calibration)
 

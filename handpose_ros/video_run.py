@@ -83,7 +83,9 @@ def run_video(
                 hands = pipeline(Frame(image, camera, stamp))
                 finishing.put((image, replace(hands, calibrated=hands.calibrated and calibrated)))
     if not results.frames:
-        raise ValueError(f"{source.name} has no images from {excerpt.start} s to {excerpt.end} s: --start, --end")
+        raise ValueError(
+            f"{source.name} has no images from {excerpt.start} s to {excerpt.end} s: choose other --start and --end"
+        )
     if smooth:
         _smooth(results, classifier)
     summary = results.summary([*_distances(camera, calibrated), *_unread(results, total)])

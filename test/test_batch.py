@@ -162,6 +162,12 @@ def test_a_directory_that_no_batch_made_is_not_replaced(tmp_path):
     assert (tmp_path / "out" / "a.mp4" / "thesis.txt").read_text() == "mine"
 
 
+def test_options_that_no_recording_can_be_answered_with_are_refused_at_once():
+    for wrong in ({"classifier": "foo"}, {"backend": "foo"}, {"formats": ("foo",)}):
+        with pytest.raises(ValueError, match="foo"):
+            RecordingOptions(**wrong)
+
+
 def test_two_batches_do_not_write_to_one_directory(tmp_path):
     class Second:
         def run(self, work, jobs, shown):

@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -20,12 +21,16 @@ from handpose_ros.recording_job import Place, RecordingOptions
 from handpose_ros.recordings import VideoWriter, write_image, write_json
 
 
-@pytest.fixture
-def full_disk():
-    """A function after which no file can be longer than so many bytes: the system refuses as for a full disk."""
+@contextmanager
+def full_disk(size: int):
+    """Within, no file can be longer than `size` bytes: the system refuses as for a full disk. Not longer than that,
+    for the runner's own report goes to a file too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 NOISE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
@@ -52,37 +57,39 @@ def write_long_bag(path):
         (lambda path: write_json(path, NOISE[:16]), "a.json"),
     ],
 )
-def test_a_full_disk_is_said_with_a_remedy_and_leaves_no_file(tmp_path, full_disk, write, name):
-    full_disk(10_000)
-    with pytest.raises(OSError, match=f"{name} cannot be written .*free some space or choose another .*--out"):
+def test_a_full_disk_is_said_with_a_remedy_and_leaves_no_file(tmp_path, write, name):
+    with (
+        full_disk(10_000),
+        pytest.raises(OSError, match=f"{name} cannot be written .*free some space or choose another .*--out"),
+    ):
         write(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("limit, file", [(2_000, "out"), (50_000, "overlay.mp4"), (200_000, "report.html")])
-def test_a_disk_that_fills_up_during_a_video_is_one_line(tmp_path, need_weights, full_disk, limit, file, capfd):
+def test_a_disk_that_fills_up_during_a_video_is_one_line(tmp_path, need_weights, limit, file, capfd):
     out = tmp_path / "out"
-    full_disk(limit)
-    assert main(["video", "demo", "--end", "0.2", "--out", str(out), "--device", "cpu"]) == 1
+    with full_disk(limit):
+        assert main(["video", "demo", "--end", "0.2", "--out", str(out), "--device", "cpu"]) == 1
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
     assert f"{file} cannot be written" in line and "--out" in line
     assert not (out / file).is_file() and not (out / "summary.json").exists() and not list(out.glob(".*"))
 
 
-def test_a_disk_that_fills_up_during_a_bag_is_one_line(tmp_path, need_weights, full_disk, capfd):
+def test_a_disk_that_fills_up_during_a_bag_is_one_line(tmp_path, need_weights, capfd):
     bag = write_bag(tmp_path / "bag", demo_messages(2))
-    full_disk(20_000)
-    assert main(["bag", str(bag), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 1
+    with full_disk(20_000):
+        assert main(["bag", str(bag), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 1
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("handpose")]
     assert "hands.mcap cannot be written" in line and "--out" in line
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_disk_that_fills_up_during_a_batch_is_the_recordings_error(tmp_path, need_weights, full_disk):
+def test_a_disk_that_fills_up_during_a_batch_is_the_recordings_error(tmp_path, need_weights):
     recording = Recording(write_video(tmp_path / "a.mp4"), "a.mp4", 0)
     job = Job(recording, tmp_path / "out", RecordingOptions(), Place("cpu"))
-    full_disk(500)
-    outcome = do_job(job, lambda share: None)
+    with full_disk(500):
+        outcome = do_job(job, lambda share: None)
     assert outcome.status == "failed" and f"{tmp_path / 'out' / 'a.mp4'}" in outcome.error
     assert ".partial" not in outcome.error and list((tmp_path / "out").iterdir()) == []
 
