@@ -76,7 +76,11 @@ def camera_from_yaml(text: str) -> Camera:
         )
         camera = camera_from_info(msg, (msg.width, msg.height))
     except yaml.YAMLError as error:
-        raise ValueError(f"the calibration is not YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f" (line {mark.line + 1})" if mark else ""
+        raise ValueError(
+            f"the calibration is not YAML{place}: it must be a file of ROS's camera_calibration"
+        ) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the calibration lacks {error}: it must be a file of ROS's camera_calibration") from error
     if camera is None:

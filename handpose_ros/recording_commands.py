@@ -82,10 +82,24 @@ def _options(args, **others):
     """The RecordingOptions that the arguments speak of."""
     from handpose_ros.recording_job import RecordingOptions
 
-    calibration = args.calibration.read_text() if args.calibration is not None else ""
+    calibration = _calibration(args.calibration) if args.calibration is not None else ""
     formats = {"formats": tuple(dict.fromkeys(args.format.split(",")))} if "format" in args else {}
     classifier = {"classifier": args.classifier} if "classifier" in args and args.classifier else {}
     return RecordingOptions(args.backend, args.checkpoint, calibration, args.fov, **classifier, **formats, **others)
+
+
+def _calibration(path):
+    """The text of a calibration file. Raises OSError, and ValueError naming the file."""
+    from handpose_ros.calibration import camera_from_yaml
+
+    try:
+        text = path.read_text()
+        camera_from_yaml(text)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text: it must be a file of ROS's camera_calibration") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return text
 
 
 def _place(args):
