@@ -102,8 +102,8 @@ def followed(classifier: str, frames: tuple[HandPoses, ...]) -> list[tuple[float
 
 
 def clip_figures(truth: tuple[TrueHand, ...], answers: list[tuple[float, tuple[Grasp, ...]]]) -> list:
-    """(key, value, n) each: cycles with every phase once and in order until the hand is open again, delays [s], and images
-    with a hold that is none."""
+    """(key, value, n) each: cycles with every phase once and in order until the hand is open again, delays [s], and
+    images with a hold that is none."""
     orderly, delays, false_holds, images = [], {phase: [] for phase in Phase if phase}, 0, 0
     for hand in truth:
         seen = [(stamp, grasp.phase) for stamp, grasps in answers for grasp in grasps if grasp.side is hand.side]
