@@ -37,6 +37,8 @@ class Wish:
 
 def run_benchmark(wish: Wish) -> dict[str, object]:
     """Prints tables while it measures; returns what is worth keeping, ready for JSON."""
+    if wish.growth and wish.backend != "mediapipe":
+        raise ValueError(f"--growth is measured with the backend mediapipe: leave out --backend {wish.backend}")
     computing = {name: getattr(wish, name) for name in ("device", "runtime", "num_threads")}
     options = computing | {name: getattr(wish, name) for name in ("complexity", "precision", "checkpoint")}
     backend = make_backend(wish.backend, **options)

@@ -101,7 +101,8 @@ def _sequences(args):
     else:
         samples = load_dataset(args.folder)
         sequences = list(recorded_sequences(samples)) or photo_sequences(samples)
-    backend = make_backend(args.backend, device=args.device, checkpoint=args.checkpoint)
+    size = {"complexity": args.complexity, "precision": args.precision}
+    backend = make_backend(args.backend, device=args.device, checkpoint=args.checkpoint, **size)
     followed = partial(follow, backend=backend, lifter=args.lifter, hand_scale=args.hand_scale)
     table = rows(map(followed, tqdm(sequences, unit="sequence", disable=None)))
     print(as_text(table))
