@@ -116,9 +116,8 @@ class HandFilter:
     def _filter(self, hand: HandPose, track: "_FilteredHand | None") -> HandPose:
         if hand.state is TrackingState.LOST:
             return hand
-        metric = hand.depth_source is not DepthSource.NONE
-        if track is None or track.metric != metric or self._stamp - track.last_measured > _LONGEST_GAP:
-            track = _FilteredHand(metric)
+        if track is None or track.elsewhere(hand) or self._stamp - track.last_measured > _LONGEST_GAP:
+            track = _FilteredHand(hand.depth_source)
         measured = hand.state is TrackingState.TRACKED and np.isfinite(hand.joints_3d).all()
         body = Body.of(hand.joints_3d) if measured else None
         if body is not None and np.isfinite(body.R).all():
@@ -134,12 +133,22 @@ class HandFilter:
 class _FilteredHand:
     """The filter's memory of one hand."""
 
-    def __init__(self, metric: bool):
-        self.metric = metric
+    def __init__(self, source: DepthSource):
+        self.source = source
         self.body: Body | None = None
         self.velocity = np.full(6, np.nan)
         self.stamp = self.last_measured = -np.inf
         self._start()
+
+    @property
+    def metric(self) -> bool:
+        return self.source is not DepthSource.NONE
+
+    def elsewhere(self, hand: HandPose) -> bool:
+        """Whether `hand` has its distance from something else: what lies between the two is no motion."""
+        measured = hand.state is TrackingState.TRACKED
+        other = hand.depth_source is not self.source
+        return other and (measured or DepthSource.NONE in (hand.depth_source, self.source))
 
     def _start(self):
         self._bearing, self._distance = _LowPass(BEARING), _LowPass(DISTANCE)

@@ -271,3 +271,18 @@ def test_what_was_not_measured_stays_as_it_is_in_a_recording():
     smooth = smooth_recording(hands)
     assert_allclose(smooth[12].hands[0].joints_3d, at(places)[3])
     assert len(smooth[20]) == 0 and len(smooth) == len(hands)
+
+
+def test_a_distance_from_something_else_is_no_motion():
+    """The first depth image of a hand moves it by 8 cm at once; one that coasts in between changes nothing."""
+    filter = HandFilter()
+    for k in range(10):
+        filter(image(k / RATE, pose(at([PLACE])[0])))
+    nearer = at([0.85 * PLACE])[0]
+    sensed = filter(image(10 / RATE, replace(pose(nearer), depth_source=DepthSource.SENSOR))).hands[0]
+    assert_allclose(sensed.joints_3d, nearer, atol=1e-12)
+    assert np.isnan(sensed.wrist_velocity).all()
+    again = filter(image(11 / RATE, replace(pose(nearer), depth_source=DepthSource.SENSOR))).hands[0]
+    assert np.abs(again.wrist_velocity).max() < 1e-6
+    coasting = filter(image(12 / RATE, pose(nearer, state=TrackingState.COASTING))).hands[0]
+    assert_allclose(coasting.joints_3d[WRIST], nearer[WRIST], atol=1e-6)
