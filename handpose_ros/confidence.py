@@ -20,9 +20,10 @@ def joint_confidence(observation: Observation, size: tuple[int, int]) -> np.ndar
     0 outside of the image of `size` (width, height) [px].
     """
     inside = ((observation.joints_2d >= -0.5) & (observation.joints_2d < np.array(size) - 0.5)).all(axis=-1)
-    doubt = disagreement(observation) ** 2
+    scale = pixels_per_metre(observation)
+    doubt = disagreement(observation, scale) ** 2
     if observation.spread is not None:
-        doubt = doubt + (_LOOKS_AGREE * observation.spread / pixels_per_metre(observation)) ** 2
+        doubt = doubt + (_LOOKS_AGREE * observation.spread / scale) ** 2
     agreement = 1 / (1 + doubt / HALVING_DISAGREEMENT**2)
     return observation.score * agreement * inside
 
@@ -41,10 +42,11 @@ def filter_low_confidence(hand: HandPose, threshold: float) -> HandPose:
     )
 
 
-def disagreement(observation: Observation) -> np.ndarray:
-    """(21,) [m] distance of each joint in the image to the hand-relative shape, laid over it by scale and shift."""
+def disagreement(observation: Observation, scale: float) -> np.ndarray:
+    """(21,) [m] distance of each joint in the image to the hand-relative shape, laid over it by shift and `scale`
+    [px/m], that of `pixels_per_metre`."""
     flat, image = _centred(observation)
-    return np.linalg.norm(image / pixels_per_metre(observation) - flat, axis=-1)
+    return np.linalg.norm(image / scale - flat, axis=-1)
 
 
 def pixels_per_metre(observation: Observation) -> float:

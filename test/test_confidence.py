@@ -3,7 +3,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.testing import assert_allclose
 
-from handpose_ros.confidence import HALVING_DISAGREEMENT, disagreement, filter_low_confidence, joint_confidence
+from handpose_ros.confidence import (
+    HALVING_DISAGREEMENT,
+    disagreement,
+    filter_low_confidence,
+    joint_confidence,
+    pixels_per_metre,
+)
 from handpose_ros.hand import HandPose, Observation, Side
 
 LOCAL = np.random.default_rng(0).uniform(-0.08, 0.08, (21, 3))
@@ -23,7 +29,8 @@ def test_where_image_and_shape_agree_each_joint_has_the_hands_score():
 
 
 def test_disagreement_is_measured_in_metres():
-    assert_allclose(disagreement(observation((0.03, -0.04)))[8], 0.05, atol=0.006)
+    seen = observation((0.03, -0.04))
+    assert_allclose(disagreement(seen, pixels_per_metre(seen))[8], 0.05, atol=0.006)
 
 
 def test_a_joint_that_disagrees_is_believed_half_as_much_and_the_others_nearly_as_before():

@@ -1,5 +1,6 @@
 """A made-up hand, 21 joints in flesh before a wall, in a depth image: where is its wrist?"""
 
+import made_up_hands
 import numpy as np
 import pytest
 from depth_maker import hand_depth
@@ -21,13 +22,7 @@ HOLES = np.random.default_rng(0).random((480, 640)) < 0.3
 
 def flat_hand(center=(0.0, 0.0, 0.5), turn=0.0):
     """(21, 3) [m] an open hand, its palm to the camera, or turned about x by `turn` [deg]."""
-    joints = np.zeros((21, 3))
-    for finger, (x, y) in enumerate(
-        [(0.03, -0.03), (0.028, -0.083), (0.005, -0.086), (-0.015, -0.08), (-0.033, -0.07)]
-    ):
-        direction = np.array([0.3 * x, y, 0.0]) / np.hypot(0.3 * x, y)
-        for joint, length in enumerate([0, 0.038, 0.063, 0.085]):
-            joints[1 + 4 * finger + joint] = np.array([x, y, 0.0]) + length * direction
+    joints = made_up_hands.flat_hand()
     joints -= joints.mean(axis=0)
     return joints @ Rotation.from_euler("x", turn, degrees=True).as_matrix().T + center
 

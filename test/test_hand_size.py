@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_hands import bent_hand
 
 from handpose_ros.camera import Camera
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
@@ -12,12 +13,7 @@ CAMERA = Camera([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]], (640, 480))
 
 def open_hand(distance=0.5, curl=0.0):
     """A right hand whose wrist is on the optical axis at `distance` [m]; `curl` [rad] bends each finger joint."""
-    joints = np.zeros((21, 3))
-    for finger, x in enumerate([0.03, 0.025, 0.0, -0.02, -0.04]):
-        angles = curl * np.arange(4)
-        steps = 0.025 * np.stack([np.zeros(4), -np.cos(angles), -np.sin(angles)], axis=-1)
-        knuckle = [x, -0.09 if finger else -0.02, 0.0]
-        joints[1 + 4 * finger : 5 + 4 * finger] = knuckle + np.cumsum(steps, axis=0) - steps[0]
+    joints = bent_hand(curl, 0.025, 0.09)
     joints += [0, 0, distance]
     return HandPose(
         side=Side.RIGHT,

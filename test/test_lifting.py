@@ -1,3 +1,4 @@
+import made_up_hands
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -20,13 +21,7 @@ RNG = np.random.default_rng(0)
 
 def flat_hand():
     """(21, 3) [m] an open right hand in the image plane, fingers up, of the average hand's size."""
-    joints = np.zeros((21, 3))
-    for finger, (x, y) in enumerate(
-        [(0.03, -0.03), (0.028, -0.083), (0.005, -0.086), (-0.015, -0.08), (-0.033, -0.07)]
-    ):
-        direction = np.array([0.3 * x, y, 0.0]) / np.hypot(0.3 * x, y)
-        for joint, length in enumerate([0, 0.038, 0.063, 0.085]):
-            joints[1 + 4 * finger + joint] = np.array([x, y, 0.0]) + length * direction
+    joints = made_up_hands.flat_hand()
     joints[:, 2] = RNG.normal(0, 0.01, 21)
     return scale_to_template(joints)
 

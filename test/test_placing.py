@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from depth_maker import hand_depth
+from made_up_hands import bent_hand
 from numpy.testing import assert_allclose
 
 from handpose_ros.backends import Detection
@@ -21,12 +22,7 @@ IMAGE = np.zeros((480, 640, 3), np.uint8)
 
 def true_hand(curl=0.0):
     """(21, 3) [m] a right hand of SIZE, palm to the camera, 0.5 m away; `curl` [rad] bends each finger joint."""
-    joints = np.zeros((21, 3))
-    for finger, x in enumerate([0.03, 0.025, 0.0, -0.02, -0.04]):
-        angles = curl * np.arange(4)
-        steps = 0.028 * np.stack([np.zeros(4), -np.cos(angles), -np.sin(angles)], axis=-1)
-        knuckle = [x, -0.085 if finger else -0.02, 0.0]
-        joints[1 + 4 * finger : 5 + 4 * finger] = knuckle + np.cumsum(steps, axis=0) - steps[0]
+    joints = bent_hand(curl, 0.028, 0.085)
     return SIZE * scale_to_template(joints) + [0.02, 0.06, 0.5]
 
 
