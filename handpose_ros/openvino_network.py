@@ -1,6 +1,7 @@
 """A network on the CPU, run by OpenVINO: the fastest of the runtimes tried there."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ class OpenvinoNetwork:
     """See `handpose_ros.runtimes.Network`. OpenVINO reads the .tflite file itself.
 
     All threads share the work on a single image. Of several images two are in work at once, each with half of the
-    threads: as fast as a batch of two while the cores are free, and 1.6 times as fast where they are busy, because
-    threads that share an image wait for the slowest of them after every layer. A single thread takes two as a batch.
+    threads and sampled by them too: threads that share an image wait for the slowest of them after every layer. A
+    single thread takes two as a batch.
     """
 
     def __init__(self, path: Path, batch: int, num_threads: int, precision: str = "float32"):
@@ -31,12 +32,15 @@ class OpenvinoNetwork:
         if precision == "int8":
             model = quantized(model, RECIPES[path.stem])
         self.size: int = model.input(0).get_shape()[1]
-        streams = min(_ABREAST, batch, num_threads)
-        self._several = min(_ABREAST, batch) if streams > 1 or _takes_batches(model) else 1
-        self._alone = self._abreast = _requests(core, model, num_threads, 1)
-        if self._several > 1:
-            model.reshape([self._several // streams, *model.input(0).get_shape()[1:]])
-            self._abreast = _requests(core, model, num_threads, streams)
+        abreast = min(_ABREAST, batch, num_threads)
+        self._alone = _Request(core, model, num_threads)
+        self._abreast = [self._alone]
+        if abreast > 1:
+            self._abreast = [_Request(core, model, num_threads // abreast) for _ in range(abreast)]
+        elif batch > 1 and _takes_batches(model):
+            model.reshape([_ABREAST, *model.input(0).get_shape()[1:]])
+            self._abreast = [_Request(core, model, num_threads)]
+        self._threads = ThreadPoolExecutor(_ABREAST - 1, "hand network")  # beside the caller's
         name = "f32" if precision == "float32" else precision
         self.description = f"OpenVINO {openvino.__version__.split('-')[0]} on the CPU, {num_threads} threads, {name}"
 
@@ -54,37 +58,35 @@ class OpenvinoNetwork:
 
     def _run(self, fills: Sequence[Callable[[np.ndarray], object]]):
         """The outputs of the images that `fills` write into the array that each is given."""
-        parts = []
-        for start in range(0, len(fills), self._several):
-            some = fills[start : start + self._several]
-            requests = self._abreast if len(some) == self._several else self._alone
-            waiting = iter(some)
-            for request in requests:
-                request.start(waiting)
-            parts += [request.finish() for request in requests]
+        count, parts = self._abreast[0].batch * len(self._abreast), []
+        for start in range(0, len(fills), count):
+            some = fills[start : start + count]
+            *others, own = self._abreast if len(some) == count else [self._alone]
+            rest = zip(others, some[own.batch :], strict=True)
+            running = [self._threads.submit(other.run, [fill]) for other, fill in rest]
+            parts += [own.run(some[: own.batch]), *(each.result() for each in running)]
         return parts[0] if len(parts) == 1 else tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 class _Request:
-    """A network that works on its images while others are being made."""
+    """A network compiled for a batch and a number of threads, of which the one that calls is one."""
 
-    def __init__(self, compiled: openvino.CompiledModel, in_background: bool):
-        self._request, self._in_background = compiled.create_infer_request(), in_background
+    def __init__(self, core: openvino.Core, model: openvino.Model, num_threads: int):
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",  # the default is bf16 where the CPU has it: off by pixels
+            "INFERENCE_NUM_THREADS": num_threads,
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # a thread tied to a core waits for whoever else is busy there
+        }
+        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
         self._places = self._request.input_tensors[0].data  # (batch, size, size, 3), read by the network itself
+        self.batch = len(self._places)
 
-    def start(self, fills):
-        """Takes one of `fills` for each of its images, and starts."""
-        for place in self._places:
-            next(fills)(place)
-        if self._in_background:
-            self._request.start_async()
-
-    def finish(self) -> tuple[np.ndarray, ...]:
-        """Waits for the outputs."""
-        if self._in_background:
-            self._request.wait()
-        else:
-            self._request.infer()  # on this thread: handing it to another costs 0.2 ms of CPU
+    def run(self, fills: Sequence[Callable[[np.ndarray], object]]) -> tuple[np.ndarray, ...]:
+        """The outputs of `batch` images, which `fills` write."""
+        for fill, place in zip(fills, self._places, strict=True):
+            fill(place)
+        self._request.infer()  # on this thread: handing it to another costs 0.2 ms of CPU
         return tuple(tensor.data.copy() for tensor in self._request.output_tensors)
 
 
@@ -99,15 +101,3 @@ def _for_bytes(model):
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
     steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
     return steps.build()
-
-
-def _requests(core, model, num_threads, count):
-    """Requests that can be in work at once, `num_threads` in all."""
-    settings = {
-        "INFERENCE_PRECISION_HINT": "f32",  # the default is bf16 where the CPU has it: off by pixels
-        "INFERENCE_NUM_THREADS": num_threads,
-        "NUM_STREAMS": count,
-        "ENABLE_CPU_PINNING": False,  # a thread tied to a core waits for whoever else is busy there
-    }
-    compiled = core.compile_model(model, "CPU", settings)
-    return [_Request(compiled, in_background=count > 1) for _ in range(count)]
