@@ -16,10 +16,13 @@ _SAME_PLACE = 0.5  # intersection over union of the boxes of two hands of one si
 
 def repeats(hand: Observation, other: Observation) -> bool:
     """Whether `hand` is the `other` hand found again, or one is a part of the other taken for a hand."""
+    shared = box_iou(box(hand), box(other))
+    if not shared:
+        return False
     if same_hand(hand.joints_2d, other.joints_2d) or _part_of(hand, other) or _part_of(other, hand):
         return True
     same_side = (hand.right_score > 0.5) == (other.right_score > 0.5)
-    return same_side and box_iou(box(hand), box(other)) > _SAME_PLACE
+    return same_side and shared > _SAME_PLACE
 
 
 def distinct(indices: Sequence[int], observations: Sequence[Observation]) -> list[int]:
@@ -31,27 +34,30 @@ def distinct(indices: Sequence[int], observations: Sequence[Observation]) -> lis
     return sorted(kept)
 
 
-def distance(expected: np.ndarray, right_average: float, observation: Observation) -> float:
-    """How far the hand observed is from the joints `expected` (21, 2) [px], in hand sizes; a wrong side is far too.
+def distances(expected: np.ndarray, right: np.ndarray, observations: Sequence[Observation]) -> np.ndarray:
+    """(M, N) how far each of N hands observed is from each of M joints `expected` (M, 21, 2) [px], in hand sizes.
 
-    So is another distance from the camera, which the size in the image tells. `right_average` is the probability that
-    the hand expected is a right one.
+    A wrong side is far too, and so is another distance from the camera, which the size in the image tells. `right`
+    (M,) are the probabilities that the hands expected are right ones.
     """
-    size = max(np.ptp(expected, axis=0).max(), 1e-9)
-    away = np.linalg.norm(observation.joints_2d.mean(axis=0) - expected.mean(axis=0)) / size
-    nearer = abs(np.log(_radius(observation.joints_2d) / _radius(expected)))
-    return away + _OTHER_DISTANCE * nearer + _OTHER_SIDE * abs(right_average - observation.right_score)
+    joints = np.stack([hand.joints_2d for hand in observations])
+    right_scores = np.array([hand.right_score for hand in observations])
+    size = np.maximum((expected.max(axis=1) - expected.min(axis=1)).max(axis=1), 1e-9)
+    (center, radius), (there, radius_there) = _disc(joints), _disc(expected)
+    away = np.sqrt(((center - there[:, None]) ** 2).sum(axis=-1)) / size[:, None]
+    nearer = np.abs(np.log(radius / radius_there[:, None]))
+    return away + _OTHER_DISTANCE * nearer + _OTHER_SIDE * np.abs(right[:, None] - right_scores)
 
 
-def assign(distances: np.ndarray, reach: np.ndarray) -> dict[int, int]:
-    """Row -> column of the pairs with the least sum of `distances` (N, M), none of them beyond `reach` (N, M).
+def assign(away: np.ndarray, reach: np.ndarray) -> dict[int, int]:
+    """Row -> column of the pairs with the least sum of `away` (N, M), none of them beyond `reach` (N, M).
 
     A pair out of reach is never worth more than one within it.
     """
-    if not distances.size:
+    if not away.size:
         return {}
-    within = distances < reach
-    rows, columns = linear_sum_assignment(np.where(within, distances, 1e3))
+    within = away < reach
+    rows, columns = linear_sum_assignment(np.where(within, away, 1e3))
     return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if within[row, column]}
 
 
@@ -60,9 +66,11 @@ def box(hand: Observation) -> np.ndarray:
     return np.concatenate([hand.joints_2d.min(axis=0), hand.joints_2d.max(axis=0)])
 
 
-def _radius(joints):
-    """[px] root mean square distance of `joints` (21, 2) from their middle."""
-    return max(float(np.sqrt(((joints - joints.mean(axis=0)) ** 2).sum(axis=-1).mean())), 1e-9)
+def _disc(joints):
+    """(M, 2) middles of `joints` (M, 21, 2) [px], and (M,) root mean square distances from there."""
+    center = joints.sum(axis=1) / joints.shape[1]
+    square = ((joints - center[:, None]) ** 2).sum(axis=(1, 2)) / joints.shape[1]
+    return center, np.maximum(np.sqrt(square), 1e-9)
 
 
 def _part_of(hand, other):

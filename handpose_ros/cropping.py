@@ -9,9 +9,10 @@ Pixel coordinates are x right, y down. Pixel i of a crop of `size` pixels lies a
 square's side from its centre: corners correspond, not pixel centres, as MediaPipe's networks were trained.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from handpose_ros.camera import Camera
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
 _PLANE = Camera(np.eye(3), (1, 1))  # coordinates on the plane at distance 1 as if they were pixels
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # of a crop of one pixel
+_ENDS = np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])  # of a cross, its middle first
 CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between
 
 
@@ -58,6 +60,11 @@ class Region:
         turned[..., :2] = turned[..., :2] @ rotation(self.angle).T
         return turned
 
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """(4, 2) [px] of the image, row by row of the square."""
+        return self.to_image(_CORNERS, 1)
+
     @property
     def box(self) -> np.ndarray:
         """(4,) low x, low y, high x, high y [px] of the region as if it were upright."""
@@ -86,6 +93,11 @@ class View:
     def to_camera(self, joints: np.ndarray) -> np.ndarray:
         """As `Region.to_camera`."""
         return np.asarray(joints) @ self.R_camera_from_view.T
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """(4, 2) [px] of the image, row by row of the square."""
+        return self.to_image(_CORNERS, 1)
 
     @property
     def box(self) -> np.ndarray:
@@ -118,19 +130,17 @@ def aim(region: Region, camera: Camera | None) -> Crop:
     """The view of what a region of the image shows at its centre; the region itself where no camera is known."""
     if camera is None:
         return region
-    along = rotation(region.angle) * region.size / 4
-    ends = region.center + np.array([[0, 0], along[:, 0], -along[:, 0], along[:, 1], -along[:, 1]])
-    rays = camera.unproject(ends)
+    rays = camera.unproject(region.center + _ENDS @ (rotation(region.angle).T * (region.size / 4)))
     if not np.isfinite(rays).all():
         return region
     facing = _facing(rays[0])
-    _, right, left, below, above = (rays @ facing)[:, :2] / (rays @ facing)[:, 2:]
-    extent = 2 * np.sqrt(np.linalg.norm(right - left) * np.linalg.norm(below - above))
-    down_x, down_y = below - above
-    roll = np.arctan2(-down_x, down_y)
+    seen = rays @ facing
+    plane = seen[:, :2] / seen[:, 2:]
+    across, down = (plane[1::2] - plane[2::2]).tolist()
+    extent = 2 * math.sqrt(math.hypot(*across) * math.hypot(*down))
     turn = np.eye(3)
-    turn[:2, :2] = rotation(roll)
-    return View(camera, facing @ turn, float(extent))
+    turn[:2, :2] = rotation(math.atan2(-down[0], down[1]))
+    return View(camera, facing @ turn, extent)
 
 
 def node_pixels(crop: Crop, size: int) -> np.ndarray:
@@ -156,10 +166,9 @@ def shifted(crop: Crop, offset: np.ndarray) -> Crop:
 
 def apart(a: Crop, b: Crop) -> float:
     """How far the corners of two crops of one image are from each other, at most, in sides of `a`; inf if unknown."""
-    corners_a, corners_b = (crop.to_image(_CORNERS, 1) for crop in (a, b))
-    side = np.linalg.norm(corners_a[1] - corners_a[0])
-    away = np.linalg.norm(corners_b - corners_a, axis=-1).max() / side
-    return float(away) if np.isfinite(away) else np.inf
+    side = math.dist(a.corners[0], a.corners[1])
+    away = math.sqrt(((b.corners - a.corners) ** 2).sum(axis=-1).max()) / side
+    return away if math.isfinite(away) else math.inf
 
 
 def whole(image: np.ndarray) -> Region:
@@ -186,7 +195,7 @@ def tiles(size: tuple[int, int], share: float, overlap: float = 0.35) -> list[Re
 
 def rotation(angle: float) -> np.ndarray:
     """(2, 2) matrix that turns the x axis towards the y axis by `angle` [rad]."""
-    cos, sin = np.cos(angle), np.sin(angle)
+    cos, sin = math.cos(angle), math.sin(angle)
     return np.array([[cos, -sin], [sin, cos]])
 
 
@@ -227,7 +236,8 @@ def _nodes(size: int) -> np.ndarray:
 
 def _facing(ray: np.ndarray) -> np.ndarray:
     """(3, 3) the rotation by the smallest angle that turns the z axis to `ray` (3,)."""
-    x, y, z = ray / np.linalg.norm(ray)
+    length = math.sqrt(ray @ ray)
+    x, y, z = (ray / length).tolist()
     if z < -0.999:  # nearly straight behind: any half turn will do
         return np.diag([1.0, -1.0, -1.0])
     k = 1 / (1 + z)

@@ -5,12 +5,13 @@ hand there, COASTING for a bounded time when it does not, then LOST, once. The d
 for another hand: every few images, and at once while a hand is missing.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handpose_ros.association import REACH, assign, distance, distinct
+from handpose_ros.association import REACH, assign, distances, distinct
 from handpose_ros.cropping import Crop, apart, region_iou, shifted
 from handpose_ros.hand import Observation, Side, TrackingState
 
@@ -82,6 +83,7 @@ class HandTracker:
     def reset(self):
         """Forgets all tracks. Ids go on counting."""
         self._tracks: tuple[Track, ...] = ()
+        self._crops: list[Crop] = []  # where to look for each of them in this image
         self._stamp = -np.inf
         self._images_since_detection = DETECT_EVERY
 
@@ -97,12 +99,13 @@ class HandTracker:
             self.reset()
         self._stamp = stamp
         self._images_since_detection += 1
+        self._crops = [self._ahead(track) for track in self._tracks]
         return back
 
     @property
     def crops(self) -> list[Crop]:
         """Where the tracks are to be looked for in this image, in their order."""
-        return [self._ahead(track) for track in self._tracks]
+        return list(self._crops)
 
     @property
     def wants_detection(self) -> bool:
@@ -116,7 +119,8 @@ class HandTracker:
     def admit(self, detected: Sequence[Crop]) -> list[Crop]:
         """Those of the `detected` crops, best first, that may show a hand not yet followed that there is room for."""
         self._images_since_detection = 0
-        followed = [self._ahead(track) for track in self._tracks if track.state is TrackingState.TRACKED]
+        pairs = zip(self._tracks, self._crops, strict=True)
+        followed = [crop for track, crop in pairs if track.state is TrackingState.TRACKED]
         admitted: list[Crop] = []
         for crop in detected:
             if len(admitted) >= self.max_hands - len(followed) + _SPARE:
@@ -135,7 +139,7 @@ class HandTracker:
         seen = distinct(seen, observations)
         measured = self._assign(seen, observations)
         tracks = [
-            self._measured(track, observations[measured[index]], next_crops[measured[index]])
+            self._measured(track, self._crops[index], observations[measured[index]], next_crops[measured[index]])
             if index in measured
             else self._unmeasured(track)
             for index, track in enumerate(self._tracks)
@@ -150,20 +154,20 @@ class HandTracker:
 
     def _assign(self, seen, observations):
         """Track -> index among `observations` of the hand that it is."""
-        distances = np.array(
-            [
-                [distance(track.expected(self._stamp), track.right_average, observations[i]) for i in seen]
-                for track in self._tracks
-            ]
-        ).reshape(len(self._tracks), len(seen))
+        if not seen or not self._tracks:
+            return {}
+        expected = np.stack([track.expected(self._stamp) for track in self._tracks])
+        right = np.array([track.right_average for track in self._tracks])
+        away = distances(expected, right, [observations[index] for index in seen])
         own = np.arange(len(self._tracks))[:, None] == np.array(seen, int)
-        found = assign(distances, np.where(own, _OWN_REACH, REACH))
+        found = assign(away, np.where(own, _OWN_REACH, REACH))
         return {track: seen[column] for track, column in found.items()}
 
     def _ahead(self, track):
         """Where the track's hand is to be looked for in this image."""
         offset = track.velocity * (self._stamp - track.stamp)
-        far = np.linalg.norm(offset) > _STILL * np.ptp(track.observation.joints_2d, axis=0).max()
+        joints = track.observation.joints_2d
+        far = math.hypot(*offset) > _STILL * (joints.max(axis=0) - joints.min(axis=0)).max()
         return shifted(track.crop, offset) if far else track.crop
 
     def _make_room(self, tracks, newborn):
@@ -182,8 +186,7 @@ class HandTracker:
             track_id, state, observation, crop, side, observation.right_score, 1, stamp, stamp, stamp, np.zeros(2)
         )
 
-    def _measured(self, track, observation, crop):
-        last = self._ahead(track)
+    def _measured(self, track, last, observation, crop):
         crop = last if apart(last, crop) < _STEADY else crop
         votes = min(track.votes + 1, _VOTES)
         average = track.right_average + (observation.right_score - track.right_average) / votes
@@ -207,8 +210,8 @@ class HandTracker:
         dt = self._stamp - track.stamp
         if dt <= 0:
             return track.velocity
-        moved = (observation.joints_2d - track.observation.joints_2d).mean(axis=0)
-        return track.velocity + (1 - np.exp(-dt / _VELOCITY_TIME)) * (moved / dt - track.velocity)
+        moved = (observation.joints_2d - track.observation.joints_2d).sum(axis=0) / len(observation.joints_2d)
+        return track.velocity + (1 - math.exp(-dt / _VELOCITY_TIME)) * (moved / dt - track.velocity)
 
     def _unmeasured(self, track):
         """The track moved on evenly, or lost. What was seen in one image only may be no hand, and does not coast."""

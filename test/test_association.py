@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from handpose_ros.association import REACH, assign, distance, distinct, repeats
+from handpose_ros.association import REACH, assign, distances, distinct, repeats
 from handpose_ros.hand import Observation
 
 SHAPE = np.random.default_rng(0).uniform(-50, 50, (21, 2))  # a hand of about 100 px
@@ -35,21 +35,20 @@ def test_of_repetitions_the_surest_is_kept():
 
 def test_distance_is_in_hand_sizes_and_a_wrong_side_is_half_a_hand():
     size = np.ptp(SHAPE, axis=0).max()
-    expected = hand(100).joints_2d
-    assert_allclose(distance(expected, 1.0, hand(100 + size, right=1.0)), 1.0)
-    assert_allclose(distance(expected, 1.0, hand(100, right=0.0)), 0.5)
+    seen = [hand(100 + size, right=1.0), hand(100, right=0.0)]
+    assert_allclose(distances(hand(100).joints_2d[None], np.array([1.0]), seen), [[1.0, 0.5]])
 
 
 def test_a_hand_as_large_as_the_one_expected_is_nearer_than_one_that_is_closer_in_the_image_only():
     def centred(x, scale):
         return Observation(scale * (SHAPE - SHAPE.mean(axis=0)) + [x, 240.0], np.zeros((21, 3)), 0.9, 0.9)
 
-    assert_allclose(distance(centred(100, 1).joints_2d, 0.9, centred(100, np.e)), 0.5)
-    assert_allclose(distance(centred(100, 1).joints_2d, 0.9, centred(100, 1 / np.e)), 0.5)
+    expected = centred(100, 1).joints_2d[None]
+    assert_allclose(distances(expected, np.array([0.9]), [centred(100, np.e), centred(100, 1 / np.e)]), [[0.5, 0.5]])
     far, near = centred(296, 1), centred(304, 2)  # one behind the other, in the next image the other way round
     seen = [centred(300, 2), centred(304, 1)]
-    distances = np.array([[distance(each.joints_2d, 0.9, other) for other in seen] for each in (far, near)])
-    assert assign(distances, np.full((2, 2), REACH)) == {0: 1, 1: 0}
+    away = distances(np.stack([far.joints_2d, near.joints_2d]), np.array([0.9, 0.9]), seen)
+    assert assign(away, np.full((2, 2), REACH)) == {0: 1, 1: 0}
 
 
 def test_pairs_have_the_least_total_distance_and_none_is_out_of_reach():

@@ -135,6 +135,7 @@ def test_one_hand_seen_by_two_tracks_stays_with_the_older_one():
 def test_a_detection_on_a_followed_hand_is_not_admitted():
     scene = Scene()
     scene.show(hand(150))
+    scene.tracker.advance(scene.stamp + PERIOD)
     assert scene.tracker.admit([region(160), region(500)])[0].center[0] == 500
 
 

@@ -20,7 +20,7 @@ from handpose_ros.runtimes import open_network
 
 SIZE = 224  # [px] side of the landmark network's input
 SPARE = 2  # detections beyond the hands asked for: the palm network takes faces and elbows for palms
-STEADY = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # joints that bound the tracked region: no tips
+STEADY = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])  # joints that bound the tracked region: no tips
 
 
 class MediaPipe:
@@ -111,8 +111,9 @@ def tracked_region(joints: np.ndarray) -> Region:
     """The square, upright for the hand, in which the hand with these joints (21, 2) will be in the next image."""
     knuckles = ((joints[5] + joints[13]) / 2 + joints[9]) / 2
     angle = upright_angle(joints[0], knuckles)
-    upright = joints[list(STEADY)] @ rotation(angle)  # in the axes of the region
+    turn = rotation(angle)
+    upright = joints[STEADY] @ turn  # in the axes of the region
     low, high = upright.min(axis=0), upright.max(axis=0)
     width, height = high - low
-    center = rotation(angle) @ ((low + high) / 2 + [0, -0.1 * height])
+    center = turn @ ((low + high) / 2 + [0, -0.1 * height])
     return Region(center, 2.0 * max(width, height), angle)
