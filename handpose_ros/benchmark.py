@@ -80,8 +80,9 @@ class Stopwatch:
         taken, self.seconds = self.seconds, dict.fromkeys(self.seconds, 0.0)
         return taken
 
-    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
-        return self._timed("detect", self._backend.detect, frame, squares)
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
+        detections = self._timed("detect", self._backend.detect, frame, squares)
+        return lambda: self._timed("detect", detections)
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
         return self._timed("observe", self._backend.observe, frame, crops, glance)

@@ -34,14 +34,22 @@ class Captured:
     @torch.inference_mode()
     def __call__(self, *arrays: np.ndarray) -> np.ndarray:
         """The function of `arrays`, each of the fixed shape or with fewer rows: the others keep what they held."""
+        return self.start(*arrays)()
+
+    @torch.inference_mode()
+    def start(self, *arrays: np.ndarray) -> Callable[[], np.ndarray]:
+        """Begins; what it returns waits for the result, before anything else is begun."""
         for sent, array in zip(self._sent, arrays, strict=True):
             sent[: len(array)] = torch.from_numpy(array)
         if self._stream is None:
-            return self._launch().numpy()
+            return lambda: self._launch().numpy()
         with torch.cuda.stream(self._stream):
             for there, sent, array in zip(self._inputs, self._sent, arrays, strict=True):
                 there[: len(array)].copy_(sent[: len(array)], non_blocking=True)
             self._received.copy_(self._launch(), non_blocking=True)
+        return self._wait
+
+    def _wait(self):
         self._stream.synchronize()
         return self._received.numpy().copy()
 

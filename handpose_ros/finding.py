@@ -37,7 +37,7 @@ def find_hands(
         return confirmed(backend, frame, boxed_crops(backend, frame, boxes), min_score)[:max_hands]
     image = frame.image
     for squares in ([search.whole(image)], *(search.tiles(image, share) for share in search.tile_shares)):
-        crops = [detection.crop for detection in backend.detect(frame, squares)]
+        crops = [detection.crop for detection in backend.detect(frame, squares)()]
         if found := confirmed(backend, frame, crops, min_score)[:max_hands]:
             return found
     return []

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,9 @@ class OpenvinoNetwork:
             return lambda place: crop.sample(image, self.size, border, place)
 
         return self._run([fill(crop) for crop in crops])
+
+    def start_look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> Callable[[], tuple[np.ndarray, ...]]:
+        return partial(self.look, image, crops, border)  # the cores have enough to do
 
     def _run(self, fills: Sequence[Callable[[np.ndarray], object]]):
         """The outputs of the images that `fills` write into the array that each is given."""

@@ -62,9 +62,10 @@ class HandPosePipeline:
         tracker = self._tracker
         if tracker.advance(frame.stamp):
             self._search.reset()  # the filter sees for itself that time jumped
+        detected = self._detect(frame, boxes) if tracker.wants_detection else None
         observations = self.backend.observe(frame, tracker.crops)
-        if tracker.wants_detection:  # what is new is looked at twice: once, a face may be a hand
-            offered = tracker.admit(self._detect(frame, boxes))
+        if detected:  # what is new is looked at twice: once, a face may be a hand
+            offered = tracker.admit(detected())
             observations += confirmed(self.backend, frame, offered, tracker.min_score)
         return self._answer(frame, observations)
 
@@ -85,11 +86,12 @@ class HandPosePipeline:
             self._filter.reset()
 
     def _detect(self, frame, boxes):
-        """Crops in which hands may be."""
+        """Begins to search; what it returns waits for crops in which hands may be."""
         if boxes is not None:
-            return boxed_crops(self.backend, frame, boxes)
+            return lambda: boxed_crops(self.backend, frame, boxes)
         missing = [track.crop for track in self._tracker.tracks if track.state is TrackingState.COASTING]
-        return [found.crop for found in self.backend.detect(frame, self._search.next(frame.image, missing))]
+        detections = self.backend.detect(frame, self._search.next(frame.image, missing))
+        return lambda: [found.crop for found in detections()]
 
     def _answer(self, frame: Frame, observations: Sequence[Observation]) -> HandPoses:
         next_crops = [self.backend.track(frame, each) for each in observations]

@@ -31,6 +31,14 @@ class Network(Protocol):
     def look(self, image: "np.ndarray", crops: "Sequence[Crop]", border: str) -> "tuple[np.ndarray, ...]":
         """The same of what N > 0 `crops` show of `image` (H, W, 3) uint8 RGB; border: as in `Region.sample`."""
 
+    def start_look(
+        self, image: "np.ndarray", crops: "Sequence[Crop]", border: str
+    ) -> "Callable[[], tuple[np.ndarray, ...]]":
+        """Begins to look, where something else can be done meanwhile; what it returns waits for the outputs.
+
+        Nothing else may be asked of the network before.
+        """
+
 
 def open_network(
     path: Path,

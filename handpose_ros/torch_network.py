@@ -1,7 +1,8 @@
 """A network run by torch: plainly on the CPU, as the reference, and on a GPU as one CUDA graph."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,9 @@ class TorchNetwork:
     def look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> tuple[np.ndarray, ...]:
         return self(np.stack([crop.sample(image, self.size, border) for crop in crops]))
 
+    def start_look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> Callable[[], tuple[np.ndarray, ...]]:
+        return partial(self.look, image, crops, border)
+
 
 class CudaNetwork:
     """See `handpose_ros.runtimes.Network`: a GPU, one CUDA graph for each of few sizes of a batch.
@@ -57,41 +61,46 @@ class CudaNetwork:
         self.size: int = shape[0]
         self._runs = {size: Captured(self._together, [_bytes(size, *shape)], device) for size in batch_sizes(batch)}
         count = self.size // CELL + 2  # nodes in a row
-        self._looks = {
-            size: Captured(self._look, [_bytes(_PIXELS, 3), *_crop_inputs(size, count)], device) for size in self._runs
-        }
+        self._looks = {size: Captured(self._look, _look_inputs(size, count), device) for size in self._runs}
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
         self.description = f"torch {torch.__version__} on {name}, f16"
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
-        return self._outputs(lambda part, run: run(part), images, self._runs)
+        return self._start(self._runs, images)()
 
     def look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> tuple[np.ndarray, ...]:
+        return self.start_look(image, crops, border)()
+
+    def start_look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> Callable[[], tuple[np.ndarray, ...]]:
         """The image goes up, and its crops are sampled where the network runs; those of a huge one before."""
         pixels = image.reshape(-1, 3)
         if len(pixels) > _PIXELS:
-            return self(np.stack([crop.sample(image, self.size, border) for crop in crops]))
+            return self._start(self._runs, np.stack([crop.sample(image, self.size, border) for crop in crops]))
         nodes = np.stack([node_pixels(crop, self.size) for crop in crops])
-        rest = np.array(image.shape[1::-1]), np.array([border == "replicate"])
-        return self._outputs(lambda part, run: run(pixels, part, *rest), nodes, self._looks)
+        return self._start(self._looks, nodes, pixels, np.array(image.shape[1::-1]), np.array([border == "replicate"]))
 
     def run_without_graph(self):
         """Launches the kernels of a look at the largest batch one by one, on whatever was there last."""
         self._looks[max(self._looks)].without_graph()
 
-    def _outputs(self, call, rows, runs):
-        """The file's outputs of `rows`, as many in each `call` as one of `runs` takes."""
-        most, parts = max(runs), []
-        for start in range(0, len(rows), most):
-            part = rows[start : start + most]
-            run = next(run for size, run in runs.items() if size >= len(part))
-            parts.append(call(part, run)[: len(part)])
-        together = np.concatenate(parts)
+    def _start(self, runs, rows, *others):
+        """What waits for the file's outputs of `rows`, in the smallest of `runs` that takes them."""
+        most = max(runs)
+        if len(rows) > most:
+            parts = [rows[start : start + most] for start in range(0, len(rows), most)]
+            outputs = (self._start(runs, part, *others)() for part in parts)
+            return lambda: tuple(np.concatenate(output) for output in zip(*outputs, strict=True))
+        run = next(run for size, run in runs.items() if size >= len(rows))
+        wait = run.start(rows, *others)
+        return lambda: self._separate(wait()[: len(rows)])
+
+    def _separate(self, together):
+        """The file's outputs of (N, all of them flattened)."""
         ends = np.cumsum([math.prod(shape) for shape in self._shapes])
         outputs = zip(np.split(together, ends[:-1], axis=1), self._shapes, strict=True)
         return tuple(output.reshape(-1, *shape) for output, shape in outputs)
 
-    def _look(self, pixels, nodes, size, inside):
+    def _look(self, nodes, pixels, size, inside):
         return self._flattened(sample(pixels, size, nodes, inside, self.size).to(memory_format=torch.channels_last))
 
     def _together(self, images):
@@ -107,10 +116,10 @@ def _bytes(*shape):
     return torch.zeros(shape, dtype=torch.uint8)
 
 
-def _crop_inputs(count, nodes):
-    """Of `CudaNetwork._look` for so many crops, after the pixels: nodes, the image's size, what is outside of it."""
+def _look_inputs(count, nodes):
+    """Of `CudaNetwork._look` for so many crops: nodes, pixels, the image's size, what is outside of it."""
     size, inside = torch.ones(2, dtype=torch.int64), torch.zeros(1, dtype=torch.bool)
-    return torch.zeros(count, nodes, nodes, 2), size, inside
+    return torch.zeros(count, nodes, nodes, 2), _bytes(_PIXELS, 3), size, inside
 
 
 def _mixed_precision(module: nn.Module) -> nn.Module:

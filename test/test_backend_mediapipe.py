@@ -61,7 +61,7 @@ def frame(image: np.ndarray) -> Frame:
 
 def the_hand(backend: MediaPipe, image: np.ndarray) -> Observation:
     """The only hand in an image."""
-    (detection,) = backend.detect(frame(image))
+    (detection,) = backend.detect(frame(image))()
     (observation,) = backend.observe(frame(image), [detection.crop])
     assert observation.score > 0.5
     return observation
@@ -107,7 +107,7 @@ def test_joints_turn_with_the_image(full, drawing):
 
 def test_two_hands_of_one_batch_are_those_of_two_calls(full, drawing):
     image = np.concatenate([drawing[0], drawing[0][:, ::-1]], axis=1)
-    regions = [detection.crop for detection in full.detect(frame(image))]
+    regions = [detection.crop for detection in full.detect(frame(image))()]
     assert len(regions) == 2
     together = full.observe(frame(image), regions)
     assert sorted(hand.right_score > 0.5 for hand in together) == [False, True]
@@ -141,7 +141,7 @@ def test_a_region_without_a_hand_is_observed_with_a_low_score(full, drawing):
 
 def test_an_image_without_a_hand_has_no_detections_and_no_regions_no_observations(full):
     image = np.full((48, 64, 3), 80, np.uint8)
-    assert full.detect(frame(image)) == []
+    assert full.detect(frame(image))() == []
     assert full.observe(frame(image), []) == []
 
 

@@ -76,7 +76,7 @@ def backend():
 def test_four_looks_see_the_hands_where_one_does_on_the_same_sides_and_a_glance_is_one_look(backend):
     with open_source("demo") as source:
         frame = Frame(next(iter(source)), source.camera)
-    crops = [detection.crop for detection in backend.detect(frame)]
+    crops = [detection.crop for detection in backend.detect(frame)()]
     glances, looks = backend.observe(frame, crops, glance=True), backend.observe(frame, crops)
     assert len(looks) == len(glances) == 2
     for glance, look in zip(glances, looks, strict=True):

@@ -47,6 +47,39 @@ def results(backend, clip, truth):
     return [pipeline(Frame(image, truth[1], index * PERIOD, "optical")) for index, image in enumerate(clip)]
 
 
+class Noting:
+    """A backend that notes in which order the one it stands before is asked."""
+
+    def __init__(self, backend):
+        self.model, self.track, self.asked, self._backend = backend.model, backend.track, [], backend
+
+    def detect(self, frame, squares=None):
+        self.asked.append("detect")
+        found = self._backend.detect(frame, squares)
+
+        def wait():
+            self.asked.append("wait")
+            return found()
+
+        return wait
+
+    def observe(self, frame, crops, glance=False):
+        self.asked.append("observe")
+        return self._backend.observe(frame, crops, glance)
+
+
+def test_the_detector_searches_while_followed_hands_are_observed(backend, clip, truth):
+    noting = Noting(backend)
+    pipeline = HandPosePipeline(noting, max_hands=3)  # there is room for one more than there are
+    for index, image in enumerate(clip):
+        noting.asked.clear()
+        hands = pipeline(Frame(image, truth[1], index * PERIOD))
+        if index and "detect" in noting.asked:
+            assert noting.asked[:3] == ["detect", "observe", "wait"]
+            return
+    raise AssertionError(f"no search in {len(clip)} images, of {len(hands)} hands")
+
+
 def by_side(hands, side):
     (hand,) = [hand for hand in hands if hand.side is side]
     return hand

@@ -28,10 +28,11 @@ class Backend(Protocol):
     license: str  # of the weights
     runtime: str  # what runs it and where, for people
 
-    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
-        """Hands in upright `squares` of the image, all at once, the best first; in the whole of it for None.
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
+        """Begins to search upright `squares` of the image, all at once; the whole of it for None.
 
-        A few more than there are: `observe` tells which are hands.
+        What it returns waits for the hands, the best first, a few more than there are: `observe` tells which are
+        hands, and may be called meanwhile: a GPU does both at once.
         """
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:

@@ -5,7 +5,7 @@ networks were trained. The handedness output is the probability of a right hand,
 mirror; MediaPipe's own labels are for a mirrored selfie and say the opposite.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,23 +66,25 @@ class MediaPipe:
         self._looks = looks
         self._detection_threshold = detection_threshold
 
-    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
-        return [
-            Detection(aim(palm.observed_region(found), frame.camera), found.score)
-            for found in self._search(frame.image, squares or [whole(frame.image)], self._max_hands + SPARE)
-        ]
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
+        palms = self._search(frame.image, squares or [whole(frame.image)], self._max_hands + SPARE)
+        return lambda: [Detection(aim(palm.observed_region(found), frame.camera), found.score) for found in palms()]
 
     def palms(self, image: np.ndarray) -> list[palm.Palm]:
         """The palms of `image` (H, W, 3) uint8 RGB seen as a whole, the best first."""
-        return self._search(image, [whole(image)], self._max_hands)
+        return self._search(image, [whole(image)], self._max_hands)()
 
-    def _search(self, image: np.ndarray, squares: Sequence[Region], count: int) -> list[palm.Palm]:
-        raw, logits = self._palms.look(image, squares, "black")
-        found = [
-            palm.decode(raw[i], logits[i, :, 0], square, self._detection_threshold, count)
-            for i, square in enumerate(squares)
-        ]
-        return found[0] if len(found) == 1 else palm.merge([each for palms in found for each in palms], count)
+    def _search(self, image: np.ndarray, squares: Sequence[Region], count: int) -> Callable[[], list[palm.Palm]]:
+        wait = self._palms.start_look(image, squares, "black")
+
+        def found():
+            palms = [
+                palm.decode(raw, logits[:, 0], square, self._detection_threshold, count)
+                for raw, logits, square in zip(*wait(), squares, strict=True)
+            ]
+            return palms[0] if len(palms) == 1 else palm.merge([each for some in palms for each in some], count)
+
+        return found
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
         count = 1 if glance else self._looks

@@ -5,7 +5,7 @@ tells neither whether nor which hand it sees, so scores, sides, keypoints in the
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +78,7 @@ class WildHands:
         self.model = f"wildhands-eccv2024+{self._finder.model}"
         self.license = f"WildHands: CC-BY-NC-4.0; MANO: {MANO_LICENSE}; MediaPipe: {self._finder.license}"
 
-    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> list[Detection]:
+    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
         return self._finder.detect(frame, squares)
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
