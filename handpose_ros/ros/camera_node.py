@@ -40,7 +40,7 @@ class CameraNode(Node):
     """Publishes ~/image and ~/camera_info with equal stamps, which are the times of publication."""
 
     def __init__(self):
-        super().__init__("camera")
+        super().__init__("camera", automatically_declare_parameters_from_overrides=True)
         self._params = declare(self, CameraParams)
         self._source = open_source(self._params.source)
         self._camera = _calibration(self._params.calibration, self._source)

@@ -50,7 +50,7 @@ class GraspNode(Node):
     """Answers every HandPoseArray with the grasps of its hands."""
 
     def __init__(self, **options):
-        super().__init__("grasp", **options)
+        super().__init__("grasp", automatically_declare_parameters_from_overrides=True, **options)
         self._params = params = declare(self, GraspParams)
         self._tracker = GraspTracker(make_classifier(params.classifier), params.min_confidence)
         self._gripper = GripperFollower(params.gripper_max_width, params.gripper_max_velocity, SIDES[params.hand])

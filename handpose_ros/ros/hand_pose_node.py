@@ -45,7 +45,7 @@ class HandPoseNode(Node):
     """Publishes the hands of the newest image as soon as they are known, also when there are none."""
 
     def __init__(self, make_pipeline: Callable[[HandPoseParams], HandPosePipeline] = build_pipeline):
-        super().__init__("hand_pose")
+        super().__init__("hand_pose", automatically_declare_parameters_from_overrides=True)
         self._params = declare(self, HandPoseParams)
         self._pipeline = make_pipeline(self._params)
         backend = self._pipeline.backend

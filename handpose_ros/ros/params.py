@@ -9,11 +9,13 @@ params = declare(node, CameraParams)
 
 import math
 from dataclasses import Field, field, fields
+from difflib import get_close_matches
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 _INTEGER_LIMITS = (-(2**63), 2**63 - 1)
 _FLOAT_LIMITS = (float("-inf"), float("inf"))
+_OF_RCLPY = {"use_sim_time", "start_type_description_service"}
 _TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -30,18 +32,29 @@ def parameter(default, description: str, *, minimum=None, maximum=None, choices:
 def declare(node, Params: type):
     """An instance of the dataclass `Params` with the values that `node` was started with.
 
-    Every field becomes a read-only ROS parameter with its description and range. An integer is
-    taken for a number or a string, so that `fov:=60` and `source:=0` do what they say.
+    The node must have been made with `automatically_declare_parameters_from_overrides`. Every field becomes a
+    read-only ROS parameter with its description and range. An integer is taken for a number or a string, so that
+    `fov:=60` and `source:=0` do what they say. A value for a parameter that there is not is ignored with a warning:
+    it may be another node's, in a file for all of them.
     Raises ParameterError.
     """
+    _warn_of_unknown(node, {rule.name for rule in fields(Params)})
     return Params(**{rule.name: _declare(node, rule) for rule in fields(Params)})
 
 
+def _warn_of_unknown(node, known):
+    for name in sorted(set(node.get_parameters_by_prefix("")) - known - _OF_RCLPY):
+        if not name.startswith("qos_overrides."):
+            alike = get_close_matches(name, known, 1)
+            hint = f"is it '{alike[0]}'?" if alike else f"there are {', '.join(sorted(known))}"
+            node.get_logger().warning(f"no parameter is called '{name}', its value is ignored: {hint}")
+
+
 def _declare(node, rule: Field):
-    # Declared twice: only rclpy knows the value asked for, and it gives it away only by declaring.
-    asked = node.declare_parameter(rule.name, rule.default, ParameterDescriptor(dynamic_typing=True)).value
-    node.undeclare_parameter(rule.name)
-    value = _checked(rule, asked)
+    value = rule.default
+    if node.has_parameter(rule.name):  # it was asked for, in a type of its own and with no description
+        value = _checked(rule, node.get_parameter(rule.name).value)
+        node.undeclare_parameter(rule.name)
     node.declare_parameter(rule.name, value, _descriptor(rule), ignore_override=True)
     return value
 

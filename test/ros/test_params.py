@@ -24,7 +24,8 @@ def declared(context):
 
     def start(*overrides):
         arguments = ["--ros-args"] + [word for override in overrides for word in ("-p", override)]
-        nodes.append(Node("params_test", context=context, cli_args=arguments, start_parameter_services=False))
+        options = {"start_parameter_services": False, "automatically_declare_parameters_from_overrides": True}
+        nodes.append(Node("params_test", context=context, cli_args=arguments, **options))
         return nodes[-1], declare(nodes[-1], Params)
 
     yield start
@@ -84,3 +85,11 @@ def test_parameters_cannot_be_changed_while_the_node_runs(declared):
     assert not result.successful and node.get_parameter("hands").value == 2
     with pytest.raises(FrozenInstanceError):
         params.hands = 1
+
+
+def test_a_misspelt_parameter_is_named_with_the_one_that_was_meant(declared, capfd):
+    assert declared("hans:=3", "use_sim_time:=true", "camera_serial:=7")[1].hands == 2
+    said = capfd.readouterr().err
+    assert "no parameter is called 'hans', its value is ignored: is it 'hands'?" in said
+    assert "no parameter is called 'camera_serial', its value is ignored: there are device, hands" in said
+    assert "use_sim_time" not in said
