@@ -5,6 +5,7 @@ import numpy as np
 from handpose_ros.hand import MCPS, WRIST
 
 _INDEX_MCP, _MIDDLE_MCP, _, _LITTLE_MCP = MCPS
+_YZX, _ZXY = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
 def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
@@ -16,10 +17,15 @@ def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     joints = np.asarray(joints, dtype=float)
     wrist = joints[..., WRIST, :]
     z = _unit(joints[..., _MIDDLE_MCP, :] - wrist)
-    normal = np.cross(joints[..., _INDEX_MCP, :] - wrist, joints[..., _LITTLE_MCP, :] - wrist)
+    normal = cross(joints[..., _INDEX_MCP, :] - wrist, joints[..., _LITTLE_MCP, :] - wrist)
     normal = np.where(np.asarray(right)[..., None], normal, -normal)
     x = _unit(normal - (normal * z).sum(axis=-1, keepdims=True) * z)
-    return np.stack([x, np.cross(z, x), z], axis=-1)
+    return np.stack([x, cross(z, x), z], axis=-1)
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(..., 3) a x b, as np.cross, which takes seven times as long for a few vectors."""
+    return a.take(_YZX, axis=-1) * b.take(_ZXY, axis=-1) - a.take(_ZXY, axis=-1) * b.take(_YZX, axis=-1)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -39,5 +45,5 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _unit(vectors):
-    norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    norm = np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True))
     return vectors / np.where(norm > 1e-9, norm, np.nan)
