@@ -7,8 +7,8 @@ with the other side has the same features; angles and 0..1 figures do not depend
 
 import numpy as np
 
-from handpose_ros.geometry import wrist_rotation
-from handpose_ros.hand import FINGERS, MCPS, TIPS, WRIST
+from handpose_ros.geometry import cross, wrist_rotation
+from handpose_ros.hand import FINGERS, MCPS, PARENTS, TIPS, WRIST
 
 ANGLE_NAMES = ("thumb_cmc_abduction", "thumb_cmc_flexion", "thumb_mcp_flexion", "thumb_ip_flexion") + tuple(
     f"{finger}_{angle}"
@@ -27,6 +27,14 @@ _CURLED = np.radians([135.0, 260.0, 260.0, 260.0, 260.0])
 _PINCH_TOUCH = 2 * PAD_THICKNESS / PALM_SIZE  # [palm sizes] thumb tip to index tip, the pads in contact
 _PINCH_OPEN = 0.75  # [palm sizes] 62 mm: as far apart as in a hand at rest
 
+_MCPS, _TIPS, _PALM = np.array(MCPS), np.array(TIPS), np.array([WRIST, *MCPS])
+_PALM_STARTS, _PALM_ENDS = np.array([*4 * (WRIST,), MCPS[0]]), np.array([*MCPS, MCPS[-1]])  # metacarpals, width
+_PIPS, _DIPS = _MCPS + 1, _MCPS + 2
+_BENDING = np.array([joint for joint in range(2, 21) if joint not in TIPS])  # a thumb's MCP, IP; a finger's MCP, PIP, DIP
+_BEFORE, _AFTER = np.array(PARENTS)[_BENDING], _BENDING + 1
+_FIRST_BENDING = np.flatnonzero(np.isin(_BENDING, (2, *MCPS)))  # of each digit, in _BENDING
+_FIRST_ENDS, _SECOND_ENDS = np.triu_indices(6, 1)  # all pairs of six points
+
 
 def joint_angles(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     """(..., 20) [rad] in the order of ANGLE_NAMES; `right` (...) says which hands are right ones.
@@ -39,7 +47,7 @@ def joint_angles(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     little finger's MCP, where an opposing thumb ends (Kapandji, Clinical test of apposition, 1986).
     """
     joints = as_right_hands(joints, right)
-    return np.concatenate([_thumb_angles(joints)] + [_finger_angles(joints, mcp) for mcp in MCPS], axis=-1)
+    return np.concatenate([_thumb_angles(joints), _finger_angles(joints)], axis=-1)
 
 
 def as_right_hands(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
@@ -58,9 +66,11 @@ def finger_curl(joints: np.ndarray) -> np.ndarray:
     estimated does no harm. The thumb counts MCP and IP, a finger MCP, PIP and DIP.
     """
     joints = np.asarray(joints, dtype=float)
-    bends = [_bends(joints[..., (1, 2, 3, 4), :])]
-    bends += [_bends(joints[..., (WRIST, mcp, mcp + 1, mcp + 2, mcp + 3), :]) for mcp in MCPS]
-    return np.clip((np.stack(bends, axis=-1) - _STRAIGHT) / (_CURLED - _STRAIGHT), 0.0, 1.0)
+    bent = joints.take(_BENDING, axis=-2)
+    bone, next_bone = bent - joints.take(_BEFORE, axis=-2), joints.take(_AFTER, axis=-2) - bent
+    angles = np.arctan2(_length(cross(bone, next_bone)), _dot(bone, next_bone))
+    bends = np.add.reduceat(angles, _FIRST_BENDING, axis=-1)
+    return ((bends - _STRAIGHT) / (_CURLED - _STRAIGHT)).clip(0.0, 1.0)
 
 
 def finger_openness(joints: np.ndarray) -> np.ndarray:
@@ -91,7 +101,7 @@ def pinch_strength(joints: np.ndarray) -> np.ndarray:
 
 def palm_center(joints: np.ndarray) -> np.ndarray:
     """(..., 3) [m] mean of the wrist and the four MCPs: near the crease where the fingertips of a fist land."""
-    return np.asarray(joints, dtype=float)[..., (WRIST, *MCPS), :].mean(axis=-2)
+    return np.asarray(joints, dtype=float).take(_PALM, axis=-2).sum(axis=-2) / len(_PALM)
 
 
 def palm_normal(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
@@ -113,27 +123,27 @@ def palm_size(joints: np.ndarray) -> np.ndarray:
     side: on a clip of one hand it varied by 24 %, this by 17 % (of another hand 16 % and 12 %).
     """
     joints = np.asarray(joints, dtype=float)
-    metacarpals = _length(joints[..., MCPS, :] - joints[..., :1, :])
-    return _positive((metacarpals.sum(axis=-1) + palm_width(joints)) / 5)
+    lines = joints.take(_PALM_ENDS, axis=-2) - joints.take(_PALM_STARTS, axis=-2)
+    return _positive(_length(lines).sum(axis=-1) / len(_PALM_ENDS))
 
 
 def tip_distances(joints: np.ndarray) -> np.ndarray:
     """(..., 4) [m] thumb tip to the tips of index, middle, ring and little finger, between joint centres."""
     joints = np.asarray(joints, dtype=float)
-    return _length(joints[..., TIPS[1:], :] - joints[..., TIPS[:1], :])
+    tips = joints.take(_TIPS, axis=-2)
+    return _length(tips[..., 1:, :] - tips[..., :1, :])
 
 
 def tip_palm_distances(joints: np.ndarray) -> np.ndarray:
     """(..., 5) [m] tips of thumb to little finger to the `palm_center`."""
     joints = np.asarray(joints, dtype=float)
-    return _length(joints[..., TIPS, :] - palm_center(joints)[..., None, :])
+    return _length(joints.take(_TIPS, axis=-2) - palm_center(joints)[..., None, :])
 
 
 def thumb_side_distances(joints: np.ndarray) -> np.ndarray:
     """(..., 4) [m] thumb tip to the middle phalanx (the bone from PIP to DIP) of index to little finger."""
     joints = np.asarray(joints, dtype=float)
-    thumb = joints[..., TIPS[:1], :]
-    return _length(thumb - _nearest_on_middle_phalanges(joints))
+    return _length(joints[..., TIPS[0], None, :] - _nearest_on_middle_phalanges(joints))
 
 
 def thumb_index_distance(joints: np.ndarray) -> np.ndarray:
@@ -153,14 +163,13 @@ def opening(joints: np.ndarray) -> np.ndarray:
     Whatever fingers close, it shrinks, and the errors of single tips cancel out in it.
     """
     joints = np.asarray(joints, dtype=float)
-    ends = np.concatenate([joints[..., TIPS, :], palm_center(joints)[..., None, :]], axis=-2)
-    first, second = np.triu_indices(6, 1)
-    return _length(ends[..., first, :] - ends[..., second, :]).mean(axis=-1)
+    ends = np.concatenate([joints.take(_TIPS, axis=-2), palm_center(joints)[..., None, :]], axis=-2)
+    return _length(ends.take(_FIRST_ENDS, axis=-2) - ends.take(_SECOND_ENDS, axis=-2)).mean(axis=-1)
 
 
 def pads_center(joints: np.ndarray, digits: tuple[int, ...]) -> np.ndarray:
     """(..., 3) [m] mean of the tips of `digits`, 0 thumb .. 4 little finger: where these act as one virtual finger."""
-    return np.asarray(joints, dtype=float)[..., [TIPS[digit] for digit in digits], :].mean(axis=-2)
+    return np.asarray(joints, dtype=float).take([TIPS[digit] for digit in digits], axis=-2).mean(axis=-2)
 
 
 def aperture(joints: np.ndarray, fingers: tuple[int, ...] = (1,)) -> np.ndarray:
@@ -177,16 +186,17 @@ def free_space(first: np.ndarray, second: np.ndarray, flesh: float) -> np.ndarra
     return np.maximum(_length(second - first) - flesh, 0.0)
 
 
-def _finger_angles(joints, mcp):
-    metacarpal = joints[..., mcp, :]
-    palm_side = np.broadcast_to([1.0, 0.0, 0.0], metacarpal.shape)
-    proximal, middle, distal = (joints[..., mcp + i + 1, :] - joints[..., mcp + i, :] for i in range(3))
-    frame = _frame(metacarpal, palm_side)
+def _finger_angles(joints):
+    """(..., 16) [rad] of hands in wrist axes (..., 21, 3), as are those of the thumb."""
+    metacarpal, *ends = (joints.take(_MCPS + i, axis=-2) for i in range(4))
+    proximal, middle, distal = (end - start for start, end in zip([metacarpal, *ends], ends, strict=False))
+    frame = _frame(metacarpal, np.array([1.0, 0.0, 0.0]))
     flexion, frame = _hinge(frame, proximal)
     abduction, frame = _swing(frame, proximal)
     pip, frame = _hinge(frame, middle)
     dip, _ = _hinge(frame, distal)
-    return np.stack([abduction, flexion, pip, dip], axis=-1)
+    angles = np.stack([abduction, flexion, pip, dip], axis=-1)
+    return angles.reshape(*angles.shape[:-2], 16)
 
 
 def _thumb_angles(joints):
@@ -203,7 +213,7 @@ def _frame(along, palm_side):
     """(x, y, z) unit vectors of a bone: z along it, x to the side that it flexes to, y its flexion axis."""
     z = _unit(along)
     x = _unit(palm_side - _dot(palm_side, z)[..., None] * z)
-    return x, np.cross(z, x), z
+    return x, cross(z, x), z
 
 
 def _hinge(frame, bone):
@@ -223,17 +233,10 @@ def _swing(frame, bone):
 
 
 def _nearest_on_middle_phalanges(joints):
-    pips = joints[..., [mcp + 1 for mcp in MCPS], :]
-    bones = joints[..., [mcp + 2 for mcp in MCPS], :] - pips
-    along = _dot(joints[..., TIPS[:1], :] - pips, bones) / _positive(_dot(bones, bones))
-    return pips + np.clip(along, 0.0, 1.0)[..., None] * bones
-
-
-def _bends(chain):
-    """(...) [rad] sum of the angles between successive bones of a chain (..., n, 3) of joints."""
-    bones = np.diff(chain, axis=-2)
-    first, second = bones[..., :-1, :], bones[..., 1:, :]
-    return np.arctan2(_length(np.cross(first, second)), _dot(first, second)).sum(axis=-1)
+    pips = joints.take(_PIPS, axis=-2)
+    bones = joints.take(_DIPS, axis=-2) - pips
+    along = _dot(joints[..., TIPS[0], None, :] - pips, bones) / _positive(_dot(bones, bones))
+    return pips + along.clip(0.0, 1.0)[..., None] * bones
 
 
 def _dot(a, b):
@@ -241,7 +244,7 @@ def _dot(a, b):
 
 
 def _length(vectors):
-    return np.linalg.norm(vectors, axis=-1)
+    return np.sqrt(_dot(vectors, vectors))
 
 
 def _unit(vectors):
