@@ -10,6 +10,7 @@ number of the type are gone through in this order; each is claimed if everything
 value are true together with at least `min_confidence`. What is claimed is given up late, at KEEP of that.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -43,17 +44,19 @@ _LEVELS = (  # what a level tells of a type: the fields of GraspType that it cla
     ("feix_id", "name"),
 )
 _COARSE = np.array([type.coarse_type for type in TYPES])
-_CLOSED = _COARSE >= CoarseType.POWER_PRISMATIC
+_IS_CLOSED = (_COARSE >= CoarseType.POWER_PRISMATIC).astype(int)
+_GROUPS = np.stack([1.0 - _IS_CLOSED, _IS_CLOSED])  # (2, 38) which leaves are not closed, which are
+_REPETITIVE = np.array([[CORRELATED], [PERSISTENT]])  # [s]
 
 
 def _values(type, fields):
     return tuple(getattr(type, field) for field in fields)
 
 
-_CELLS = tuple(  # per level: its fields, and for each of their values which leaves have it (38,)
-    (fields, {value: np.array([float(_values(type, fields) == value) for type in TYPES]) for value in values})
+_CELLS = tuple(  # per level: its fields, their k values, and which leaves have each of them (k, 38)
+    (fields, values, np.array([[float(_values(type, fields) == value) for type in TYPES] for value in values]))
     for fields in _LEVELS
-    for values in [dict.fromkeys(_values(type, fields) for type in TYPES)]
+    for values in [list(dict.fromkeys(_values(type, fields) for type in TYPES))]
 )
 
 
@@ -108,60 +111,58 @@ class TaxonomyCascade:
         if not HUMAN[0] < palm_size(joints) < HUMAN[1] or not np.isfinite(joints).all():
             return Claim(UNKNOWN, np.nan)
         seen = self._network(shape_features(joints, right))
-        memory = (None, None) if previous.belief is None else previous.belief
-        beliefs = [follow(*each) for each in zip(memory, 2 * [seen], 2 * [dt], (CORRELATED, PERSISTENT), strict=True)]
+        fresh = previous.belief is None
+        beliefs = np.stack([seen, seen]) if fresh else follow(previous.belief, seen, dt, _REPETITIVE)
         belief = joined(*beliefs)
         type, confidence = descend(belief, min_confidence, previous.type)
         scores = np.bincount(_COARSE, weights=belief, minlength=len(CoarseType))
-        closed, now = (float(each[_CLOSED].sum()) for each in (belief, seen))
-        return Claim(type, confidence, closed, now, np.stack(beliefs), scores)
+        return Claim(type, confidence, float(_GROUPS[1] @ belief), float(_GROUPS[1] @ seen), beliefs, scores)
 
 
-def follow(belief: np.ndarray | None, seen: np.ndarray, dt: float, correlated: float = CORRELATED) -> np.ndarray:
-    """(38,) probabilities of the leaves after an image that alone says `seen`, `dt` [s] after `belief`, if images
-    repeat each other's errors within `correlated` [s]."""
-    if belief is None:
-        return seen
-    changed = 1 - np.exp(-max(dt, 0.0) / STAY)
-    expected = (1 - changed) * belief + changed / len(belief)
-    posterior = expected * np.maximum(seen, 1e-4) ** np.clip(dt / correlated, 0.0, 1.0)
-    return posterior / posterior.sum()
+def follow(
+    belief: np.ndarray, seen: np.ndarray, dt: float, correlated: np.ndarray | float = CORRELATED
+) -> np.ndarray:
+    """(..., 38) probabilities of the leaves after an image that alone says `seen` (38,), `dt` [s] after `belief`
+    (..., 38), if images repeat each other's errors within `correlated` (..., 1) [s]."""
+    changed = 1 - math.exp(-max(dt, 0.0) / STAY)
+    expected = (1 - changed) * belief + changed / len(TYPES)
+    posterior = expected * np.maximum(seen, 1e-4) ** np.minimum(max(dt, 0.0) / correlated, 1.0)
+    return posterior / posterior.sum(axis=-1, keepdims=True)
 
 
 def joined(shape: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """(38,) probabilities of the leaves: closed or not as in `shape` (38,), in what way as in `kind` (38,)."""
-    share = {group: shape[_CLOSED == group].sum() / kind[_CLOSED == group].sum() for group in (True, False)}
-    return kind * np.where(_CLOSED, share[True], share[False])
+    return kind * (_GROUPS @ shape / (_GROUPS @ kind))[_IS_CLOSED]
 
 
 def descend(belief: np.ndarray, min_confidence: float, previous: GraspType = UNKNOWN) -> tuple[GraspType, float]:
     """(the type claimed, the probability that all that is claimed is true)."""
-    cell, claimed = np.ones(len(TYPES)), {}
-    for fields, cells in _CELLS:
-        shares = {value: float(belief @ (cell * leaves)) for value, leaves in cells.items()}
+    within, claimed, keeps = belief, {}, previous != UNKNOWN
+    for fields, values, cells in _CELLS:
+        shares = cells @ within
         kept = _values(previous, fields)
-        value, needed = max(shares, key=shares.get), min_confidence
-        if (
-            _claims(previous, kept)
-            and claimed == _same(previous, claimed)
-            and shares.get(kept, 0.0) >= KEEP * min_confidence
-        ):
-            value, needed = kept, KEEP * min_confidence
-        if shares[value] >= needed:
-            cell, claimed = cell * cells[value], claimed | dict(zip(fields, value, strict=True))
+        choice, needed = int(shares.argmax()), min_confidence
+        if keeps and _claims(previous, kept) and kept in values:
+            place = values.index(kept)
+            if shares[place] >= KEEP * min_confidence:
+                choice, needed = place, KEEP * min_confidence
+        if shares[choice] >= needed:
+            within, keeps = within * cells[choice], keeps and values[choice] == kept
+            claimed |= zip(fields, values[choice], strict=True)
     if not claimed:
         return UNKNOWN, float(belief.max())
-    type = replace(GraspType(""), **claimed)
-    return replace(type, name=type.name or _described(type)), float(belief @ cell)
+    return _claimed_type(**claimed), float(within.sum())
+
+
+@cache  # of as many as there are claims
+def _claimed_type(**fields) -> GraspType:
+    type = GraspType(**{"name": "", **fields})
+    return replace(type, name=type.name or _described(type))
 
 
 def _claims(type, values):
     """Whether `values` of `type` are a claim: zeros are one of an open hand; of a closed one they are not known."""
-    return type != UNKNOWN and (any(values) or not type.closed)
-
-
-def _same(type, fields):
-    return {field: getattr(type, field) for field in fields}
+    return any(values) or not type.closed
 
 
 def _described(type: GraspType) -> str:

@@ -1,8 +1,7 @@
 """How wide a hand is open and how fast that changes, from noisy measurements, whose noise is learnt."""
 
+import math
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 AGILITY = 0.05  # [m^2/s^3] spectral density of the aperture's acceleration: 0.1 m/s more or less within 0.2 s
 NOISE_TIME = 0.5  # [s] over which the noise of the measurements is learnt
@@ -10,7 +9,7 @@ NOISE_RANGE = (0.0003, 0.03)  # [m] standard deviation of a measured aperture
 FIRST_NOISE = 0.003  # [m] until it is learnt
 FIRST_VELOCITY = 0.3  # [m/s] standard deviation of an unknown velocity
 RECENT, LASTING = 0.1, 0.3  # [s] of a trend: short to see a motion end, long to see a slow one begin
-_SECOND_DIFFERENCE = np.sqrt(6)  # its standard deviation, of independent errors of 1
+_SECOND_DIFFERENCE = math.sqrt(6)  # its standard deviation, of independent errors of 1
 
 
 @dataclass(frozen=True)
@@ -18,8 +17,8 @@ class Motion:
     """The state of a Kalman filter. It starts with one measurement and no velocity."""
 
     aperture: float  # [m]
-    velocity: float = np.nan  # [m/s]
-    covariance: np.ndarray | None = None  # (2, 2) of aperture and velocity
+    velocity: float = math.nan  # [m/s]
+    covariance: tuple[float, float, float] | None = None  # variance of the aperture, of both, of the velocity
     noise: float = FIRST_NOISE  # [m] of a measurement
     measured: tuple[float, ...] = ()  # [m] up to two last measurements, the latest last
 
@@ -34,14 +33,16 @@ class Motion:
             return self
         noise = _learnt_noise(self.noise, (*self.measured, measured), dt)
         velocity = self.velocity if self.covariance is not None else 0.0
-        P = np.diag([noise**2, FIRST_VELOCITY**2]) if self.covariance is None else self.covariance
-        F = np.array([[1.0, dt], [0.0, 1.0]])
-        P = F @ P @ F.T + AGILITY * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
-        gain = P[:, 0] / (P[0, 0] + noise**2)
-        predicted = np.array([self.aperture + velocity * dt, velocity])
-        aperture, velocity = (predicted + gain * (measured - predicted[0])).tolist()
-        P = P - np.outer(gain, P[0])
-        return Motion(aperture, velocity, P, noise, (*self.measured[-1:], measured))
+        own, shared, speed = self.covariance or (noise**2, 0.0, FIRST_VELOCITY**2)
+        own += 2 * dt * shared + dt**2 * speed + AGILITY * dt**3 / 3
+        shared += dt * speed + AGILITY * dt**2 / 2
+        speed += AGILITY * dt
+        gain, speed_gain = own / (own + noise**2), shared / (own + noise**2)
+        predicted = self.aperture + velocity * dt
+        surprise = measured - predicted
+        covariance = own - gain * own, shared - gain * shared, speed - speed_gain * shared
+        aperture, velocity = predicted + gain * surprise, velocity + speed_gain * surprise
+        return Motion(aperture, velocity, covariance, noise, (*self.measured[-1:], measured))
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,17 @@ class Trend:
         """(over RECENT, over RECENT or LASTING, whichever is plainer) of a hand that shivers by `shiver` [m]; NaN with
         less than two measurements."""
         if len(self.samples) < 2:
-            return np.nan, np.nan
+            return math.nan, math.nan
         recent, lasting = (self._plainness(window, shiver) for window in (RECENT, LASTING))
         return recent, max(recent, lasting, key=abs)
 
     def _plainness(self, window, shiver):
-        stamps, lengths = np.array(_since(self.samples, self.samples[-1][0] - window)).T
-        stamps = stamps - stamps.mean()
-        spread = float(stamps @ stamps)
-        return float(stamps @ lengths) / spread / float(np.hypot(self.noise / np.sqrt(spread), shiver / window))
+        stamps, lengths = zip(*_since(self.samples, self.samples[-1][0] - window), strict=True)
+        middle = sum(stamps) / len(stamps)
+        times = [stamp - middle for stamp in stamps]
+        spread = sum(time * time for time in times)
+        slope = sum(time * length for time, length in zip(times, lengths, strict=True)) / spread
+        return slope / math.hypot(self.noise / math.sqrt(spread), shiver / window)
 
 
 def _since(samples, stamp):
@@ -88,7 +91,7 @@ def _learnt_noise(noise, lengths, dt):
     if len(lengths) < 3:
         return noise
     error = abs(lengths[2] - 2 * lengths[1] + lengths[0]) / _SECOND_DIFFERENCE
-    gain = 1 - np.exp(-dt / NOISE_TIME)
+    gain = 1 - math.exp(-dt / NOISE_TIME)
     # A jump is an outlier or the start of a motion: it counts for three times the noise at most.
     variance = noise**2 + gain * (min(error, 3 * noise) ** 2 - noise**2)
-    return float(np.clip(np.sqrt(variance), *NOISE_RANGE))
+    return min(max(math.sqrt(variance), NOISE_RANGE[0]), NOISE_RANGE[1])

@@ -6,6 +6,7 @@ past, because slow ones begin slowly; that it has ended, in the last images. OPE
 directly, and what was entered is kept for DWELL.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ STATES = (Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE)
 RATES = np.array(  # [1/s] from a state (row) to another
     [[0, 1.5, 0, 0], [0.3, 0, 3.0, 0.3], [0, 0, 0, 1.5], [3.0, 0.3, 0.3, 0]]
 )
+_LEAVING = RATES.sum(axis=1)  # [1/s]
 MOVING = 7.0  # standard deviations of a hand at rest by which the trend of a moving one differs, give or take one
 HALFWAY = 0.3  # how well the shape of a moving hand, half closed, fits to its state
 SURE = 0.99  # what one image says about closed or not is right at most so often
@@ -39,14 +41,15 @@ class PhaseBelief:
         """After an image at `stamp` [s], `dt` after the last, of a hand that is closed with the probability `closed`,
         by this image alone `now`, and whose opening grows by `recent` and `lasting` standard deviations of
         `Trend.plainness`, NaN if not known."""
-        closed = np.clip(self._shape(closed, now), 1 - SURE, SURE)
+        closed = min(max(self._shape(closed, now), 1 - SURE), SURE)
         if self.probabilities is None:
             probabilities = np.array([1 - closed, 0.05, closed, 0.05])
             probabilities = probabilities / probabilities.sum()
             return PhaseBelief(Phase.HOLD if closed > 0.5 else Phase.OPEN, stamp, probabilities)
-        moves = RATES * max(dt, 0.0)
-        expected = self.probabilities @ (np.eye(4) + moves - np.diag(moves.sum(axis=1)).clip(0, 0.9))
-        seen = self._likelihood(closed, recent, lasting) ** np.clip(dt / CORRELATED, 0.0, 1.0)
+        passed = max(dt, 0.0)
+        staying = self.probabilities * (1 - (_LEAVING * passed).clip(0, 0.9))
+        expected = staying + self.probabilities @ RATES * passed
+        seen = self._likelihood(closed, recent, lasting) ** min(passed / CORRELATED, 1.0)
         probabilities = expected * seen
         probabilities = probabilities / probabilities.sum()
         phase = self._entered(probabilities, closed > 0.5, stamp)
@@ -67,7 +70,7 @@ class PhaseBelief:
     def _likelihood(self, closed, recent, lasting):
         """(4,) how likely each state looks like this."""
         shape = np.array([1 - closed, HALFWAY, closed, HALFWAY])
-        if not np.isfinite(recent):
+        if not math.isfinite(recent):
             return shape
         closing = self.phase in (Phase.OPEN, Phase.PRESHAPE)  # or about to
         open_by, hold_by = (lasting, recent) if closing else (recent, lasting)
