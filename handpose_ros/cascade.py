@@ -111,8 +111,7 @@ class TaxonomyCascade:
         if not HUMAN[0] < palm_size(joints) < HUMAN[1] or not np.isfinite(joints).all():
             return Claim(UNKNOWN, np.nan)
         seen = self._network(shape_features(joints, right))
-        fresh = previous.belief is None
-        beliefs = np.stack([seen, seen]) if fresh else follow(previous.belief, seen, dt, _REPETITIVE)
+        beliefs = follow(previous.belief, seen, dt, _REPETITIVE)
         belief = joined(*beliefs)
         type, confidence = descend(belief, min_confidence, previous.type)
         scores = np.bincount(_COARSE, weights=belief, minlength=len(CoarseType))
@@ -120,10 +119,13 @@ class TaxonomyCascade:
 
 
 def follow(
-    belief: np.ndarray, seen: np.ndarray, dt: float, correlated: np.ndarray | float = CORRELATED
+    belief: np.ndarray | None, seen: np.ndarray, dt: float, correlated: np.ndarray | float = CORRELATED
 ) -> np.ndarray:
     """(..., 38) probabilities of the leaves after an image that alone says `seen` (38,), `dt` [s] after `belief`
-    (..., 38), if images repeat each other's errors within `correlated` (..., 1) [s]."""
+    (..., 38), if images repeat each other's errors within `correlated` (..., 1) [s]; `seen` where that is all there is.
+    """
+    if belief is None:
+        return seen + np.zeros_like(correlated)
     changed = 1 - math.exp(-max(dt, 0.0) / STAY)
     expected = (1 - changed) * belief + changed / len(TYPES)
     posterior = expected * np.maximum(seen, 1e-4) ** np.minimum(max(dt, 0.0) / correlated, 1.0)

@@ -169,7 +169,7 @@ def opening(joints: np.ndarray) -> np.ndarray:
 
 def pads_center(joints: np.ndarray, digits: tuple[int, ...]) -> np.ndarray:
     """(..., 3) [m] mean of the tips of `digits`, 0 thumb .. 4 little finger: where these act as one virtual finger."""
-    return np.asarray(joints, dtype=float).take([TIPS[digit] for digit in digits], axis=-2).mean(axis=-2)
+    return np.asarray(joints, dtype=float).take([TIPS[digit] for digit in digits], axis=-2).sum(axis=-2) / len(digits)
 
 
 def aperture(joints: np.ndarray, fingers: tuple[int, ...] = (1,)) -> np.ndarray:

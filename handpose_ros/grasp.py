@@ -4,9 +4,10 @@ A classifier is a function of one hand in one image. To add one: a file with a c
 and a line in CLASSIFIERS.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from handpose_ros.features import (
     thumb_index_distance,
     thumb_side_contact,
 )
+from handpose_ros.geometry import cross
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.motion import Motion, Trend
 from handpose_ros.phases import PhaseBelief
@@ -121,18 +123,17 @@ class GraspTracker:
         return tuple(memory.grasp for memory in memories)
 
     def _follow(self, hand: HandPose, stamp: float) -> _Memory:
-        blank = Grasp(hand.track_id, hand.side, since=stamp, depth_source=hand.depth_source)
-        memory = self._memories.get(hand.track_id, _Memory(blank))
+        memory = self._memories.get(hand.track_id) or _Memory(_unknown(hand, stamp))
         believed = hand.state is TrackingState.TRACKED and hand.score >= self.min_confidence
         whole = np.isfinite(hand.joints_3d).all()
         if hand.state is TrackingState.COASTING or (believed and not whole and stamp - memory.stamp <= PATIENCE):
             return replace(memory, grasp=replace(memory.grasp, changed=False, aperture_velocity=np.nan))
         if not believed or not whole:
-            return _Memory(_dated(blank, memory.grasp), widest=memory.widest)
-        return self._measure(hand, stamp, blank, memory)
+            return _Memory(_unknown(hand, stamp, memory.grasp), widest=memory.widest)
+        return self._measure(hand, stamp, memory)
 
-    def _measure(self, hand, stamp, blank, memory):
-        joints = hand.joints_3d
+    def _measure(self, hand, stamp, memory):
+        joints, size = hand.joints_3d, float(palm_size(hand.joints_3d))
         dt = stamp - memory.stamp if memory.joints is not None else 0.0
         claim = self.classifier(joints, hand.side is Side.RIGHT, memory.claim, dt, self.min_confidence)
         confidence = min(claim.confidence, hand.score)  # no surer of the grasp than of the hand
@@ -142,31 +143,49 @@ class GraspTracker:
         known = type is not UNKNOWN or max(closed, 1 - closed) >= self.min_confidence
         open_by = memory.opening.updated(float(opening(joints)), stamp)
         pinched = memory.pinch.updated(float(thumb_index_distance(joints)), stamp)
-        plainness = _plainness(open_by, pinched, joints, type)
-        now = claim.closed_now if np.isfinite(claim.closed_now) else closed
+        plainness = _plainness(open_by, pinched, size, type)
+        now = claim.closed_now if math.isfinite(claim.closed_now) else closed
         phase = memory.phase.updated(closed, now, *plainness, stamp, dt)
         if phase.phase is Phase.HOLD and type is not UNKNOWN and not type.closed:  # which grasp is not known yet
             type, confidence, claim = UNKNOWN, np.nan, replace(claim, type=UNKNOWN)
-        motion = _moved(joints, type, dt, memory)
+        shown = phase.phase if known else Phase.UNKNOWN
+        contacts = _contacts(joints, type, size)
+        motion = _moved(contacts.apart, type, dt, memory)
         width = max(motion.aperture, 0.0)
         widest = _widest(memory, width, dt)
-        grasp = replace(
-            blank,
-            type=type,
-            phase=phase.phase if known else Phase.UNKNOWN,
+        grasp = Grasp(
+            hand.track_id,
+            hand.side,
+            type,
+            shown,
+            *_dated(type, shown, memory.grasp, stamp),
             confidence=confidence,
             aperture=width,
             aperture_velocity=motion.velocity,
             scores=() if claim.scores is None else tuple(claim.scores.tolist()),
             aperture_normalized=min(width / widest, 1.0) if widest > 0 else np.nan,
-            T_camera_from_grasp=grasp_frame(joints, type, hand.depth_source),
+            T_camera_from_grasp=_frame(contacts, joints[WRIST], hand.depth_source),
+            depth_source=hand.depth_source,
         )
-        return _Memory(_dated(grasp, memory.grasp), claim, phase, motion, open_by, pinched, joints, stamp, widest)
+        return _Memory(grasp, claim, phase, motion, open_by, pinched, joints, stamp, widest)
+
+
+class _Contacts(NamedTuple):
+    """Where the virtual fingers of a hand oppose each other."""
+
+    first: np.ndarray  # (3,) [m] inside the hand: of the opposing side (thumb, palm)
+    second: np.ndarray  # (3,) [m] of the fingers
+    flesh: float  # [m] between these points and the object
+
+    @property
+    def apart(self) -> float:
+        """The free space [m] between them."""
+        return float(free_space(*self))
 
 
 def aperture(joints: np.ndarray, type: GraspType) -> float:
     """Free space [m] between the virtual fingers of `type` in a hand `joints` (21, 3); by default thumb and index."""
-    return float(free_space(*_contacts(joints, type)))
+    return _contacts(joints, type, float(palm_size(joints))).apart
 
 
 def grasp_frame(joints: np.ndarray, type: GraspType, depth_source: DepthSource) -> np.ndarray:
@@ -175,40 +194,46 @@ def grasp_frame(joints: np.ndarray, type: GraspType, depth_source: DepthSource) 
 
     NaN where the contacts coincide or lie in line with the wrist; the origin is NaN too without absolute depth.
     """
-    first, second, _ = _contacts(joints, type)
-    origin = (first + second) / 2
-    y = _unit(second - first)
-    approach = origin - joints[WRIST]
+    return _frame(_contacts(joints, type, float(palm_size(joints))), joints[WRIST], depth_source)
+
+
+def _frame(contacts, wrist, depth_source):
+    origin = (contacts.first + contacts.second) / 2
+    y = _unit(contacts.second - contacts.first)
+    approach = origin - wrist
     z = _unit(approach - (approach @ y) * y)
     T = np.eye(4)
-    T[:3, :3] = np.column_stack([np.cross(y, z), y, z])
+    T[:3, :3] = np.array([cross(y, z), y, z]).T
     T[:3, 3] = origin if depth_source is not DepthSource.NONE else np.nan
     return T
 
 
-def _contacts(joints, type):
-    """Two opposing points (3,) [m] inside the hand and the flesh [m] between them and the object."""
-    scale = float(palm_size(joints)) / PALM_SIZE  # large hands have thick fingers
+def _contacts(joints, type, size):
+    scale = size / PALM_SIZE  # large hands have thick fingers
     if type.opposition is Opposition.PALM:
         fingers = pads_center(joints, digits(type.vf2 or FOUR_FINGERS))
-        return palm_center(joints), fingers, scale * (PALM_THICKNESS + PAD_THICKNESS)
+        return _Contacts(palm_center(joints), fingers, scale * (PALM_THICKNESS + PAD_THICKNESS))
     thumb = pads_center(joints, (0,))
     if type.opposition is Opposition.SIDE:
-        return thumb, thumb_side_contact(joints), scale * 2 * PAD_THICKNESS
-    return thumb, pads_center(joints, digits(type.vf2 or INDEX)), scale * 2 * PAD_THICKNESS
+        return _Contacts(thumb, thumb_side_contact(joints), scale * 2 * PAD_THICKNESS)
+    return _Contacts(thumb, pads_center(joints, digits(type.vf2 or INDEX)), scale * 2 * PAD_THICKNESS)
+
+
+def _unknown(hand, stamp, last=None):
+    changed, since = _dated(UNKNOWN, Phase.UNKNOWN, last, stamp) if last else (False, stamp)
+    return Grasp(hand.track_id, hand.side, changed=changed, since=since, depth_source=hand.depth_source)
 
 
 def _closed(claim):
     """The probability that something opposes something."""
-    if np.isfinite(claim.closed):
+    if math.isfinite(claim.closed):
         return claim.closed
-    right = claim.confidence if np.isfinite(claim.confidence) else 0.5
+    right = claim.confidence if math.isfinite(claim.confidence) else 0.5
     return right if claim.type.closed else 1 - right
 
 
-def _plainness(open_by, pinched, joints, type):
+def _plainness(open_by, pinched, size, type):
     """(recent, lasting) of `Trend.plainness` by which the hand opens."""
-    size = float(palm_size(joints))
     recent, lasting = open_by.plainness(SHIVER * size)
     if type.opposition is Opposition.PALM:  # against the palm, the thumb is free to move
         return recent, lasting
@@ -216,11 +241,12 @@ def _plainness(open_by, pinched, joints, type):
     return _plainer(recent, pinch[0]), _plainer(lasting, pinch[1])
 
 
-def _moved(joints, type, dt, memory):
-    """The aperture's motion with `joints`, measured with the type of now in the last image too."""
-    measured = aperture(joints, type)
+def _moved(measured, type, dt, memory):
+    """The aperture's motion to `measured` [m], measured with the type of now in the last image too."""
     if memory.motion is None:
         return Motion(measured, measured=(measured,))
+    if type == memory.grasp.type:
+        return memory.motion.updated(measured, dt)
     offset = aperture(memory.joints, type) - aperture(memory.joints, memory.grasp.type)
     return memory.motion.shifted(offset).updated(measured, dt)
 
@@ -233,16 +259,15 @@ def _plainer(whole, pinch):
 def _widest(memory, width, dt):
     if memory.widest == 0:
         return width
-    return memory.widest + max(width - memory.widest, 0.0) * (1 - np.exp(-max(dt, 0.0) / WIDEN_TIME))
+    return memory.widest + max(width - memory.widest, 0.0) * (1 - math.exp(-max(dt, 0.0) / WIDEN_TIME))
 
 
-def _dated(grasp: Grasp, last: Grasp) -> Grasp:
-    """`grasp` with `changed` and `since`, given the track's last one."""
-    if (grasp.type, grasp.phase) == (last.type, last.phase):
-        return replace(grasp, since=last.since)
-    return replace(grasp, changed=True)
+def _dated(type, phase, last, stamp):
+    """`changed` and `since` of a grasp, given the track's last one."""
+    changed = (type, phase) != (last.type, last.phase)
+    return changed, stamp if changed else last.since
 
 
 def _unit(vector):
-    norm = np.linalg.norm(vector)
+    norm = math.sqrt(vector @ vector)
     return vector / norm if norm > 1e-9 else np.full(3, np.nan)
