@@ -7,30 +7,19 @@ and a line in CLASSIFIERS.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from handpose_ros.cascade import KEEP, TaxonomyCascade
 from handpose_ros.claims import Claim
+from handpose_ros.contacts import contacts
 from handpose_ros.distance_rule import DistanceRule
-from handpose_ros.features import (
-    PAD_THICKNESS,
-    PALM_SIZE,
-    PALM_THICKNESS,
-    free_space,
-    opening,
-    pads_center,
-    palm_center,
-    palm_size,
-    thumb_index_distance,
-    thumb_side_contact,
-)
-from handpose_ros.geometry import cross
+from handpose_ros.features import opening, palm_size, thumb_index_distance
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.motion import Motion, Trend
 from handpose_ros.phases import PhaseBelief
-from handpose_ros.taxonomy import FOUR_FINGERS, INDEX, UNKNOWN, GraspType, Opposition, Phase, digits
+from handpose_ros.taxonomy import UNKNOWN, GraspType, Opposition, Phase
 
 PLAIN, PLAINER = 6.0, 2.0  # thumb and index count alone if they move so plainly, and so much more than the hand
 SHIVER = 0.02  # [palm sizes] 1.7 mm of `features.opening` of a hand at rest
@@ -149,8 +138,8 @@ class GraspTracker:
         if phase.phase is Phase.HOLD and type is not UNKNOWN and not type.closed:  # which grasp is not known yet
             type, confidence, claim = UNKNOWN, np.nan, replace(claim, type=UNKNOWN)
         shown = phase.phase if known else Phase.UNKNOWN
-        contacts = _contacts(joints, type, size)
-        motion = _moved(contacts.apart, type, dt, memory)
+        opposing = contacts(joints, type, size)
+        motion = _moved(opposing.aperture, type, dt, memory)
         width = max(motion.aperture, 0.0)
         widest = _widest(memory, width, dt)
         grasp = Grasp(
@@ -164,59 +153,20 @@ class GraspTracker:
             aperture_velocity=motion.velocity,
             scores=() if claim.scores is None else tuple(claim.scores.tolist()),
             aperture_normalized=min(width / widest, 1.0) if widest > 0 else np.nan,
-            T_camera_from_grasp=_frame(contacts, joints[WRIST], hand.depth_source),
+            T_camera_from_grasp=opposing.frame(joints[WRIST], hand.depth_source),
             depth_source=hand.depth_source,
         )
         return _Memory(grasp, claim, phase, motion, open_by, pinched, joints, stamp, widest)
 
 
-class _Contacts(NamedTuple):
-    """Where the virtual fingers of a hand oppose each other."""
-
-    first: np.ndarray  # (3,) [m] inside the hand: of the opposing side (thumb, palm)
-    second: np.ndarray  # (3,) [m] of the fingers
-    flesh: float  # [m] between these points and the object
-
-    @property
-    def apart(self) -> float:
-        """The free space [m] between them."""
-        return float(free_space(*self))
-
-
 def aperture(joints: np.ndarray, type: GraspType) -> float:
     """Free space [m] between the virtual fingers of `type` in a hand `joints` (21, 3); by default thumb and index."""
-    return _contacts(joints, type, float(palm_size(joints))).apart
+    return contacts(joints, type, float(palm_size(joints))).aperture
 
 
 def grasp_frame(joints: np.ndarray, type: GraspType, depth_source: DepthSource) -> np.ndarray:
-    """(4, 4) T_camera_from_grasp: origin midway between the contacts, y from the opposing side (thumb, palm) to the
-    fingers, z from the wrist to the origin as far as it is across y, x = y x z.
-
-    NaN where the contacts coincide or lie in line with the wrist; the origin is NaN too without absolute depth.
-    """
-    return _frame(_contacts(joints, type, float(palm_size(joints))), joints[WRIST], depth_source)
-
-
-def _frame(contacts, wrist, depth_source):
-    origin = (contacts.first + contacts.second) / 2
-    y = _unit(contacts.second - contacts.first)
-    approach = origin - wrist
-    z = _unit(approach - (approach @ y) * y)
-    T = np.eye(4)
-    T[:3, :3] = np.array([cross(y, z), y, z]).T
-    T[:3, 3] = origin if depth_source is not DepthSource.NONE else np.nan
-    return T
-
-
-def _contacts(joints, type, size):
-    scale = size / PALM_SIZE  # large hands have thick fingers
-    if type.opposition is Opposition.PALM:
-        fingers = pads_center(joints, digits(type.vf2 or FOUR_FINGERS))
-        return _Contacts(palm_center(joints), fingers, scale * (PALM_THICKNESS + PAD_THICKNESS))
-    thumb = pads_center(joints, (0,))
-    if type.opposition is Opposition.SIDE:
-        return _Contacts(thumb, thumb_side_contact(joints), scale * 2 * PAD_THICKNESS)
-    return _Contacts(thumb, pads_center(joints, digits(type.vf2 or INDEX)), scale * 2 * PAD_THICKNESS)
+    """(4, 4) T_camera_from_grasp of a hand `joints` (21, 3) [m] that grasps with `type`; see `Contacts.frame`."""
+    return contacts(joints, type, float(palm_size(joints))).frame(joints[WRIST], depth_source)
 
 
 def _unknown(hand, stamp, last=None):
@@ -266,8 +216,3 @@ def _dated(type, phase, last, stamp):
     """`changed` and `since` of a grasp, given the track's last one."""
     changed = (type, phase) != (last.type, last.phase)
     return changed, stamp if changed else last.since
-
-
-def _unit(vector):
-    norm = math.sqrt(vector @ vector)
-    return vector / norm if norm > 1e-9 else np.full(3, np.nan)

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 FLOORS = {
     "vocabulary": "hand camera geometry",
     "algorithms": "cropping looks searching association lifters lifting kinematics tracking filtering "
-    "recorded_filtering confidence features depth hand_size placing taxonomy claims distance_rule "
-    "grasp_types cascade motion phases grasp gripper metrics trajectories sequence_metrics synthetic "
+    "recorded_filtering confidence features depth hand_size placing taxonomy claims contacts "
+    "distance_rule grasp_types cascade motion phases grasp gripper metrics trajectories sequence_metrics synthetic "
     "people grasp_templates gestures grasp_evaluation",
     "inference": "weights tflite tflite_torch quantization openvino_network captured torch_sampling torch_network "
     "launch_floor runtimes backends backends.palm backends.mediapipe backends.rotations "
