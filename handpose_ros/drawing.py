@@ -25,6 +25,7 @@ _REFERENCE = 560  # [px] geometric mean of width and height at which a line is d
 _SHIFT = 4  # cv2 draws at 1/16 px
 _FARTHEST = 1e6  # [px] beyond it cv2's fixed-point coordinates overflow
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BONES = np.array(BONES)
 _NO_CAPTIONS = MappingProxyType({})
 
 
@@ -90,10 +91,10 @@ def _draw_skeleton(image, hand, unit):
     points = np.where(ok[:, None], hand.joints_2d, 0) - (region[1].start, region[0].start)
     colors = _faded(COLORS[hand.side], hand.joint_scores).tolist()
     casing, line, joint = max(3, round(4.5 * unit)), max(1, round(2.2 * unit)), 2.6 * unit + 0.6
-    bones = [(a, b) for a, b in BONES if ok[a] and ok[b]]
+    bones = _BONES[ok[_BONES].all(axis=-1)]
     ends = _fixed(points)
-    cv2.polylines(canvas, [ends[[a, b]] for a, b in bones], False, _CASING, casing, cv2.LINE_AA, _SHIFT)
-    for a, b in bones:
+    cv2.polylines(canvas, list(ends[bones]), False, _CASING, casing, cv2.LINE_AA, _SHIFT)
+    for a, b in bones.tolist():
         cv2.line(canvas, ends[a], ends[b], colors[b], line, cv2.LINE_AA, _SHIFT)
     around, within = _joints(points, joint + 0.9 * unit, hand.side), _joints(points, joint, hand.side)
     hole = _joints(points, 0.55 * joint, hand.side) if hand.state == TrackingState.COASTING else None
@@ -102,7 +103,8 @@ def _draw_skeleton(image, hand, unit):
         within(canvas, k, colors[k])
         if hole:
             hole(canvas, k, _CASING)
-    opacity = _FAINTEST + (1 - _FAINTEST) * np.clip(np.nan_to_num(hand.score), 0, 1)
+    score = 0.0 if np.isnan(hand.score) else min(max(hand.score, 0.0), 1.0)
+    opacity = _FAINTEST + (1 - _FAINTEST) * score
     image[region] = cv2.addWeighted(canvas, opacity, image[region], 1 - opacity, 0)
 
 
@@ -156,7 +158,7 @@ def _draw_label(image, hand, lines, unit, occupied):
     fits = [y for y in candidates if 0 <= y <= height - h and not _overlaps((x, y, x + w, y + h), occupied)]
     y = int(np.clip((fits or candidates)[0], 0, max(0, height - h)))
     box = image[y : y + h, x : x + w]
-    box[:] = (0.25 * box).astype(np.uint8)
+    box //= 4
     for k, line in enumerate(lines):
         at = x + pad, y + line_height * (k + 1) - round(3 * unit)
         cv2.putText(image, line, at, _FONT, scale, COLORS[hand.side], thickness, cv2.LINE_AA)
