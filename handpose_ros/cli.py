@@ -90,7 +90,7 @@ def _parser():
     evaluate.add_argument(
         "--looks", type=_positive, default=2, metavar="N", help="how often each hand is looked at; default: %(default)s"
     )
-    evaluate.set_defaults(run=commands.evaluate, wrong=evaluate.error)
+    evaluate.set_defaults(run=commands.evaluate, wrong=evaluate.error, default=evaluate.get_default)
 
     benchmark = subparsers.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")
     benchmark.add_argument(

@@ -5,6 +5,14 @@ Each takes the parsed arguments of its command and returns the exit code.
 
 import sys
 
+_OF_PHOTOS = ("calibrate_size", "html", "looks")
+_OF_ACCURACY = (*_OF_PHOTOS, "complexity", "precision", "lifter", "hand_scale")
+_WITHOUT_EFFECT = {  # options of `evaluate` that would change nothing
+    "sequences": _OF_PHOTOS,
+    "grasps": _OF_ACCURACY,
+    "synthetic": (*_OF_ACCURACY, "device", "backend", "checkpoint"),
+}
+
 
 def demo(args):
     from handpose_ros.demo import Demo, run_demo
@@ -36,8 +44,12 @@ def demo(args):
 
 
 def evaluate(args):
-    if args.sequences + args.synthetic + args.grasps > 1 or args.sequences and (args.calibrate_size or args.html):
-        args.wrong("--sequences goes with DIR or alone, and without --calibrate-size and --html")
+    if args.sequences + args.synthetic + args.grasps > 1:
+        args.wrong("--sequences goes with DIR or alone")
+    for what, options in _WITHOUT_EFFECT.items():
+        given = [option for option in options if getattr(args, what) and getattr(args, option) != args.default(option)]
+        if given:
+            args.wrong(f"--{what} goes without {' and '.join(f'--{option}' for option in given)}".replace("_", "-"))
     if args.sequences:
         return _sequences(args)
     if args.synthetic:

@@ -66,7 +66,8 @@ def _section(title, body):
 
 def _head(summary):
     shares = summary.coverage
-    jitters = [track.jitter_mm for track in summary.tracks if np.isfinite(track.jitter_mm)]
+    jitters = sorted(track.jitter_mm for track in summary.tracks if np.isfinite(track.jitter_mm))
+    ends = dict.fromkeys(f"{jitter:.1f}" for jitter in jitters[:1] + jitters[-1:])  # one where they read alike
     tiles = [
         (f"{summary.frames}", "images"),
         (f"{summary.duration:.1f} s", f"at {summary.fps:.3g} Hz"),
@@ -74,7 +75,7 @@ def _head(summary):
         (f"{100 * shares['left']:.0f} %", "with a left hand"),
         (f"{100 * shares['right']:.0f} %", "with a right hand"),
         (f"{len(summary.track_ids)}", "tracks"),
-        (f"{min(jitters):.1f}-{max(jitters):.1f} mm" if jitters else "-", "jitter of the wrist"),
+        (f"{'-'.join(ends)} mm" if ends else "-", "jitter of the wrist"),
     ]
     cells = "".join(f'<div class="tile"><b>{escape(value)}</b>{escape(name)}</div>' for value, name in tiles)
     return (

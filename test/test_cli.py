@@ -93,6 +93,23 @@ def test_a_folder_that_is_no_data_set_is_one_line(tmp_path, capsys):
         assert error.count("\n") == 1 and str(folder) in error and "annotations.json" in error
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--grasps", "--complexity", "lite"],
+        ["--grasps", "--hand-scale", "1.1"],
+        ["--synthetic", "--precision", "float32"],
+        ["--synthetic", "--backend", "wildhands"],
+        ["--sequences", "--looks", "4"],
+    ],
+)
+def test_evaluate_refuses_an_option_that_would_change_nothing_by_name(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", *arguments])
+    assert end.value.code == 2
+    assert capsys.readouterr().err.endswith(f"{arguments[0]} goes without {arguments[1]}\n")
+
+
 def test_the_synthetic_proof_is_a_table_a_file_and_exit_code_0(tmp_path, capsys):
     assert main(["evaluate", "--synthetic", "--json", str(tmp_path / "proof.json")]) == 0
     assert "within 1.0 mm" in capsys.readouterr().out

@@ -5,12 +5,15 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+from made_up_hands import flat_hand
 
 from handpose_ros.cli import main
-from handpose_ros.hand import HandPose, HandPoses, Side
+from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
 from handpose_ros.joint_arrays import write_joints
 from handpose_ros.joint_tables import FORMATS, write_csv, write_npy
+from handpose_ros.recording_report import write_report
 from handpose_ros.recordings import VideoWriter
+from handpose_ros.results import Results
 from handpose_ros.sources import open_source
 from handpose_ros.video_run import Excerpt, _Overlay
 
@@ -31,6 +34,20 @@ def two_frames():
     zero = np.zeros(21)
     hand = HandPose(Side.LEFT, 0.9, 0.8, np.column_stack([k, 2 * k]), np.column_stack([zero, zero, k]), track_id=4)
     return [HandPoses((), (64, 48), 0.0), HandPoses((hand,), (64, 48), 0.5)]
+
+
+def trembling(tremors):
+    """Results of three images of right hands, whose wrists are so far [mm] from midway in the second image."""
+    results = Results("hands.mp4", "model", "license")
+    flat = flat_hand() + [0.0, 0.0, 0.5]
+    for k in range(3):
+        shifts = [np.array([0.0, tremor / 1000 * (k == 1), 0.0]) for tremor in tremors]
+        hands = [
+            HandPose(Side.RIGHT, 0.9, 0.8, 400 * flat[:, :2], flat + shift, depth_source=DepthSource.MONO, track_id=id)
+            for id, shift in enumerate(shifts)
+        ]
+        results.add(np.zeros((48, 64, 3), np.uint8), HandPoses(tuple(hands), (64, 48), k / 30), ())
+    return results
 
 
 def images_of(path):
@@ -109,6 +126,13 @@ def test_a_video_becomes_an_overlay_joints_a_summary_and_a_page(tmp_path, need_w
     frames = json.loads((out / "joints.json").read_text())
     np.testing.assert_allclose(frames[0]["hands"][0]["joints_3d"], arrays["joints_3d"][0])
     assert json.loads((out / "summary.json").read_text())["warnings"] == []
+
+
+@pytest.mark.parametrize("tremors, jitter", [([2], "2.0 mm"), ([7, 2, 4], "2.0-7.0 mm"), ([], "-")])
+def test_the_page_says_from_where_to_where_jitter_goes_and_of_one_hand_what_it_is(tmp_path, tremors, jitter):
+    results = trembling(tremors)
+    write_report(tmp_path / "a.html", results, results.summary())
+    assert f"<b>{jitter}</b>jitter of the wrist" in (tmp_path / "a.html").read_text()
 
 
 @pytest.mark.parametrize(
