@@ -28,9 +28,8 @@ _PINCH_TOUCH = 2 * PAD_THICKNESS / PALM_SIZE  # [palm sizes] thumb tip to index 
 _PINCH_OPEN = 0.75  # [palm sizes] 62 mm: as far apart as in a hand at rest
 
 _MCPS, _TIPS, _PALM = np.array(MCPS), np.array(TIPS), np.array([WRIST, *MCPS])
-_PALM_STARTS, _PALM_ENDS = np.array([*4 * (WRIST,), MCPS[0]]), np.array([*MCPS, MCPS[-1]])  # metacarpals, width
 _PIPS, _DIPS = _MCPS + 1, _MCPS + 2
-_BENDING = np.array([joint for joint in range(2, 21) if joint not in TIPS])  # MCP and IP or MCP, PIP and DIP
+_BENDING = np.array([joint for joint in range(2, 21) if joint not in TIPS])  # MCP and IP; MCP, PIP and DIP
 _BEFORE, _AFTER = np.array(PARENTS)[_BENDING], _BENDING + 1
 _FIRST_BENDING = np.flatnonzero(np.isin(_BENDING, (2, *MCPS)))  # of each digit, in _BENDING
 _FIRST_ENDS, _SECOND_ENDS = np.triu_indices(6, 1)  # all pairs of six points
@@ -123,8 +122,8 @@ def palm_size(joints: np.ndarray) -> np.ndarray:
     side: on a clip of one hand it varied by 24 %, this by 17 % (of another hand 16 % and 12 %).
     """
     joints = np.asarray(joints, dtype=float)
-    lines = joints.take(_PALM_ENDS, axis=-2) - joints.take(_PALM_STARTS, axis=-2)
-    return _positive(_length(lines).sum(axis=-1) / len(_PALM_ENDS))
+    metacarpals = _length(joints.take(_MCPS, axis=-2) - joints[..., :1, :])
+    return _positive((metacarpals.sum(axis=-1) + palm_width(joints)) / 5)
 
 
 def tip_distances(joints: np.ndarray) -> np.ndarray:
