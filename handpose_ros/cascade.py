@@ -62,7 +62,11 @@ _CELLS = tuple(  # per level: its fields, their k values, and which leaves have 
 
 def shape_features(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     """(..., 78) what the network sees of hands (..., 21, 3) [m]: no place, direction, side or size in it."""
-    size = palm_size(joints)[..., None]
+    return _features(joints, right, palm_size(joints))
+
+
+def _features(joints, right, size):
+    size = np.asarray(size)[..., None]
     local = as_right_hands(joints, right)[..., 1:, :]
     flat = local.reshape(*local.shape[:-2], 60) / size
     distances = [tip_distances(joints), tip_palm_distances(joints), thumb_side_distances(joints)]
@@ -108,9 +112,10 @@ class TaxonomyCascade:
 
     def __call__(self, joints: np.ndarray, right: bool, previous: Claim, dt: float, min_confidence: float) -> Claim:
         """The claim on a hand `joints` (21, 3) [m], `dt` [s] after `previous`."""
-        if not HUMAN[0] < palm_size(joints) < HUMAN[1] or not np.isfinite(joints).all():
+        size = palm_size(joints)
+        if not HUMAN[0] < size < HUMAN[1] or not np.isfinite(joints).all():
             return Claim(UNKNOWN, np.nan)
-        seen = self._network(shape_features(joints, right))
+        seen = self._network(_features(joints, right, size))
         beliefs = follow(previous.belief, seen, dt, _REPETITIVE)
         belief = joined(*beliefs)
         type, confidence = descend(belief, min_confidence, previous.type)

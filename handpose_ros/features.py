@@ -28,6 +28,7 @@ _PINCH_TOUCH = 2 * PAD_THICKNESS / PALM_SIZE  # [palm sizes] thumb tip to index 
 _PINCH_OPEN = 0.75  # [palm sizes] 62 mm: as far apart as in a hand at rest
 
 _MCPS, _TIPS, _PALM = np.array(MCPS), np.array(TIPS), np.array([WRIST, *MCPS])
+_ACROSS_PALM = np.array([*MCPS, MCPS[0]]), np.array([*4 * (WRIST,), MCPS[-1]])  # ends of four metacarpals and its width
 _PIPS, _DIPS = _MCPS + 1, _MCPS + 2
 _BENDING = np.array([joint for joint in range(2, 21) if joint not in TIPS])  # MCP and IP; MCP, PIP and DIP
 _BEFORE, _AFTER = np.array(PARENTS)[_BENDING], _BENDING + 1
@@ -110,8 +111,7 @@ def palm_normal(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
 
 def palm_width(joints: np.ndarray) -> np.ndarray:
     """(...) [m] index MCP to little MCP, between joint centres."""
-    joints = np.asarray(joints, dtype=float)
-    return _length(joints[..., MCPS[0], :] - joints[..., MCPS[-1], :])
+    return _palm_lines(joints)[..., -1]
 
 
 def palm_size(joints: np.ndarray) -> np.ndarray:
@@ -121,9 +121,7 @@ def palm_size(joints: np.ndarray) -> np.ndarray:
     Steadier than the width alone, which shrinks and grows with the error of depth when the palm is seen from the
     side: on a clip of one hand it varied by 24 %, this by 17 % (of another hand 16 % and 12 %).
     """
-    joints = np.asarray(joints, dtype=float)
-    metacarpals = _length(joints.take(_MCPS, axis=-2) - joints[..., :1, :])
-    return _positive((metacarpals.sum(axis=-1) + palm_width(joints)) / 5)
+    return _positive(_palm_lines(joints).sum(axis=-1) / 5)
 
 
 def tip_distances(joints: np.ndarray) -> np.ndarray:
@@ -229,6 +227,13 @@ def _swing(frame, bone):
     angle = np.arctan2(_dot(bone, y), _dot(bone, z))
     cos, sin = np.cos(angle)[..., None], np.sin(angle)[..., None]
     return angle, (x, cos * y - sin * z, sin * y + cos * z)
+
+
+def _palm_lines(joints):
+    """(..., 5) [m] the lines from the wrist to the four MCPs and the palm's width."""
+    joints = np.asarray(joints, dtype=float)
+    first, second = _ACROSS_PALM
+    return _length(joints.take(first, axis=-2) - joints.take(second, axis=-2))
 
 
 def _nearest_on_middle_phalanges(joints):

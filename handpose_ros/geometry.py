@@ -15,9 +15,9 @@ def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     y = z x x, on both hands (the operator frame of dex-retargeting). NaN where the palm has no area.
     """
     joints = np.asarray(joints, dtype=float)
-    wrist = joints[..., WRIST, :]
-    z = _unit(joints[..., _MIDDLE_MCP, :] - wrist)
-    normal = cross(joints[..., _INDEX_MCP, :] - wrist, joints[..., _LITTLE_MCP, :] - wrist)
+    lines = joints - joints[..., WRIST, None, :]
+    z = _unit(lines[..., _MIDDLE_MCP, :])
+    normal = cross(lines[..., _INDEX_MCP, :], lines[..., _LITTLE_MCP, :])
     normal = np.where(np.asarray(right)[..., None], normal, -normal)
     x = _unit(normal - (normal * z).sum(axis=-1, keepdims=True) * z)
     return np.stack([x, cross(z, x), z], axis=-1)

@@ -7,7 +7,7 @@ and a line in CLASSIFIERS.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -105,13 +105,13 @@ class GraspTracker:
         if hands.stamp < self._stamp:
             self.reset()
         self._stamp = hands.stamp
-        memories = [self._follow(hand, hands.stamp) for hand in hands]
+        memories = [self._follow(*each, hands.stamp) for each in zip(hands, _lengths(hands), strict=True)]
         # Who is not in the array is forgotten, and so is who was seen off.
         alive = [m for hand, m in zip(hands, memories, strict=True) if hand.state is not TrackingState.LOST]
         self._memories = {memory.grasp.track_id: memory for memory in alive}
         return tuple(memory.grasp for memory in memories)
 
-    def _follow(self, hand: HandPose, stamp: float) -> _Memory:
+    def _follow(self, hand: HandPose, lengths: "_Lengths", stamp: float) -> _Memory:
         memory = self._memories.get(hand.track_id) or _Memory(_unknown(hand, stamp))
         believed = hand.state is TrackingState.TRACKED and hand.score >= self.min_confidence
         whole = np.isfinite(hand.joints_3d).all()
@@ -119,10 +119,10 @@ class GraspTracker:
             return replace(memory, grasp=replace(memory.grasp, changed=False, aperture_velocity=np.nan))
         if not believed or not whole:
             return _Memory(_unknown(hand, stamp, memory.grasp), widest=memory.widest)
-        return self._measure(hand, stamp, memory)
+        return self._measure(hand, lengths, stamp, memory)
 
-    def _measure(self, hand, stamp, memory):
-        joints, size = hand.joints_3d, float(palm_size(hand.joints_3d))
+    def _measure(self, hand, lengths, stamp, memory):
+        joints = hand.joints_3d
         dt = stamp - memory.stamp if memory.joints is not None else 0.0
         claim = self.classifier(joints, hand.side is Side.RIGHT, memory.claim, dt, self.min_confidence)
         confidence = min(claim.confidence, hand.score)  # no surer of the grasp than of the hand
@@ -130,15 +130,15 @@ class GraspTracker:
         type = claim.type if sure else UNKNOWN
         closed = _closed(claim)
         known = type is not UNKNOWN or max(closed, 1 - closed) >= self.min_confidence
-        open_by = memory.opening.updated(float(opening(joints)), stamp)
-        pinched = memory.pinch.updated(float(thumb_index_distance(joints)), stamp)
-        plainness = _plainness(open_by, pinched, size, type)
+        open_by = memory.opening.updated(lengths.opening, stamp)
+        pinched = memory.pinch.updated(lengths.pinch, stamp)
+        plainness = _plainness(open_by, pinched, lengths.palm, type)
         now = claim.closed_now if math.isfinite(claim.closed_now) else closed
         phase = memory.phase.updated(closed, now, *plainness, stamp, dt)
         if phase.phase is Phase.HOLD and type is not UNKNOWN and not type.closed:  # which grasp is not known yet
             type, confidence, claim = UNKNOWN, np.nan, replace(claim, type=UNKNOWN)
         shown = phase.phase if known else Phase.UNKNOWN
-        opposing = contacts(joints, type, size)
+        opposing = contacts(joints, type, lengths.palm)
         motion = _moved(opposing.aperture, type, dt, memory)
         width = max(motion.aperture, 0.0)
         widest = _widest(memory, width, dt)
@@ -157,6 +157,21 @@ class GraspTracker:
             depth_source=hand.depth_source,
         )
         return _Memory(grasp, claim, phase, motion, open_by, pinched, joints, stamp, widest)
+
+
+class _Lengths(NamedTuple):
+    """What is measured of a hand whatever it grasps [m]; NaN with a missing joint."""
+
+    palm: float  # `features.palm_size`
+    opening: float  # `features.opening`
+    pinch: float  # `features.thumb_index_distance`
+
+
+def _lengths(hands):
+    """Those of all hands at once: calls cost more than hands."""
+    joints = np.array([hand.joints_3d for hand in hands]).reshape(-1, 21, 3)
+    measured = [measure(joints).tolist() for measure in (palm_size, opening, thumb_index_distance)]
+    return [_Lengths(*each) for each in zip(*measured, strict=True)]
 
 
 def aperture(joints: np.ndarray, type: GraspType) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from operator import mul
 
 AGILITY = 0.05  # [m^2/s^3] spectral density of the aperture's acceleration: 0.1 m/s more or less within 0.2 s
 NOISE_TIME = 0.5  # [s] over which the noise of the measurements is learnt
@@ -76,8 +77,8 @@ class Trend:
         stamps, lengths = zip(*_since(self.samples, self.samples[-1][0] - window), strict=True)
         middle = sum(stamps) / len(stamps)
         times = [stamp - middle for stamp in stamps]
-        spread = sum(time * time for time in times)
-        slope = sum(time * length for time, length in zip(times, lengths, strict=True)) / spread
+        spread = sum(map(mul, times, times))
+        slope = sum(map(mul, times, lengths)) / spread
         return slope / math.hypot(self.noise / math.sqrt(spread), shiver / window)
 
 
