@@ -145,16 +145,13 @@ def joined(shape: np.ndarray, kind: np.ndarray) -> np.ndarray:
 def descend(belief: np.ndarray, min_confidence: float, previous: GraspType = UNKNOWN) -> tuple[GraspType, float]:
     """(the type claimed, the probability that all that is claimed is true)."""
     within, claimed, keeps = belief, {}, previous != UNKNOWN
-    for fields, values, cells in _CELLS:
+    for (fields, values, cells), kept in zip(_CELLS, _claims(previous), strict=True):
         shares = cells @ within
-        kept = _values(previous, fields)
         choice, needed = int(shares.argmax()), min_confidence
-        if keeps and _claims(previous, kept) and kept in values:
-            place = values.index(kept)
-            if shares[place] >= KEEP * min_confidence:
-                choice, needed = place, KEEP * min_confidence
+        if keeps and kept is not None and shares[kept] >= KEEP * min_confidence:
+            choice, needed = kept, KEEP * min_confidence
         if shares[choice] >= needed:
-            within, keeps = within * cells[choice], keeps and values[choice] == kept
+            within, keeps = within * cells[choice], keeps and choice == kept
             claimed |= zip(fields, values[choice], strict=True)
     if not claimed:
         return UNKNOWN, float(belief.max())
@@ -167,9 +164,13 @@ def _claimed_type(**fields) -> GraspType:
     return replace(type, name=type.name or _described(type))
 
 
-def _claims(type, values):
-    """Whether `values` of `type` are a claim: zeros are one of an open hand; of a closed one they are not known."""
-    return any(values) or not type.closed
+@cache
+def _claims(type) -> tuple[int | None, ...]:
+    """Which value of each level `type` claims: zeros are one of an open hand; of a closed one they are not known."""
+    claims = [(values, _values(type, fields)) for fields, values, _ in _CELLS]
+    return tuple(
+        values.index(own) if own in values and (any(own) or not type.closed) else None for values, own in claims
+    )
 
 
 def _described(type: GraspType) -> str:

@@ -20,7 +20,9 @@ def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     normal = cross(lines[..., _INDEX_MCP, :], lines[..., _LITTLE_MCP, :])
     normal = np.where(np.asarray(right)[..., None], normal, -normal)
     x = _unit(normal - (normal * z).sum(axis=-1, keepdims=True) * z)
-    return np.stack([x, cross(z, x), z], axis=-1)
+    R = np.empty((*x.shape, 3))
+    R[..., 0], R[..., 1], R[..., 2] = x, cross(z, x), z
+    return R
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ class PhaseBelief:
             probabilities = probabilities / probabilities.sum()
             return PhaseBelief(Phase.HOLD if closed > 0.5 else Phase.OPEN, stamp, probabilities)
         passed = max(dt, 0.0)
-        staying = self.probabilities * (1 - (_LEAVING * passed).clip(0, 0.9))
+        staying = self.probabilities * (1 - np.minimum(_LEAVING * passed, 0.9))
         expected = staying + self.probabilities @ RATES * passed
         seen = self._likelihood(closed, recent, lasting) ** min(passed / CORRELATED, 1.0)
         probabilities = expected * seen
