@@ -57,13 +57,13 @@ class Camera:
     def unproject(self, pixels: np.ndarray) -> np.ndarray:
         """(..., 3) unit rays in the optical frame through `pixels` (..., 2); NaN where no ray goes there."""
         offset = np.asarray(pixels, dtype=float) - self.K[:2, 2]
-        y = offset[..., 1] / self.K[1, 1]
-        x = (offset[..., 0] - self.K[0, 1] * y) / self.K[0, 0]
-        distorted = np.stack([x, y], axis=-1)
+        rays = np.ones((*offset.shape[:-1], 3))
+        rays[..., 1] = offset[..., 1] / self.K[1, 1]
+        rays[..., 0] = (offset[..., 0] - self.K[0, 1] * rays[..., 1]) / self.K[0, 0]
         if self.model == "equidistant":
-            return _fisheye_rays(distorted, self.D)
-        xy = _undistort(distorted, self.D) if self.D.any() else distorted
-        rays = np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
+            return _fisheye_rays(rays[..., :2], self.D)
+        if self.D.any():
+            rays[..., :2] = _undistort(rays[..., :2], self.D)
         return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
 
     def crop(self, x: int, y: int, width: int, height: int) -> "Camera":

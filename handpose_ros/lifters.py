@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handpose_ros.geometry import cross
 from handpose_ros.hand import MCPS, WRIST
 
 # Bones of the average hand and their lengths [m]: those of the WebXR generic hand mesh, moved to where the networks put
@@ -53,7 +54,8 @@ def make_lifter(name: str) -> Lifter:
 def scale_to_template(joints: np.ndarray) -> np.ndarray:
     """`joints` (..., 21, 3) scaled so that the template bones have, in the median, the average hand's lengths [m]."""
     lengths = np.linalg.norm(joints[..., TEMPLATE_BONES[:, 0], :] - joints[..., TEMPLATE_BONES[:, 1], :], axis=-1)
-    return joints * np.median(TEMPLATE_LENGTHS / lengths, axis=-1)[..., None, None]
+    ratios = np.sort(TEMPLATE_LENGTHS / lengths, axis=-1)
+    return joints * ratios[..., len(TEMPLATE_LENGTHS) // 2, None, None]
 
 
 def believe(rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
@@ -130,10 +132,12 @@ class Network:
 
     def lift(self, rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
         """A `Lifter`. Hands with a joint outside of the camera's model are believed."""
-        believed = believe(rays, joints_local, right)
-        known = np.isfinite(rays).all(axis=(-1, -2))[..., None, None]
+        known = np.isfinite(rays).all(axis=(-1, -2), keepdims=True)
         look = Look.at(np.where(known, rays, _STRAIGHT_AHEAD), joints_local, right)
         learned = look.shape(*self._twice(look))
+        if known.all():
+            return learned
+        believed = believe(rays, joints_local, right)
         return Shape(
             np.where(known, learned.joints, believed.joints),
             np.where(known, learned.rays, rays),
@@ -167,7 +171,7 @@ def _upright(rays):
     knuckles = ((rays[..., _INDEX, :] + rays[..., _RING, :]) / 2 + rays[..., _MIDDLE, :]) / 2
     down = rays[..., WRIST, :] - knuckles
     y = _unit(down - (down * z).sum(axis=-1, keepdims=True) * z)
-    return np.stack([np.cross(y, z), y, z], axis=-1)
+    return np.stack([cross(y, z), y, z], axis=-1)
 
 
 def _unit(vectors):

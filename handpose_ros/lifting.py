@@ -78,25 +78,28 @@ def translate(shape: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     The information is by the residuals themselves, as if they were independent: it falls where they do not agree.
     """
+    batch, shape, rays = shape.shape[:-2], shape.reshape(-1, 21, 3), rays.reshape(-1, 21, 3)
     seen = np.isfinite(rays).all(axis=-1)
+    enough = seen.sum(axis=-1, keepdims=True) >= _MIN_RAYS
+    seen &= enough
     rays = np.where(seen[..., None], rays, [0.0, 0.0, 1.0])
-    basis = _tangents(rays)
+    median = np.arange(len(seen)), np.maximum(seen.sum(axis=-1) - 1, 0) // 2  # where it is among the sorted
     translation = _closest_to_rays(shape, rays, seen)
     for _ in range(_ITERATIONS):
-        residual, jacobian = _tangent_residuals(shape + translation[..., None, :], rays, basis)
+        residual, jacobian = _residuals(shape + translation[:, None], rays)
         size = np.sqrt((residual * residual).sum(axis=-1))
+        ordered = np.sort(np.where(seen, size, np.inf), axis=-1)
         # Median absolute deviation of a 2D normal: half of its radii lie within 1.1774 sigma.
-        sigma = np.maximum(_median_where(seen, size) / 1.1774, _MIN_SIGMA)[..., None]
+        sigma = np.maximum(ordered[median] / 1.1774, _MIN_SIGMA)[:, None]
         weight = seen * np.minimum(1.0, _HUBER * sigma / np.maximum(size, 1e-12)) / sigma**2
-        rows = jacobian.reshape(*shape.shape[:-2], 2 * shape.shape[-2], 3)
+        rows = jacobian.reshape(-1, 63, 3)
         weighted = (weight[..., None, None] * jacobian).reshape(rows.shape).swapaxes(-1, -2)
         information = weighted @ rows + _RIDGE * np.eye(3)
-        step = np.linalg.solve(information, weighted @ residual.reshape(*rows.shape[:-1], 1))[..., 0]
+        step = np.linalg.solve(information, weighted @ residual.reshape(-1, 63, 1))[..., 0]
         translation = translation - step
         if (np.abs(step) < _CONVERGED).all():
             break
-    enough = seen.sum(axis=-1) >= _MIN_RAYS
-    return np.where(enough[..., None], translation, np.nan), information
+    return np.where(enough, translation, np.nan).reshape(*batch, 3), information.reshape(*batch, 3, 3)
 
 
 def covariance_about_rays(joints: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +118,7 @@ def covariance_about_rays(joints: np.ndarray, along: np.ndarray) -> tuple[np.nda
 def fit_variance(joints: np.ndarray, information: np.ndarray) -> np.ndarray:
     """(..., 21) [m^2] that the fit with this `information` leaves along the ray of each of `joints` (..., 21, 3)."""
     rays = joints / np.linalg.norm(joints, axis=-1, keepdims=True)
-    return GO_TOGETHER * np.einsum("...ji,...ik,...jk->...j", rays, np.linalg.inv(information), rays)
+    return GO_TOGETHER * (rays @ np.linalg.inv(information) * rays).sum(axis=-1)
 
 
 def _variance_along_rays(joints, information, spread):
@@ -124,35 +127,24 @@ def _variance_along_rays(joints, information, spread):
     return fit_variance(joints, information) + (spread[..., None] * distance) ** 2 + _DEPTH_SIGMA**2
 
 
-def _tangent_residuals(points, rays, basis):
-    """Tangent-plane coordinates (..., 21, 2) of `points` about their rays, and their Jacobian (..., 21, 2, 3)."""
-    along = (points * rays).sum(axis=-1)[..., None]
-    residual = (basis @ points[..., None])[..., 0] / along
-    return residual, (basis - residual[..., None] * rays[..., None, :]) / along[..., None]
+def _residuals(points, rays):
+    """From the ends of `rays` (..., 3) to where `points` are seen on the planes that touch the unit sphere there, and
+    the Jacobian (..., 3, 3) of that."""
+    along = (points * rays).sum(axis=-1, keepdims=True)
+    seen = points / along
+    return seen - rays, (np.eye(3) - seen[..., None] * rays[..., None, :]) / along[..., None]
 
 
 def _closest_to_rays(shape, rays, seen):
-    """(..., 3) translation that brings `shape` closest to `rays` in space: linear, a start for Gauss-Newton."""
-    projector = (np.eye(3) - rays[..., :, None] * rays[..., None, :]) * seen[..., None, None]
-    target = -(projector @ shape[..., None]).sum(axis=-3)
-    return np.linalg.solve(projector.sum(axis=-3) + _RIDGE * np.eye(3), target)[..., 0]
-
-
-def _tangents(rays):
-    """(..., 2, 3) two unit vectors orthogonal to each of `rays` (..., 3) and to each other (Duff et al., JCGT 2017)."""
-    x, y, z = np.moveaxis(rays, -1, 0)
-    sign = np.copysign(1.0, z)
-    a = -1 / (sign + z)
-    b = x * y * a
-    rows = [1 + sign * x * x * a, sign * b, -sign * x, b, sign + y * y * a, -y]
-    return np.stack(rows, axis=-1).reshape(*rays.shape[:-1], 2, 3)
+    """(N, 3) translation that brings `shape` closest to `rays` in space: linear, a start for Gauss-Newton."""
+    rays, shape = rays * seen[..., None], shape * seen[..., None]
+    # The sum over the joints of I - r r^T, what is across a ray, and of that part of the shape.
+    across = seen.sum(axis=-1)[:, None, None] * np.eye(3) - rays.swapaxes(-1, -2) @ rays
+    along = (shape * rays).sum(axis=-1, keepdims=True)
+    target = (rays * along - shape).sum(axis=-2)[..., None]
+    return np.linalg.solve(across + _RIDGE * np.eye(3), target)[..., 0]
 
 
 def _nanmean(values):
-    return np.nansum(values, axis=-1) / np.maximum(np.isfinite(values).sum(axis=-1), 1)
-
-
-def _median_where(mask, values):
-    ordered = np.sort(np.where(mask, values, np.inf), axis=-1)
-    middle = np.maximum(mask.sum(axis=-1) - 1, 0)[..., None] // 2
-    return np.nan_to_num(np.take_along_axis(ordered, middle, axis=-1)[..., 0], posinf=0.0)
+    known = np.isfinite(values)
+    return np.sum(values, axis=-1, where=known) / np.maximum(known.sum(axis=-1), 1)
