@@ -20,8 +20,8 @@ def joint_confidence(observation: Observation, size: tuple[int, int]) -> np.ndar
     0 outside of the image of `size` (width, height) [px].
     """
     inside = ((observation.joints_2d >= -0.5) & (observation.joints_2d < np.array(size) - 0.5)).all(axis=-1)
-    scale = pixels_per_metre(observation)
-    doubt = disagreement(observation, scale) ** 2
+    apart, scale = disagreement(observation)
+    doubt = apart**2
     if observation.spread is not None:
         doubt = doubt + (_LOOKS_AGREE * observation.spread / scale) ** 2
     agreement = 1 / (1 + doubt / HALVING_DISAGREEMENT**2)
@@ -42,20 +42,13 @@ def filter_low_confidence(hand: HandPose, threshold: float) -> HandPose:
     )
 
 
-def disagreement(observation: Observation, scale: float) -> np.ndarray:
-    """(21,) [m] distance of each joint in the image to the hand-relative shape, laid over it by shift and `scale`
-    [px/m], that of `pixels_per_metre`."""
-    flat, image = _centred(observation)
-    return np.linalg.norm(image / scale - flat, axis=-1)
+def disagreement(observation: Observation) -> tuple[np.ndarray, float]:
+    """(21,) [m] distance of each joint in the image to the hand-relative shape, laid over it by shift and scale, and
+    that scale [px/m]."""
+    flat, image = _centred(observation.joints_local[:, :2]), _centred(observation.joints_2d)
+    scale = max(float(np.vdot(flat, image) / np.vdot(flat, flat)), 1e-6)
+    return np.linalg.norm(image / scale - flat, axis=-1), scale
 
 
-def pixels_per_metre(observation: Observation) -> float:
-    """[px/m] by which the hand-relative shape is as large as the hand in the image."""
-    flat, image = _centred(observation)
-    return max(float((flat * image).sum() / (flat * flat).sum()), 1e-6)
-
-
-def _centred(observation):
-    """(21, 2) [m] of the shape and (21, 2) [px] in the image, about their means."""
-    flat, image = observation.joints_local[:, :2], observation.joints_2d
-    return flat - flat.mean(axis=0), image - image.mean(axis=0)
+def _centred(points):
+    return points - points.sum(axis=0) / len(points)

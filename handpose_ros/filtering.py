@@ -8,6 +8,7 @@ Live it is the One Euro filter: a low-pass whose cut-off frequency rises with th
 1 Euro Filter, CHI 2012). Only joints_3d and wrist_velocity are filtered; joints_2d stay what was measured.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -38,6 +39,11 @@ BEARING = OneEuro(min_cutoff=1.5, beta=15.0)
 DISTANCE = OneEuro(min_cutoff=0.4, beta=20.0)
 TURN = OneEuro(min_cutoff=1.0, beta=2.0)
 BONES = OneEuro(min_cutoff=1.0, beta=2.0)  # closing the hand in half a second turns bones by about 3 rad/s
+
+# What is low-passed of a hand, and the constants of each vector.
+_BEARING, _DISTANCE, _TURN, _DIRECTIONS = 0, 1, 2, slice(3, 23)
+_ROWS = [BEARING, DISTANCE, TURN] + 20 * [BONES]
+_CONSTANTS = OneEuro(*np.array([(row.min_cutoff, row.beta, row.derivative_cutoff) for row in _ROWS]).T[..., None])
 
 _NOISE_TIME = 1.0  # [s] over which the noise of a measurement is averaged
 _NOISE_MARGIN = 2.0  # a speed is real as far as its square is above this multiple of what noise makes of it
@@ -111,17 +117,18 @@ class HandFilter:
             self.reset()
         self._stamp = hands.stamp
         known, self._tracks = self._tracks, {}
-        return replace(hands, hands=tuple(self._filter(hand, known.get(hand.track_id)) for hand in hands))
+        filtered = [
+            self._filter(hand, body, known.get(hand.track_id)) for hand, body in zip(hands, _bodies(hands), strict=True)
+        ]
+        return replace(hands, hands=tuple(filtered))
 
-    def _filter(self, hand: HandPose, track: "_FilteredHand | None") -> HandPose:
+    def _filter(self, hand: HandPose, measured: Body | None, track: "_FilteredHand | None") -> HandPose:
         if hand.state is TrackingState.LOST:
             return hand
         if track is None or track.elsewhere(hand) or self._stamp - track.last_measured > _LONGEST_GAP:
             track = _FilteredHand(hand.depth_source)
-        measured = hand.state is TrackingState.TRACKED and np.isfinite(hand.joints_3d).all()
-        body = Body.of(hand.joints_3d) if measured else None
-        if body is not None and np.isfinite(body.R).all():
-            track.measure(body, self._stamp)
+        if measured is not None:
+            track.measure(measured, self._stamp)
         elif track.body is not None:
             track.predict(self._stamp)
         else:
@@ -138,7 +145,6 @@ class _FilteredHand:
         self.body: Body | None = None
         self.velocity = np.full(6, np.nan)
         self.stamp = self.last_measured = -np.inf
-        self._start()
 
     @property
     def metric(self) -> bool:
@@ -150,32 +156,43 @@ class _FilteredHand:
         other = hand.depth_source is not self.source
         return other and (measured or DepthSource.NONE in (hand.depth_source, self.source))
 
-    def _start(self):
-        self._bearing, self._distance = _LowPass(BEARING), _LowPass(DISTANCE)
-        self._turn, self._bones = _LowPass(TURN, _turn_between, _turned), _LowPass(BONES)
-        self._measurements = 0
-
-    def measure(self, body: Body, stamp: float):
+    def measure(self, measured: Body, stamp: float):
         """Takes in what was measured at `stamp` [s]."""
         if stamp <= self.stamp:  # the same image again
             return
-        if self.body is not None and self._is_jump(body, stamp):
-            if stamp - self.last_measured < _JUMP_TIME:
+        dt = stamp - self.last_measured
+        if self.body is None:
+            self._start(measured)
+        else:
+            away = self._change(self.body, measured)
+            if not _is_jump(self.body, measured, away, dt):
+                self._approach(measured, away, dt, stamp - self.stamp)
+            elif dt < _JUMP_TIME:
                 return self.predict(stamp)
-            self._start()
-        before, dt = self.body, stamp - self.last_measured
-        fresh = self._measurements == 0
+            else:
+                self._start(measured)
+        self._measured, self.stamp, self.last_measured = measured, stamp, stamp
+
+    def _start(self, measured):
+        self.body, self.velocity = measured, np.full(6, np.nan)
+        self._low_pass, self._measurements = _LowPass(_CONSTANTS), 1
+
+    def _approach(self, measured, away, dt, since):
+        """Moves the body part of the way `away` to what is `measured`; `since` [s] is the age of the body."""
         self._measurements += 1
-        before = body if fresh else before
-        weight = max(1 / self._measurements, min(dt / _LENGTHS_TIME, 1.0)) if not fresh else 1.0
+        before, change = self.body, self._low_pass(self._change(self._measured, measured), away, dt)
+        weight = max(1 / self._measurements, min(dt / _LENGTHS_TIME, 1.0))
+        lengths = before.lengths + weight * (measured.lengths - before.lengths)
+        wrist = measured.wrist
+        if self.metric:
+            distance = _length(before.wrist)
+            bearing = before.wrist / distance + change[_BEARING]
+            wrist = bearing * (distance * math.exp(change[_DISTANCE, 0]) / _length(bearing))
         self.body = Body(
-            self._wrist(before.wrist, body.wrist, dt),
-            self._turn(before.R, body.R, dt),
-            _unit(self._bones(before.directions, body.directions, dt)),
-            before.lengths + weight * (body.lengths - before.lengths),
+            wrist, _turned(before.R, change[_TURN]), _unit(before.directions + change[_DIRECTIONS]), lengths
         )
-        self.velocity = np.full(6, np.nan) if fresh else self._velocity(before, stamp - self.stamp)
-        self.stamp = self.last_measured = stamp
+        moved = self.body.wrist - before.wrist if self.metric else np.full(3, np.nan)
+        self.velocity = np.concatenate([moved, _turn_between(before.R, self.body.R)]) / since
 
     def predict(self, stamp: float):
         """Moves on to `stamp` [s] without a measurement."""
@@ -184,57 +201,71 @@ class _FilteredHand:
         linear, angular = np.nan_to_num(self.velocity.reshape(2, 3)) * dt
         self.body = replace(self.body, wrist=self.body.wrist + linear, R=_turned(self.body.R, angular))
 
-    def _wrist(self, before, measured, dt):
-        if not self.metric:
-            return measured
-        old, new = np.linalg.norm(before), np.linalg.norm(measured)
-        bearing = _unit(self._bearing(before / old, measured / new, dt))
-        return bearing * np.exp(self._distance(np.log([old]), np.log([new]), dt))
-
-    def _velocity(self, before, dt):
-        linear = self.body.wrist - before.wrist if self.metric else np.full(3, np.nan)
-        return np.concatenate([linear, _turn_between(before.R, self.body.R)]) / dt
-
-    def _is_jump(self, body, stamp):
-        dt = stamp - self.last_measured
-        moved = np.linalg.norm(body.wrist - self.body.wrist)
-        turned = np.linalg.norm(_turn_between(self.body.R, body.R))
-        return moved > _JUMP_FLOOR + _JUMP_SPEED * dt or turned > _JUMP_TURN_FLOOR + _JUMP_TURN_SPEED * dt
+    def _change(self, a, b):
+        """(23, 3) what makes b of a, row by row of _CONSTANTS: differences, and the turn as rotation vector [rad]."""
+        change = np.zeros((23, 3))
+        if self.metric:
+            old, new = _length(a.wrist), _length(b.wrist)
+            change[_BEARING] = b.wrist / new - a.wrist / old
+            change[_DISTANCE, 0] = math.log(new / old)
+        change[_TURN] = _turn_between(a.R, b.R)
+        change[_DIRECTIONS] = b.directions - a.directions
+        return change
 
 
 class _LowPass:
-    """One Euro on vectors (..., D), each with a speed of its own; on rotations with their own `difference` and `add`.
+    """One Euro on vectors (..., D), each with a speed of its own.
 
     White noise looks like speed, and would open the filter just where it is needed. How much of it there is shows in
     how the rate changes from image to image, which a steady motion does not: that part of the speed is left out.
     """
 
-    def __init__(self, constants, difference=lambda a, b: b - a, add=lambda a, change: a + change):
-        self._constants, self._difference, self._add = constants, difference, add
-        self._measured = None
+    def __init__(self, constants: OneEuro):
+        self._constants = constants
         self._last_rate = self._rate = self._noise = 0.0
         self._rates = 0
 
-    def __call__(self, filtered, measured, dt):
-        """The value `filtered` before, `dt` [s] later, given what is `measured` now."""
-        if self._measured is None:
-            self._measured = measured
-            return measured
-        rate = self._difference(self._measured, measured) / dt
+    def __call__(self, moved, away, dt):
+        """By how much to change what is filtered: `away` is what is measured from it, `moved` from what was measured
+        `dt` [s] before."""
+        rate = moved / dt
         self._rates += 1
         change = ((rate - self._last_rate) ** 2).sum(axis=-1, keepdims=True)
         self._noise = self._noise + max(1 / self._rates, min(dt / _NOISE_TIME, 1.0)) * (change - self._noise)
         share = _smoothing(self._constants.derivative_cutoff, dt)
         self._rate = self._rate + share * (rate - self._rate)
-        self._measured, self._last_rate = measured, rate
+        self._last_rate = rate
         squared = (self._rate**2).sum(axis=-1, keepdims=True) - _NOISE_MARGIN * share**2 * self._noise
-        alpha = _smoothing(self._constants.cutoff(np.sqrt(np.maximum(squared, 0.0))), dt)
-        return self._add(filtered, alpha * self._difference(filtered, measured))
+        return _smoothing(self._constants.cutoff(np.sqrt(np.maximum(squared, 0.0))), dt) * away
+
+
+def _bodies(hands):
+    """Of each of the `hands` what was measured, or None."""
+    if not len(hands):
+        return []
+    joints = np.stack([hand.joints_3d for hand in hands])
+    body = Body.of(joints)
+    known = np.isfinite(joints).all(axis=(-1, -2)) & np.isfinite(body.R).all(axis=(-1, -2))
+    return [
+        Body(body.wrist[i], body.R[i], body.directions[i], body.lengths[i])
+        if known[i] and hand.state is TrackingState.TRACKED
+        else None
+        for i, hand in enumerate(hands)
+    ]
+
+
+def _is_jump(body, measured, away, dt):
+    moved, turned = _length(measured.wrist - body.wrist), _length(away[_TURN])
+    return moved > _JUMP_FLOOR + _JUMP_SPEED * dt or turned > _JUMP_TURN_FLOOR + _JUMP_TURN_SPEED * dt
 
 
 def _smoothing(cutoff, dt):
     """Share 0..1 of the new value in a first-order low-pass of `cutoff` [Hz] after `dt` [s]."""
     return 1 - 1 / (1 + 2 * np.pi * cutoff * dt)
+
+
+def _length(vector):
+    return math.sqrt(vector @ vector)
 
 
 def _unit(vectors):

@@ -36,25 +36,27 @@ class Placer:
         """The hands of the tracks, in their order."""
         if not tracks:
             return ()
-        hands = [_relative_to_wrist(track, frame.size) for track in tracks]
-        if frame.camera is not None:
-            hands = self._by_size(hands, tracks, frame.camera)
+        if frame.camera is None:
+            hands = [_hand(track, frame.size, joints_3d=_relative_to_wrist(track)) for track in tracks]
+        else:
+            hands = self._by_size(tracks, frame)
             hands = [_by_network(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
             hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
             if frame.depth is not None:
                 hands = [self._by_depth(hand, frame) for hand in hands]
         return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
 
-    def _by_size(self, hands, tracks, camera):
-        """`hands` where they must be to be seen as they are, for the size of the person's hand."""
+    def _by_size(self, tracks, frame):
+        """The hands where they must be to be seen as they are, for the size of the person's hand."""
         scale = self.hand_scale or self._learned.scale
         joints_2d = np.stack([track.observation.joints_2d for track in tracks])
         joints_local = np.stack([track.observation.joints_local for track in tracks])
         right = np.array([track.side is Side.RIGHT for track in tracks])
-        lifted = lift(joints_2d, joints_local, camera, scale, right=right, lifter=self._lifter)
+        lifted = lift(joints_2d, joints_local, frame.camera, scale, right=right, lifter=self._lifter)
         return [
-            replace(
-                hand,
+            _hand(
+                track,
+                frame.size,
                 joints_3d=lifted.joints[index],
                 depth_source=DepthSource.MONO_SCALED if scale else DepthSource.MONO,
                 hand_scale=scale or np.nan,
@@ -62,7 +64,7 @@ class Placer:
                 joint_sigma=lifted.joint_sigma[index],
                 wrist_covariance=_position_only(lifted.wrist_covariance[index]),
             )
-            for index, hand in enumerate(hands)
+            for index, track in enumerate(tracks)
         ]
 
     def _by_depth(self, hand, frame):
@@ -77,21 +79,26 @@ class Placer:
         return moved(hand, fit)
 
 
-def _relative_to_wrist(track: Track, size: tuple[int, int]) -> HandPose:
-    placed = track.observation.joints_3d
-    shape = scale_to_template(track.observation.joints_local) if placed is None else placed
+def _hand(track: Track, size: tuple[int, int], **placed) -> HandPose:
+    """The hand of `track` in an image of `size`; `placed` are joints_3d and what is known of them."""
     return HandPose(
         side=track.side,
         side_score=track.side_score,
         score=track.observation.score,
         joints_2d=track.observation.joints_2d,
-        joints_3d=shape - shape[WRIST],
         joint_scores=joint_confidence(track.observation, size),
         track_id=track.id,
         track_age=track.age,
         state=track.state,
         mano=track.observation.mano,
+        **placed,
     )
+
+
+def _relative_to_wrist(track: Track) -> np.ndarray:
+    joints = track.observation.joints_3d
+    joints = scale_to_template(track.observation.joints_local) if joints is None else joints
+    return joints - joints[WRIST]
 
 
 def _by_network(hand: HandPose, track: Track, camera: Camera) -> HandPose:
@@ -106,6 +113,8 @@ def _by_network(hand: HandPose, track: Track, camera: Camera) -> HandPose:
 
 def _drifted(hand: HandPose, unseen: float) -> HandPose:
     """`hand`, less certain by what it may have moved otherwise than predicted in the time `unseen` [s]."""
+    if unseen == 0:
+        return hand
     drift = 0.5 * _ACCELERATION * unseen**2
     return replace(
         hand,

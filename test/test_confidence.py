@@ -8,7 +8,6 @@ from handpose_ros.confidence import (
     disagreement,
     filter_low_confidence,
     joint_confidence,
-    pixels_per_metre,
 )
 from handpose_ros.hand import HandPose, Observation, Side
 
@@ -30,7 +29,7 @@ def test_where_image_and_shape_agree_each_joint_has_the_hands_score():
 
 def test_disagreement_is_measured_in_metres():
     seen = observation((0.03, -0.04))
-    assert_allclose(disagreement(seen, pixels_per_metre(seen))[8], 0.05, atol=0.006)
+    assert_allclose(disagreement(seen)[0][8], 0.05, atol=0.006)
 
 
 def test_a_joint_that_disagrees_is_believed_half_as_much_and_the_others_nearly_as_before():
