@@ -81,10 +81,10 @@ class Look:
         mirror = np.where(np.asarray(right)[..., None, None], 1.0, _MIRROR)
         seen = (rays @ R) * mirror
         plane = seen[..., :2] / np.maximum(seen[..., 2:], _NARROWEST)
-        center = plane.mean(axis=-2, keepdims=True)
-        extent = np.sqrt(((plane - center) ** 2).sum(axis=-1).mean(axis=-1))[..., None, None]
+        center = _mean(plane)
+        extent = np.sqrt(((plane - center) ** 2).sum(axis=(-1, -2), keepdims=True) / 21)
         joints = (scale_to_template(joints_local) @ R) * (mirror / SHAPE_UNIT)
-        joints = joints - joints.mean(axis=-2, keepdims=True)
+        joints = joints - _mean(joints)
         return cls(R, mirror, center, extent, (plane - center) / extent, joints)
 
     @property
@@ -167,11 +167,15 @@ _STRAIGHT_AHEAD = np.stack([0.1 * np.cos(np.arange(21.0)), 0.1 * np.sin(np.arang
 
 def _upright(rays):
     """(..., 3, 3) R_camera_from_look: z to the middle of the rays, y from the knuckles to the wrist."""
-    z = _unit(rays.mean(axis=-2))
+    z = _unit(_mean(rays)[..., 0, :])
     knuckles = ((rays[..., _INDEX, :] + rays[..., _RING, :]) / 2 + rays[..., _MIDDLE, :]) / 2
     down = rays[..., WRIST, :] - knuckles
     y = _unit(down - (down * z).sum(axis=-1, keepdims=True) * z)
     return np.stack([cross(y, z), y, z], axis=-1)
+
+
+def _mean(points):
+    return points.sum(axis=-2, keepdims=True) / 21
 
 
 def _unit(vectors):

@@ -19,7 +19,9 @@ _ITERATIONS = 8  # at most
 _CONVERGED = 1e-4  # [m] a smaller step is the last one: hands are off by millimetres, their distance by 5 %
 _HUBER = 1.345  # residuals beyond this many standard deviations count linearly (95 % efficiency on normal noise)
 _MIN_RAYS = 3  # fewer leave the translation open
-_RIDGE = 1e-9  # keeps a hand without rays from failing the batch; its result is NaN
+_I = np.eye(3)
+_AHEAD = _I[2]
+_RIDGE = 1e-9 * _I  # keeps a hand without rays from failing the batch; its result is NaN
 _MIN_SIGMA = 1e-4  # [rad] no network places a joint better than this; keeps exact input from dividing by zero
 # Relative standard deviation of the size of a hand that is not known: adults' hand lengths, 6 % (ANSUR: 5 % within a
 # sex, 7 % between the two), and 6 % by which on photos the size that fits the distances differs from the shapes'.
@@ -80,26 +82,25 @@ def translate(shape: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     batch, shape, rays = shape.shape[:-2], shape.reshape(-1, 21, 3), rays.reshape(-1, 21, 3)
     seen = np.isfinite(rays).all(axis=-1)
-    enough = seen.sum(axis=-1, keepdims=True) >= _MIN_RAYS
-    seen &= enough
-    rays = np.where(seen[..., None], rays, [0.0, 0.0, 1.0])
-    median = np.arange(len(seen)), np.maximum(seen.sum(axis=-1) - 1, 0) // 2  # where it is among the sorted
-    translation = _closest_to_rays(shape, rays, seen)
+    count = seen.sum(axis=-1)
+    seen &= (count >= _MIN_RAYS)[:, None]
+    rays = np.where(seen[..., None], rays, _AHEAD)
+    median = np.arange(len(count)), np.maximum(count - 1, 0) // 2  # where it is among the sorted
+    translation = _closest_to_rays(shape, rays, seen[..., None])
     for _ in range(_ITERATIONS):
         residual, jacobian = _residuals(shape + translation[:, None], rays)
-        size = np.sqrt((residual * residual).sum(axis=-1))
-        ordered = np.sort(np.where(seen, size, np.inf), axis=-1)
+        size = np.where(seen, np.sqrt((residual * residual).sum(axis=-1)), np.inf)
         # Median absolute deviation of a 2D normal: half of its radii lie within 1.1774 sigma.
-        sigma = np.maximum(ordered[median] / 1.1774, _MIN_SIGMA)[:, None]
-        weight = seen * np.minimum(1.0, _HUBER * sigma / np.maximum(size, 1e-12)) / sigma**2
-        rows = jacobian.reshape(-1, 63, 3)
-        weighted = (weight[..., None, None] * jacobian).reshape(rows.shape).swapaxes(-1, -2)
-        information = weighted @ rows + _RIDGE * np.eye(3)
+        sigma = np.maximum(np.sort(size, axis=-1)[median] / 1.1774, _MIN_SIGMA)[:, None]
+        weight = _HUBER / sigma / np.maximum(size, _HUBER * sigma)
+        weighted = (weight[..., None, None] * jacobian).reshape(-1, 63, 3).swapaxes(-1, -2)
+        information = weighted @ jacobian.reshape(-1, 63, 3) + _RIDGE
         step = np.linalg.solve(information, weighted @ residual.reshape(-1, 63, 1))[..., 0]
-        translation = translation - step
+        translation -= step
         if (np.abs(step) < _CONVERGED).all():
             break
-    return np.where(enough, translation, np.nan).reshape(*batch, 3), information.reshape(*batch, 3, 3)
+    translation[count < _MIN_RAYS] = np.nan
+    return translation.reshape(*batch, 3), information.reshape(*batch, 3, 3)
 
 
 def covariance_about_rays(joints: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,14 +112,14 @@ def covariance_about_rays(joints: np.ndarray, along: np.ndarray) -> tuple[np.nda
     ray = joints[..., WRIST, :] / np.linalg.norm(joints[..., WRIST, :], axis=-1, keepdims=True)
     outer = ray[..., :, None] * ray[..., None, :]
     across = _ACROSS_SIGMA**2
-    wrist = across[WRIST] * (np.eye(3) - outer) + along[..., WRIST, None, None] * outer
+    wrist = across[WRIST] * (_I - outer) + along[..., WRIST, None, None] * outer
     return wrist, np.sqrt(along + 2 * across)
 
 
 def fit_variance(joints: np.ndarray, information: np.ndarray) -> np.ndarray:
     """(..., 21) [m^2] that the fit with this `information` leaves along the ray of each of `joints` (..., 21, 3)."""
-    rays = joints / np.linalg.norm(joints, axis=-1, keepdims=True)
-    return GO_TOGETHER * (rays @ np.linalg.inv(information) * rays).sum(axis=-1)
+    along = (joints @ np.linalg.inv(information) * joints).sum(axis=-1) / (joints * joints).sum(axis=-1)
+    return GO_TOGETHER * along
 
 
 def _variance_along_rays(joints, information, spread):
@@ -132,17 +133,17 @@ def _residuals(points, rays):
     the Jacobian (..., 3, 3) of that."""
     along = (points * rays).sum(axis=-1, keepdims=True)
     seen = points / along
-    return seen - rays, (np.eye(3) - seen[..., None] * rays[..., None, :]) / along[..., None]
+    return seen - rays, (_I - seen[..., None] * rays[..., None, :]) / along[..., None]
 
 
 def _closest_to_rays(shape, rays, seen):
     """(N, 3) translation that brings `shape` closest to `rays` in space: linear, a start for Gauss-Newton."""
-    rays, shape = rays * seen[..., None], shape * seen[..., None]
-    # The sum over the joints of I - r r^T, what is across a ray, and of that part of the shape.
-    across = seen.sum(axis=-1)[:, None, None] * np.eye(3) - rays.swapaxes(-1, -2) @ rays
+    # What is across a ray is I - r r^T of it: the sum of these, and of these parts of the shape.
+    rays, shape = seen * rays, seen * shape
+    across = seen.sum(axis=1, keepdims=True) * _I - rays.swapaxes(1, 2) @ rays
     along = (shape * rays).sum(axis=-1, keepdims=True)
-    target = (rays * along - shape).sum(axis=-2)[..., None]
-    return np.linalg.solve(across + _RIDGE * np.eye(3), target)[..., 0]
+    target = (rays * along - shape).sum(axis=1)[..., None]
+    return np.linalg.solve(across + _RIDGE, target)[..., 0]
 
 
 def _nanmean(values):
