@@ -57,7 +57,10 @@ class Outcome:
 
 
 def do_job(job: Job, say: Callable[[float], None]) -> Outcome:
-    """Answers a recording, unless this was done. Raises nothing; `say` is told how much is done, 0..1."""
+    """Answers a recording, unless this was done. Raises nothing; `say` is told how much is done, 0..1.
+
+    What `say` raises that is no Exception ends it, and what it had made is cleared away.
+    """
     cv2.setNumThreads(1)  # the other cores have their own recordings
     start = time.perf_counter()
     names = {"source": str(job.recording.path), "results": job.recording.name}
@@ -85,9 +88,9 @@ def _answer(job: Job, identity: dict, say, start: float) -> Outcome:
     def progress(items: Iterable, total: int | None) -> Iterator:
         said = time.monotonic()
         for number, item in enumerate(items):
-            if total and time.monotonic() - said > _SAY_EVERY:
+            if time.monotonic() - said > _SAY_EVERY:
                 said = time.monotonic()
-                say(min(number / total, 1.0))
+                say(min(number / total, 1.0) if total else 0.0)
             yield item
 
     if is_bag(path):

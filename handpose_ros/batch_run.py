@@ -15,12 +15,14 @@ from tqdm import tqdm
 
 from handpose_ros.batch_files import Recording
 from handpose_ros.batch_job import Job, Outcome, do_job
-from handpose_ros.executors import Executor, LocalProcesses, WorkerDied
+from handpose_ros.executors import Executor, LocalProcesses, LocalThreads, WorkerDied, usable_cores
 from handpose_ros.recording_job import Place, RecordingOptions
 from handpose_ros.recordings import make_directory, write_json
+from handpose_ros.runtimes import device_name
 
 SUMMARY = "processing_summary.json"
 _LOCK = ".handpose_batch"
+_ON_A_GPU = 4  # recordings at a time; what is Python of them has one core in all
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,27 @@ class BatchSummary:
         return sum(each.status == status for each in self.files)
 
 
+def choose_place(device: str = "auto", jobs: int = 0) -> Place:
+    """Where the networks of a batch run on this machine, `jobs` recordings at a time; 0: as many as are quick.
+
+    On a GPU all of these share them; on a CPU each has its own, with one thread.
+    Raises: ValueError for a device that is called otherwise.
+    """
+    if device_name(device) == "cpu":
+        return Place(device, num_threads=1)
+    return Place(device, num_threads=1, recordings=jobs or min(_ON_A_GPU, usable_cores()))
+
+
+def choose_executor(place: Place, jobs: int = 0) -> Executor:
+    """What runs a batch with networks at `place`: threads where they share them or are on a GPU, else processes.
+
+    Of processes `jobs` at a time; 0: one for each core.
+    """
+    if place.recordings > 1 or device_name(place.device) != "cpu":
+        return LocalThreads(place.recordings)
+    return LocalProcesses(jobs)
+
+
 def run_batch(
     recordings: Sequence[Recording],
     out: Path,
@@ -45,18 +68,18 @@ def run_batch(
 ) -> BatchSummary:
     """Leaves a directory with the results of each recording in `out`, and SUMMARY. Those that were done stay.
 
-    By default on all cores of this machine: networks with one thread each in a process for each core.
+    By default at `choose_place()`, run by `choose_executor(place)`: on all cores of this machine, or on its GPU.
     A Ctrl-C ends it early: the summary says what was done, and the next run does the rest.
     Raises OSError with a remedy where `out` cannot be written.
     """
     start, out = time.perf_counter(), make_directory(out)
-    options, place = options or RecordingOptions(), place or Place(num_threads=1)
+    options, place = options or RecordingOptions(), place or choose_place()
     jobs = [Job(recording, out, options, place) for recording in recordings]
     outcomes = [Outcome(str(recording.path), recording.name, "not done") for recording in recordings]
     interrupted = False
     with _alone(out):
         try:
-            _run(executor or LocalProcesses(), jobs, outcomes)
+            _run(executor or choose_executor(place), jobs, outcomes)
         except KeyboardInterrupt:
             interrupted = True
         for job in jobs:  # of workers that were ended

@@ -1,10 +1,13 @@
-"""Where many jobs run side by side: in processes of this machine. `ray_cluster` has the other place."""
+"""Where many jobs run side by side: in processes or threads of this machine. `ray_cluster` has the third place."""
 
 import multiprocessing
 import os
+import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -15,7 +18,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class WorkerDied(RuntimeError):
-    """A process ended in the middle of a job: killed, out of memory, or felled by a library."""
+    """A process or thread ended in the middle of a job: killed, out of memory, or felled by a library."""
 
 
 class Executor(Protocol):
@@ -62,6 +65,42 @@ class LocalProcesses:
         finally:
             for worker in [*idle, *(worker for worker, _ in busy.values())]:
                 worker.end()
+
+
+class LocalThreads:
+    """See `Executor`: threads of this process, for jobs that share what is in it, as the networks on a GPU.
+
+    What fells the process fells them all. Where the iterator is closed, a job ends when it next says how far it is, or
+    when it is done, and that is waited for.
+    """
+
+    def __init__(self, count: int):
+        """At most `count` at a time."""
+        self._count = count
+
+    def run(self, work: Work, jobs: Sequence, shown: Shown) -> Iterator[tuple[int, Any]]:
+        waiting, told, unwanted = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
+        for entry in enumerate(jobs):
+            waiting.put(entry)
+        threads = [
+            threading.Thread(target=_do, args=(work, waiting, told, unwanted), name="handpose worker", daemon=True)
+            for _ in range(min(self._count, len(jobs)))
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            left = len(jobs)
+            while left:
+                kind, number, value = told.get()
+                if kind == "share":
+                    shown(number, value)
+                    continue
+                left -= 1
+                yield number, value
+        finally:
+            unwanted.set()
+            for thread in filter(threading.Thread.is_alive, threads):
+                thread.join()
 
 
 def usable_cores() -> int:
@@ -126,6 +165,26 @@ def _why(code: int) -> str:
     if code < 0:
         return f"its process was ended by {signal.Signals(-code).name}: is there enough memory? Give fewer --jobs"
     return f"its process ended with exit code {code}"
+
+
+def _do(work: Work, waiting: queue.SimpleQueue, told: queue.SimpleQueue, unwanted: threading.Event):
+    """What a worker thread does until nothing is left to do."""
+
+    def say(number, share):
+        if unwanted.is_set():
+            sys.exit()  # ends this thread only
+        told.put(("share", number, share))
+
+    while not unwanted.is_set():
+        try:
+            number, job = waiting.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            result = work(job, partial(say, number))
+        except BaseException as error:  # must be told: the run would wait for it for good
+            result = WorkerDied(f"its thread was ended by {type(error).__name__}: {error}")
+        told.put(("done", number, result))
 
 
 class _environment:

@@ -55,21 +55,20 @@ def batch(args):
     from contextlib import closing, nullcontext
 
     from handpose_ros.batch_files import find_recordings
-    from handpose_ros.batch_run import SUMMARY, run_batch
-    from handpose_ros.executors import LocalProcesses
+    from handpose_ros.batch_run import SUMMARY, choose_executor, choose_place, run_batch
     from handpose_ros.ray_cluster import RayCluster
     from handpose_ros.recording_job import Place
-    from handpose_ros.runtimes import device_name
 
     options = _options(args, every=args.every, smooth=args.smooth)
     recordings = find_recordings(args.sources, args.out)
     if args.ray is not None:
+        place = Place(args.device, num_threads=1)
         executor = RayCluster(args.ray, gpus=1 if args.device.startswith("cuda") else 0)
     else:
-        alone = device_name(args.device) != "cpu"  # on a GPU, of which each process would take memory
-        executor = LocalProcesses(args.jobs or int(alone))
+        place = choose_place(args.device, args.jobs or 0)
+        executor = choose_executor(place, args.jobs or 0)
     with closing(executor) if args.ray is not None else nullcontext():
-        summary = run_batch(recordings, args.out, options, Place(args.device, num_threads=1), executor)
+        summary = run_batch(recordings, args.out, options, place, executor)
     print(
         f"{summary.count('done')} of {len(summary.files)} recordings done "
         f"({sum(each.found for each in summary.files)} of them before), {summary.count('failed')} failed"

@@ -1,6 +1,7 @@
 """One recording, a video or a bag, answered as its options say: what `handpose video`, `bag` and `batch` run."""
 
 import math
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ from handpose_ros.results import RecordingSummary
 from handpose_ros.sources import open_source
 from handpose_ros.video_run import Excerpt, run_video
 
+_opening = threading.Lock()
 Progress = Callable[[Iterable, "int | None"], Iterable]  # wraps items of which there are so many, if that is known
 
 
@@ -63,10 +65,12 @@ class Place:
 
     device: str = "auto"
     num_threads: int = 0  # on a CPU; 0: its cores, at most 4
+    recordings: int = 1  # at a time, in threads that share the networks
 
     def backend(self, options: RecordingOptions) -> Backend:
         """The networks of `options` here; the last ones are kept."""
-        return _backend(options.backend, options.checkpoint, self.device, self.num_threads)
+        with _opening:  # who comes meanwhile gets the same
+            return _backend(options.backend, options.checkpoint, self)
 
 
 def is_bag(path: Path) -> bool:
@@ -123,6 +127,7 @@ def answer_bag(
 
 
 @lru_cache(maxsize=1)
-def _backend(name, checkpoint, device, num_threads):
-    options = {"num_threads": num_threads} if num_threads else {}
-    return make_backend(name, device=device, checkpoint=checkpoint, **options)
+def _backend(name: str, checkpoint: str, place: Place) -> Backend:
+    options = {"num_threads": place.num_threads} if place.num_threads else {}
+    backend = make_backend(name, device=place.device, checkpoint=checkpoint, frames=place.recordings, **options)
+    return backend.shared() if place.recordings > 1 else backend

@@ -59,14 +59,17 @@ def test_frames_of_a_bag_have_its_camera_unless_another_is_given(tmp_path):
 
 def test_a_batch_is_what_its_images_are_one_by_one(estimator):
     images, camera = demo_images(2)
-    images = [images[0], images[1][:240]]
-    cameras = [camera, None]
+    images = [images[0], images[1][:240]] * 3  # more than are in work at once
+    cameras = [camera, None] * 3
     batch = estimator.estimate_batch(images, cameras)
-    for hands, image, its_camera in zip(batch, images, cameras, strict=True):
-        alone = estimator.estimate(image, its_camera)
+    expected = [estimator.estimate(image, its_camera) for image, its_camera in zip(images[:2], cameras, strict=False)]
+    for hands, alone, its_camera in zip(batch, expected * 3, cameras, strict=True):
         assert (len(hands), hands.size, hands.calibrated) == (len(alone), alone.size, its_camera is not None)
         for a, b in zip(hands, alone, strict=True):
             np.testing.assert_array_equal(a.joints_3d, b.joints_3d)
     assert [each.calibrated for each in estimator.estimate_batch(images[:1] * 2, camera)] == [True, True]
-    with pytest.raises(ValueError, match="2 images have 1 cameras"):
+    with pytest.raises(ValueError, match="6 images have 1 cameras"):
         estimator.estimate_batch(images, [camera])
+    with pytest.raises(ValueError, match="uint8"):
+        estimator.estimate_batch([images[0], images[0].astype(float)])
+    assert estimator.estimate_batch([]) == []

@@ -15,9 +15,9 @@ from bag_maker import demo_messages, write_bag
 from handpose_ros.bags import read_messages, typestore
 from handpose_ros.batch_files import Recording, find_recordings
 from handpose_ros.batch_job import Job, do_job
-from handpose_ros.batch_run import run_batch
+from handpose_ros.batch_run import choose_executor, choose_place, run_batch
 from handpose_ros.cli import main
-from handpose_ros.executors import LocalProcesses
+from handpose_ros.executors import LocalProcesses, LocalThreads
 from handpose_ros.ray_cluster import RayCluster
 from handpose_ros.recording_job import Place, RecordingOptions
 from handpose_ros.recordings import VideoWriter
@@ -26,6 +26,7 @@ from handpose_ros.sources import open_source
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0  # [s] for what takes a second on an idle machine
 HERE = Place("cpu", num_threads=1)
+TOGETHER = Place("cpu", num_threads=1, recordings=3)
 
 
 def write_clip(path, count):
@@ -208,6 +209,40 @@ def test_the_digest_of_a_bag_is_that_of_its_files_and_their_names(tmp_path):
     digests = {Recording(bag, "bag", 0).digest() for _ in range(2)}
     next(bag.glob("*.mcap")).rename(bag / "other.mcap")
     assert len(digests) == 1 and Recording(bag, "bag", 0).digest() not in digests
+
+
+def test_in_threads_that_share_the_networks_it_comes_to_the_same(undisturbed, folder, tmp_path):
+    pytest.importorskip("openvino", reason="without OpenVINO a batch has other last digits than its images alone")
+    summary = run_batch(find_recordings([folder], tmp_path), tmp_path, RecordingOptions(), TOGETHER)
+    assert (summary.count("done"), summary.count("failed")) == (3, 1)
+    assert content(tmp_path) == content(undisturbed[0])
+
+
+def test_threads_that_were_interrupted_leave_nothing_half_done_and_the_next_run_goes_on(undisturbed, folder, tmp_path):
+    class Interrupted(LocalThreads):
+        def run(self, work, jobs, shown):
+            def interrupt(number, share):
+                raise KeyboardInterrupt
+
+            yield from super().run(work, jobs, interrupt)
+
+    recordings = find_recordings([folder], tmp_path)
+    summary = run_batch(recordings, tmp_path, RecordingOptions(), TOGETHER, Interrupted(2))
+    assert summary.interrupted and summary.files[2].status == "not done"
+    assert not list(tmp_path.rglob(".*")) and not (tmp_path / "deep" / "long.mp4").exists()
+    summary = run_batch(recordings, tmp_path, RecordingOptions(), TOGETHER)
+    assert sum(each.found for each in summary.files) < summary.count("done") == 3
+    assert content(tmp_path) == content(undisturbed[0])
+
+
+def test_recordings_share_the_networks_on_a_gpu_and_have_their_own_on_a_cpu():
+    assert choose_place("cuda:1", 3) == Place("cuda:1", num_threads=1, recordings=3)
+    assert choose_place("cuda").recordings >= 1 and choose_place("cpu", 8) == HERE
+    for place in (choose_place("cuda", 1), TOGETHER):
+        assert isinstance(choose_executor(place), LocalThreads)
+    assert isinstance(choose_executor(HERE, 3), LocalProcesses)
+    with pytest.raises(ValueError, match="gpu"):
+        choose_place("gpu")
 
 
 def test_on_a_ray_cluster_it_comes_to_the_same(undisturbed, folder, tmp_path):

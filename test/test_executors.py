@@ -2,12 +2,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from handpose_ros.executors import LocalProcesses, WorkerDied
+from handpose_ros.executors import LocalProcesses, LocalThreads, WorkerDied
 from handpose_ros.ray_cluster import RayCluster
 
 HERE = Path(__file__).parent
@@ -39,9 +40,49 @@ def cluster():
     cluster.close()
 
 
+def exit_at_three(job, say):
+    if job == 3:
+        sys.exit("for good")
+    return job
+
+
 @pytest.fixture(params=["processes", "ray"])
 def executor(request):
     return LocalProcesses(2) if request.param == "processes" else request.getfixturevalue("cluster")
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_threads_too_do_every_job_once_and_keep_its_number(count):
+    shares = {}
+    assert sorted(LocalThreads(count).run(double, range(7), shares.__setitem__)) == [(k, 2 * k) for k in range(7)]
+    assert shares == dict.fromkeys(range(7), 0.5)
+    assert list(LocalThreads(count).run(double, [], shares.__setitem__)) == []
+
+
+def test_a_thread_that_ends_costs_its_own_job_only():
+    results = dict(LocalThreads(2).run(exit_at_three, range(6), lambda *_: None))
+    assert "SystemExit: for good" in str(results.pop(3)) and results == {k: k for k in (0, 1, 2, 4, 5)}
+
+
+def test_threads_end_where_they_say_how_far_they_are_when_the_results_are_no_longer_wanted():
+    ended = []
+
+    def say_for_good(job, say):
+        try:
+            while True:
+                say(0.1)
+                time.sleep(0.001)
+        finally:
+            ended.append(job)
+
+    def stop(number, share):
+        raise KeyboardInterrupt
+
+    results = LocalThreads(2).run(say_for_good, range(5), stop)
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert sorted(ended) in ([0], [0, 1])
+    assert "handpose worker" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_every_job_is_done_once_and_keeps_its_number(executor):

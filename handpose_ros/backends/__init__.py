@@ -44,6 +44,13 @@ class Backend(Protocol):
     def track(self, frame: Frame, observation: Observation) -> Crop:
         """Where to look in the next image for the hand observed in this one."""
 
+    def shared(self) -> "Backend":
+        """The same for several threads, and what they ask for at about the same time at once.
+
+        It has this one's networks: while it is used, this one must not be. Built with `frames`, they take that many
+        frames at once.
+        """
+
 
 def _mediapipe(checkpoint: str = "", **options) -> Backend:
     if checkpoint:

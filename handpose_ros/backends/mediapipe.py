@@ -6,6 +6,7 @@ mirror; MediaPipe's own labels are for a mirrored selfie and say the opposite.
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from handpose_ros import weights
 from handpose_ros.backends import Detection, palm
 from handpose_ros.camera import Frame
 from handpose_ros.cropping import Crop, Region, aim, place, rotation, upright_angle, whole
+from handpose_ros.gathering import Gathering
 from handpose_ros.hand import Observation
 from handpose_ros.runtimes import open_network
 
@@ -40,12 +42,14 @@ class MediaPipe:
         precision: str = "auto",
         weights_path: Path | str | None = None,
         looks: int = 1,
+        frames: int = 1,
     ):
         """Loads the networks, fetching their weights if need be.
 
         complexity: "full" or "lite". max_hands: most palms per image; `detect` offers a few more, for an observation
         tells better than the score of a palm whether there is a hand. detection_threshold: least score of a palm.
         looks: how often each hand is looked at, 1 to looks.MOST: steadier joints for as much more time.
+        frames: for so many at once, of threads that share the networks (`shared`); more take several runs.
         device, runtime, num_threads: as in `runtimes.open_network`; precision too, but "int8" of the landmark network
         alone. weights_path: as in `weights.locate`.
         Raises: ValueError naming the wrong option; what `weights.locate` raises.
@@ -58,13 +62,19 @@ class MediaPipe:
         self.model = f"mediapipe-{kind}@{weights.VERSION}"
         options = {"device": device, "runtime": runtime, "num_threads": num_threads}
         palms = weights.locate(f"palm_detection_{complexity}", weights_path)
-        self._palms = open_network(palms, precision="auto" if precision == "int8" else precision, **options)
+        palms_precision = "auto" if precision == "int8" else precision
+        self._palms = open_network(palms, batch=frames, precision=palms_precision, **options)
         hands = weights.locate(f"hand_landmark_{complexity}", weights_path)
-        self._hands = open_network(hands, batch=max_hands * looks, precision=precision, **options)
+        self._hands = open_network(hands, batch=frames * max_hands * looks, precision=precision, **options)
         self.runtime = self._hands.description
         self._max_hands = max_hands
         self._looks = looks
         self._detection_threshold = detection_threshold
+
+    def shared(self) -> "MediaPipe":
+        gathering, shared = Gathering(), copy(self)
+        shared._palms, shared._hands = gathering.network(self._palms), gathering.network(self._hands)
+        return shared
 
     def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
         palms = self._search(frame.image, squares or [whole(frame.image)], self._max_hands + SPARE)

@@ -1,5 +1,6 @@
 """Images as a camera without distortion would have taken them, from the same place and with the same K."""
 
+import threading
 from dataclasses import replace
 
 import cv2
@@ -8,8 +9,8 @@ import numpy as np
 from handpose_ros.camera import Camera, Frame
 
 
-class Undistortion:
-    """Removes lens distortion. Remembers the pixel map of the last camera, which takes longer than its use."""
+class Undistortion(threading.local):
+    """Removes lens distortion. Remembers the pixel map of a thread's last camera, which takes longer than its use."""
 
     def __init__(self):
         self._camera: Camera | None = None

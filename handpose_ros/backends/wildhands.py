@@ -4,8 +4,10 @@ For owners of the official checkpoint of `3D hand pose estimation in everyday eg
 tells neither whether nor which hand it sees, so scores, sides, keypoints in the image and regions come from MediaPipe.
 """
 
+import threading
 import warnings
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,10 +75,17 @@ class WildHands:
         on_gpu = self._device.type == "cuda"  # a CPU need not pad a batch
         sizes = batch_sizes(max_hands) if on_gpu else range(1, max_hands + 1)
         self._runs = {size: Captured(self._together, _inputs(size), self._device) for size in sizes}
+        self._one_run = threading.Lock()
         self._undistort = Undistortion()
         self.runtime = f"torch {torch.__version__} on {self._device}, encoders {precision}; {self._finder.runtime}"
         self.model = f"wildhands-eccv2024+{self._finder.model}"
         self.license = f"WildHands: CC-BY-NC-4.0; MANO: {MANO_LICENSE}; MediaPipe: {self._finder.license}"
+
+    def shared(self) -> "WildHands":
+        """As `Backend.shared`: MediaPipe takes hands of several frames at once, WildHands one frame after the other."""
+        shared = copy(self)
+        shared._finder = self._finder.shared()
+        return shared
 
     def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
         return self._finder.detect(frame, squares)
@@ -113,7 +122,8 @@ class WildHands:
             run = next(run for size, run in self._runs.items() if size >= len(some))
             images = normalised(np.stack([small.image, *(crop.image for crop in some)]))
             angles = np.stack([crop.angles for crop in some])
-            rows = run(images[:1], images[1:], angles, small.K, np.array(sides))[: len(some)].astype(float)
+            with self._one_run:
+                rows = run(images[:1], images[1:], angles, small.K, np.array(sides))[: len(some)].astype(float)
             placed += [_placed(row, self._faces[side]) for row, side in zip(rows, sides, strict=True)]
         return placed
 
