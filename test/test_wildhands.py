@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -214,6 +215,19 @@ def test_the_network_is_shown_a_hand_behind_a_distorting_lens_as_without_it(back
     assert np.abs(straight_hand.angles - hand.angles).max() < 0.01
     _, (ignored,) = backend.shown(Frame(bent, NARROW), [bent_joints])
     assert np.abs(ignored.angles - hand.angles).max() > 0.015
+
+
+def test_threads_that_share_it_get_what_each_would_alone(backend, drawing):
+    mirrored = np.ascontiguousarray(drawing[:, ::-1])
+    bent = Camera(NARROW.K, NARROW.size, np.array([-0.1, 0, 0, 0, 0]), "plumb_bob")
+    given, shared = [(drawing, NARROW), (mirrored, NARROW), (drawing, bent)], backend.shared()
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(lambda each: hands_in(shared, *each), given))
+    for hands, each in zip(together, given, strict=True):
+        (hand,), (alone,) = hands, hands_in(backend, *each)
+        assert hand.side is alone.side
+        assert_allclose(hand.joints_3d, alone.joints_3d, atol=1e-5)
+        assert_allclose(hand.mano.vertices, alone.mano.vertices, atol=1e-5)
 
 
 def test_a_lost_hand_has_no_mesh(backend, drawing):
