@@ -22,7 +22,7 @@ from handpose_ros.runtimes import device_name
 
 SUMMARY = "processing_summary.json"
 _LOCK = ".handpose_batch"
-_ON_A_GPU = 4  # recordings at a time; what is Python of them has one core in all
+_ON_A_GPU = 2  # recordings at a time; more wait for Python's lock, which all threads of a process share
 
 
 @dataclass(frozen=True)

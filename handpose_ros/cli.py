@@ -67,7 +67,7 @@ def _parser():
     batch = subparsers.add_parser("batch", help="many videos and bags, on all cores; goes on where it was ended")
     batch.add_argument("sources", nargs="+", type=Path, metavar="DIR", help="with videos and bags; or these themselves")
     where = batch.add_mutually_exclusive_group()
-    where.add_argument("--jobs", type=_positive, metavar="N", help="recordings at a time; default: cores; on a GPU 4")
+    where.add_argument("--jobs", type=_positive, metavar="N", help="recordings at a time; default: cores; on a GPU 2")
     where.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help="on a Ray cluster; default: the one here")
     batch.set_defaults(run=recording_commands.batch)
 

@@ -16,7 +16,7 @@ from handpose_ros import weights
 from handpose_ros.backends import Detection, palm
 from handpose_ros.camera import Frame
 from handpose_ros.cropping import Crop, Region, aim, place, rotation, upright_angle, whole
-from handpose_ros.gathering import Gathering
+from handpose_ros.gathering import Gathered
 from handpose_ros.hand import Observation
 from handpose_ros.runtimes import open_network
 
@@ -72,8 +72,8 @@ class MediaPipe:
         self._detection_threshold = detection_threshold
 
     def shared(self) -> "MediaPipe":
-        gathering, shared = Gathering(), copy(self)
-        shared._palms, shared._hands = gathering.network(self._palms), gathering.network(self._hands)
+        shared = copy(self)
+        shared._palms, shared._hands = Gathered(self._palms), Gathered(self._hands)
         return shared
 
     def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
