@@ -19,8 +19,8 @@ from handpose_ros.results import RecordingSummary
 from handpose_ros.sources import open_source
 from handpose_ros.video_run import Excerpt, run_video
 
-_opening = threading.Lock()
 Progress = Callable[[Iterable, "int | None"], Iterable]  # wraps items of which there are so many, if that is known
+_opening = threading.Lock()
 
 
 @dataclass(frozen=True)
