@@ -8,7 +8,6 @@ Live it is the One Euro filter: a low-pass whose cut-off frequency rises with th
 1 Euro Filter, CHI 2012). Only joints_3d and wrist_velocity are filtered; joints_2d stay what was measured.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -26,7 +25,6 @@ class OneEuro:
 
     min_cutoff: float  # [Hz] at rest
     beta: float  # [Hz / (unit/s)] by which the cut-off rises with the speed
-    derivative_cutoff: float = 1.0  # [Hz] of the low-pass that the speed itself goes through
 
     def cutoff(self, speed: np.ndarray) -> np.ndarray:
         """[Hz] at `speed` [unit/s]."""
@@ -43,8 +41,9 @@ BONES = OneEuro(min_cutoff=1.0, beta=2.0)  # closing the hand in half a second t
 # What is low-passed of a hand, and the constants of each vector.
 _BEARING, _DISTANCE, _TURN, _DIRECTIONS = 0, 1, 2, slice(3, 23)
 _ROWS = [BEARING, DISTANCE, TURN] + 20 * [BONES]
-_CONSTANTS = OneEuro(*np.array([(row.min_cutoff, row.beta, row.derivative_cutoff) for row in _ROWS]).T[..., None])
+_CONSTANTS = OneEuro(*np.array([(row.min_cutoff, row.beta) for row in _ROWS]).T[..., None])
 
+_DERIVATIVE_CUTOFF = 1.0  # [Hz] of the low-pass that the speed itself goes through
 _NOISE_TIME = 1.0  # [s] over which the noise of a measurement is averaged
 _NOISE_MARGIN = 2.0  # a speed is real as far as its square is above this multiple of what noise makes of it
 _LENGTHS_TIME = 3.0  # [s] over which the bones' lengths are averaged
@@ -187,7 +186,7 @@ class _FilteredHand:
         if self.metric:
             distance = _length(before.wrist)
             bearing = before.wrist / distance + change[_BEARING]
-            wrist = bearing * (distance * math.exp(change[_DISTANCE, 0]) / _length(bearing))
+            wrist = bearing * (distance * np.exp(change[_DISTANCE, 0]) / _length(bearing))
         self.body = Body(
             wrist, _turned(before.R, change[_TURN]), _unit(before.directions + change[_DIRECTIONS]), lengths
         )
@@ -207,7 +206,7 @@ class _FilteredHand:
         if self.metric:
             old, new = _length(a.wrist), _length(b.wrist)
             change[_BEARING] = b.wrist / new - a.wrist / old
-            change[_DISTANCE, 0] = math.log(new / old)
+            change[_DISTANCE, 0] = np.log(new / old)
         change[_TURN] = _turn_between(a.R, b.R)
         change[_DIRECTIONS] = b.directions - a.directions
         return change
@@ -232,7 +231,7 @@ class _LowPass:
         self._rates += 1
         change = ((rate - self._last_rate) ** 2).sum(axis=-1, keepdims=True)
         self._noise = self._noise + max(1 / self._rates, min(dt / _NOISE_TIME, 1.0)) * (change - self._noise)
-        share = _smoothing(self._constants.derivative_cutoff, dt)
+        share = _smoothing(_DERIVATIVE_CUTOFF, dt)
         self._rate = self._rate + share * (rate - self._rate)
         self._last_rate = rate
         squared = (self._rate**2).sum(axis=-1, keepdims=True) - _NOISE_MARGIN * share**2 * self._noise
@@ -261,11 +260,11 @@ def _is_jump(body, measured, away, dt):
 
 def _smoothing(cutoff, dt):
     """Share 0..1 of the new value in a first-order low-pass of `cutoff` [Hz] after `dt` [s]."""
-    return 1 - 1 / (1 + 2 * np.pi * cutoff * dt)
+    return 1 - 1 / (1 + 2 * np.pi * dt * cutoff)
 
 
 def _length(vector):
-    return math.sqrt(vector @ vector)
+    return np.sqrt(vector @ vector)
 
 
 def _unit(vectors):

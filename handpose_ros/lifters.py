@@ -149,11 +149,10 @@ class Network:
 
         It has learned both. Joints that are wrong mislead only half of the answer.
         """
-        joints = np.stack([look.joints, np.zeros_like(look.joints)])
         features = np.stack([look.features] * 2)
         features[1, ..., _OF_JOINTS] = 0
         plane_correction, joints_correction = self(features)
-        return look.plane + plane_correction.mean(axis=0), (joints + joints_correction).mean(axis=0)
+        return look.plane + plane_correction.mean(axis=0), look.joints / 2 + joints_correction.mean(axis=0)
 
 
 @cache
