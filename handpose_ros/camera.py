@@ -141,10 +141,15 @@ def _distort(xy, D):
     """OpenCV's rational model on normalised coordinates (..., 2); also takes complex ones."""
     k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = D.tolist() + [0.0] * (14 - D.size)
     x, y = xy[..., 0], xy[..., 1]
-    r2 = x * x + y * y
-    radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    u = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x) + r2 * (s1 + r2 * s2)
-    v = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y + r2 * (s3 + r2 * s4)
+    xx, yy, xy2 = x * x, y * y, 2 * x * y
+    r2 = xx + yy
+    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    if D.size > 5:
+        radial = radial / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    u = x * radial + p1 * xy2 + p2 * (r2 + 2 * xx)
+    v = y * radial + p1 * (r2 + 2 * yy) + p2 * xy2
+    if D.size > 8:
+        u, v = u + r2 * (s1 + r2 * s2), v + r2 * (s3 + r2 * s4)
     if tx or ty:
         u, v, w = np.einsum("ij,j...->i...", _tilt(tx, ty), np.stack([u, v, np.ones_like(u)]))
         u, v = u / w, v / w

@@ -242,9 +242,8 @@ def _bodies(hands):
     """Of each of the `hands` what was measured, or None."""
     if not len(hands):
         return []
-    joints = np.stack([hand.joints_3d for hand in hands])
-    body = Body.of(joints)
-    known = np.isfinite(joints).all(axis=(-1, -2)) & np.isfinite(body.R).all(axis=(-1, -2))
+    body = Body.of(np.stack([hand.joints_3d for hand in hands]))
+    known = np.isfinite(body.directions).all(axis=(-1, -2))
     return [
         Body(body.wrist[i], body.R[i], body.directions[i], body.lengths[i])
         if known[i] and hand.state is TrackingState.TRACKED

@@ -96,9 +96,9 @@ class Look:
 
     def shape(self, plane: np.ndarray, joints: np.ndarray) -> Shape:
         """The way back, for `plane` and `joints` in the units and axes of this look's own."""
-        flat = plane * self.extent + self.center
-        rays = np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1) * self.mirror
-        rays = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+        rays = np.ones(joints.shape)
+        rays[..., :2] = plane * self.extent + self.center
+        rays *= self.mirror / np.linalg.norm(rays, axis=-1, keepdims=True)
         R = np.swapaxes(self.R_camera_from_look, -1, -2)
         return Shape((joints * self.mirror) @ R * SHAPE_UNIT, rays @ R, np.full(rays.shape[:-2], _SPREAD_LEARNED))
 
