@@ -191,7 +191,7 @@ class _FilteredHand:
             wrist, _turned(before.R, change[_TURN]), _unit(before.directions + change[_DIRECTIONS]), lengths
         )
         moved = self.body.wrist - before.wrist if self.metric else np.full(3, np.nan)
-        self.velocity = np.concatenate([moved, _turn_between(before.R, self.body.R)]) / since
+        self.velocity = np.concatenate([moved, change[_TURN]]) / since
 
     def predict(self, stamp: float):
         """Moves on to `stamp` [s] without a measurement."""

@@ -84,10 +84,13 @@ def test_a_keypoint_without_a_ray_takes_the_place_that_the_shape_gives_it():
     assert_allclose(lift(keypoints, HAND, barrel).joints, hand, atol=1e-4)
 
 
-def test_a_hand_without_rays_is_unknown_and_does_not_disturb_its_neighbour():
+@pytest.mark.parametrize("rays", [0, 1, 2])
+def test_a_hand_with_hardly_a_ray_has_no_place_and_does_not_disturb_its_neighbour(rays):
     barrel = Camera(K, (640, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")
     hand = HAND + [0.0, 0.0, 0.5]
-    lifted = lift(np.stack([np.full((21, 2), 9000.0), barrel.project(hand)]), np.stack([HAND, HAND]), barrel)
+    outside = np.full((21, 2), 9000.0)
+    outside[:rays] = barrel.project(hand)[:rays]
+    lifted = lift(np.stack([outside, barrel.project(hand)]), np.stack([HAND, HAND]), barrel)
     assert np.isnan(lifted.joints[0]).all()
     assert_allclose(lifted.joints[1], hand, atol=1e-5)
 
