@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from handpose_ros.geometry import wrist_rotation
-from handpose_ros.hand import PARENTS, WRIST, DepthSource, HandPose, HandPoses, TrackingState
+from handpose_ros.body import Body
+from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
 
 FILTERS = ("one_euro", "none")
 
@@ -52,43 +52,6 @@ _JUMP_SPEED, _JUMP_FLOOR = 5.0, 0.08  # [m/s], [m]: what no hand moves from one 
 _JUMP_TURN_SPEED, _JUMP_TURN_FLOOR = 25.0, 0.8  # [rad/s], [rad]
 _JUMP_TIME = 0.1  # [s] after which what looked like a jump is believed
 _PREDICTION_DECAY = 0.1  # [s] in which the velocity of a hand that is not seen falls to a third
-_PARENTS = np.array(PARENTS[1:])
-
-
-def _bones_to_joints() -> np.ndarray:
-    """(21, 20) 1 where a bone lies between the wrist and a joint."""
-    chain = np.zeros((21, 20))
-    for joint, parent in enumerate(_PARENTS, start=1):
-        chain[joint] = chain[parent]
-        chain[joint, joint - 1] = 1
-    return chain
-
-
-_BONES_TO_JOINT = _bones_to_joints()
-
-
-@dataclass(frozen=True)
-class Body:
-    """A hand as what is filtered."""
-
-    wrist: np.ndarray  # (..., 3) [m]
-    R: np.ndarray  # (..., 3, 3) R_camera_from_wrist of the hand taken as a right one, whichever it is
-    directions: np.ndarray  # (..., 20, 3) unit vectors along the bones to joints 1 .. 20, in the wrist's axes
-    lengths: np.ndarray  # (..., 20) [m]
-
-    @classmethod
-    def of(cls, joints: np.ndarray) -> "Body":
-        """The body of `joints` (..., 21, 3) [m]."""
-        R = wrist_rotation(joints, True)
-        bones = (joints[..., 1:, :] - joints[..., _PARENTS, :]) @ R
-        lengths = np.linalg.norm(bones, axis=-1)
-        return cls(joints[..., WRIST, :], R, bones / np.maximum(lengths, 1e-9)[..., None], lengths)
-
-    @property
-    def joints(self) -> np.ndarray:
-        """(..., 21, 3) [m]."""
-        bones = (self.directions * self.lengths[..., None]) @ np.swapaxes(self.R, -1, -2)
-        return self.wrist[..., None, :] + _BONES_TO_JOINT @ bones
 
 
 def filter_lag(speed: float = 0.5, distance: float = 0.5) -> float:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.signal import savgol_filter
 
-from handpose_ros.filtering import Body
+from handpose_ros.body import Body
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
 
 _ORDER = 2

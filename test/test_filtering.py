@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros.filtering import Body, HandFilter, filter_lag
+from handpose_ros.body import Body
+from handpose_ros.filtering import HandFilter, filter_lag
 from handpose_ros.hand import BONES, WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import posed_hand
 from handpose_ros.recorded_filtering import smooth_recording
