@@ -15,7 +15,6 @@ It cannot see an object. A pinch of more than about 20 mm, or a hand wide around
 """
 
 import numpy as np
-from scipy.stats import norm
 
 from handpose_ros.claims import Claim
 from handpose_ros.features import PALM_SIZE, palm_size, thumb_side_distances, tip_distances, tip_palm_distances
@@ -128,9 +127,11 @@ def _which_pinch(touch):
 
 def _first(candidates):
     """The first type whose margin is positive: as sure as its margins and those that ruled out what is before it."""
+    from scipy.special import ndtr  # here: most processes use another classifier, and it takes 0.3 s to import
+
     tightest = np.inf
     for type, margin, further in candidates:
         if margin > 0:
-            return Claim(type, float(norm.cdf(min(tightest, margin, further) / NOISE)))
+            return Claim(type, float(ndtr(min(tightest, margin, further) / NOISE)))
         tightest = min(tightest, -margin)
     raise AssertionError("the last candidate always holds")

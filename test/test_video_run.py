@@ -8,6 +8,7 @@ import pytest
 from made_up_hands import flat_hand
 
 from handpose_ros.cli import main
+from handpose_ros.finishing import Overlay
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
 from handpose_ros.joint_arrays import write_joints
 from handpose_ros.joint_tables import FORMATS, write_csv, write_npy
@@ -15,7 +16,7 @@ from handpose_ros.recording_report import write_report
 from handpose_ros.recordings import VideoWriter
 from handpose_ros.results import Results
 from handpose_ros.sources import open_source
-from handpose_ros.video_run import Excerpt, _Overlay
+from handpose_ros.video_run import Excerpt
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_stamps_of_a_video_are_those_of_its_images(clip):
 def test_the_overlay_keeps_time_where_the_sources_rate_falls(tmp_path):
     image = np.zeros((48, 64, 3), np.uint8)
     with VideoWriter(tmp_path / "a.mp4", 10.0) as video:
-        overlay = _Overlay(video)
+        overlay = Overlay(video)
         for stamp in (5.0, 5.1, 5.5, 5.6):  # 0.4 s without an image
             overlay.add(image, HandPoses((), (64, 48), stamp), ())
     assert len(images_of(tmp_path / "a.mp4")) == 7
