@@ -3,8 +3,9 @@
     python benchmarks/recording_rate.py [VIDEO] [--threads N] [--rounds N]
 
 In turns, with the same networks: the pipeline alone on images that lie in memory, and `run_video` on the file, its
-report and joints included. The figure is the median of the rounds' ratios; CPU time says what it would be on cores
-that are all busy.
+report and joints included, which are made in a process of their own, as for `handpose video`, or in a thread, as for
+`handpose batch`. The figure is the median of the rounds' ratios; CPU time, of both processes, says what it would be on
+cores that are all busy.
 """
 
 import argparse
@@ -42,21 +43,25 @@ def main():
         for frame in frames:
             pipeline(frame)
 
-    def recording():
+    def recording(apart):
         with open_source(args.video) as source, tempfile.TemporaryDirectory() as out:
-            run_video(source, source.camera, HandPosePipeline(backend), Path(out))
+            run_video(source, source.camera, HandPosePipeline(backend), Path(out), apart=apart)
 
+    ways = {"alone": alone, "video": lambda: recording(True), "in a thread": lambda: recording(False)}
     alone()
     rows = []
     for _ in range(args.rounds):
-        rows.append((*timed(alone), *timed(recording)))
-        passed, _, passed_recording, _ = (len(frames) / seconds for seconds in rows[-1])
-        print(f"alone {passed:6.1f}/s   video {passed_recording:6.1f}/s   {passed_recording / passed:.2f}", flush=True)
-    ratios = sorted(row[0] / row[2] for row in rows)
-    spent, spent_recording = (1000 * median(row[k] for row in rows) / len(frames) for k in (1, 3))
+        rows.append({name: timed(run) for name, run in ways.items()})
+        rates = (f"{name} {len(frames) / passed:6.1f}/s" for name, (passed, _) in rows[-1].items())
+        print("   ".join(rates), flush=True)
     print(f"{len(frames)} images, {backend.runtime}, load {os.getloadavg()[0]:.1f}")
-    print(f"video over pipeline alone: median {median(ratios):.2f} ({ratios[0]:.2f} .. {ratios[-1]:.2f})")
-    print(f"CPU time: {spent:.1f} ms an image alone, {spent_recording:.1f} ms in a video")
+    for name in ways:
+        spent = 1000 * median(row[name][1] for row in rows) / len(frames)
+        ratios = sorted(row["alone"][0] / row[name][0] for row in rows)
+        print(
+            f"{name:12} rate over alone: median {median(ratios):.2f} ({ratios[0]:.2f} .. {ratios[-1]:.2f}), "
+            f"CPU time {spent:.1f} ms an image"
+        )
 
 
 if __name__ == "__main__":

@@ -109,6 +109,5 @@ class Overlay:
 def _smooth(results, classifier):
     from handpose_ros.recorded_filtering import smooth_recording  # scipy's filters take a second to import
 
-    results.frames = smooth_recording(list(results.frames))
-    tracker = GraspTracker(make_classifier(classifier))
-    results.grasps = [tracker.update(hands) for hands in results.frames]
+    frames, tracker = smooth_recording(list(results.frames)), GraspTracker(make_classifier(classifier))
+    results.replace(frames, [tracker.update(hands) for hands in frames])

@@ -65,7 +65,9 @@ def joint_arrays(frames: Sequence[HandPoses]) -> dict[str, np.ndarray]:
     wrist_velocity (N, 6) m/s, rad/s; reprojection_error (N,) px; track_age (N,) s;
     stamp (F,) s; size (F, 2) width, height px; calibrated (F,) bool; frame_id (F,); keypoints (21,) the joints' names.
     """
-    count = sum(len(frame) for frame in frames)
+    whole = [(len(frame), frame.stamp, frame.size, frame.calibrated, frame.frame_id) for frame in frames]
+    counts, stamps, sizes, calibrated, frame_ids = zip(*whole, strict=True) if whole else [()] * 5
+    count = sum(counts)
     index, numbers = np.empty(count, int), {name: np.empty(count, int) for name in _NUMBERS}
     values = {name: np.empty((count, *shape)) for name, shape in _SHAPES.items()}
     hands = ((number, hand) for number, frame in enumerate(frames) for hand in frame)
@@ -75,10 +77,10 @@ def joint_arrays(frames: Sequence[HandPoses]) -> dict[str, np.ndarray]:
             array[row] = getattr(hand, name)
     return dict(
         frame=index,
-        stamp=np.array([frame.stamp for frame in frames], float),
-        size=np.array([frame.size for frame in frames], int).reshape(-1, 2),
-        calibrated=np.array([frame.calibrated for frame in frames], bool),
-        frame_id=np.array([frame.frame_id for frame in frames], str),
+        stamp=np.array(stamps, float),
+        size=np.array(sizes, int).reshape(-1, 2),
+        calibrated=np.array(calibrated, bool),
+        frame_id=np.array(frame_ids, str),
         keypoints=np.array(KEYPOINTS),
         **numbers,
         **values,

@@ -1,5 +1,6 @@
 """What came out of a recording, a bag or a video: collected image by image, then summarised."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,7 @@ class Results:
         self.frames: Sequence[HandPoses] = Spool(directory)
         self.grasps: Sequence[tuple[Grasp, ...]] = Spool(directory)
         self.pictures: list[Picture] = []
+        self._stamps, self._trajectories = array("d"), None  # each pass over a Spool makes all of it anew
         steps = np.linspace(0, max((count or 1) - 1, 0), _PICTURES).round().astype(int)
         self._pictured = set(steps.tolist())
 
@@ -74,15 +76,23 @@ class Results:
             self.pictures.append(_picture(image, hands))
         self.frames.append(hands.without_mano())
         self.grasps.append(tuple(grasps))
+        self._stamps.append(hands.stamp)
+        self._trajectories = None
+
+    def replace(self, frames: Sequence[HandPoses], grasps: Sequence[tuple[Grasp, ...]]):
+        """Other answers to the same images."""
+        self.frames, self.grasps, self._trajectories = frames, grasps, None
 
     @property
     def stamps(self) -> np.ndarray:
         """(F,) [s] of the images."""
-        return np.array([frame.stamp for frame in self.frames], float)
+        return np.array(self._stamps)
 
     def trajectories(self) -> tuple[Trajectory, ...]:
         """The hands one by one, the longest seen first."""
-        return trajectories(self.frames, self.grasps)
+        if self._trajectories is None:
+            self._trajectories = trajectories(self.frames, self.grasps)
+        return self._trajectories
 
     def summary(self, warnings: Sequence[str] = ()) -> RecordingSummary:
         """The whole in numbers; `warnings` go before those about the stamps."""

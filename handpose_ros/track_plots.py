@@ -70,16 +70,16 @@ def grasp_bars(results: Results, tracks: Sequence[Trajectory], timeline: Timelin
     """Phase and type of each track's grasp over time, and the key to the colours."""
     names = {track.track_id: track.name for track in tracks}
     open_runs, bars = {}, []
-    for frame, grasps in zip(results.frames, results.grasps, strict=True):
+    for stamp, grasps in zip(results.stamps.tolist(), results.grasps, strict=True):
         for grasp in grasps:
             if grasp.track_id not in names:
                 continue
             key, run = (grasp.phase, grasp.type.name, grasp_name(grasp)), open_runs.get(grasp.track_id)
-            if run and run[0] == key and frame.stamp - run[2] <= timeline.gap:
-                run[2] = frame.stamp
+            if run and run[0] == key and stamp - run[2] <= timeline.gap:
+                run[2] = stamp
                 continue
             bars += [_grasp_bar(names[grasp.track_id], run, timeline)] if run else []
-            open_runs[grasp.track_id] = [key, frame.stamp, frame.stamp]
+            open_runs[grasp.track_id] = [key, stamp, stamp]
     bars += [_grasp_bar(names[track], run, timeline) for track, run in open_runs.items()]
     key = "".join(
         f'<span style="background:{color};border:1px solid #ccd3da">{phase.name.lower()}</span>'
