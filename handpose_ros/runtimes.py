@@ -3,6 +3,7 @@
 import ctypes
 import importlib.util
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     import torch
 
     from handpose_ros.cropping import Crop
+
+# OpenVINO would report its use over the network, from a fork of this process that may hang, and with it the exit.
+sys.modules.setdefault("openvino_telemetry", None)
 
 PRECISIONS = ("auto", "float32", "float16", "int8")
 RUNTIMES = ("auto", "openvino", "torch")

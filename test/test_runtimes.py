@@ -18,6 +18,13 @@ GOLDEN = np.load(Path(__file__).parent / "data" / "networks.npz")
 PX, SCORE, METRE = 2e-3, 2e-5, 2e-6
 
 
+def test_openvino_reports_nothing_and_forks_nothing():
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    code = "import sys, handpose_ros.runtimes, openvino; print([m for m in sys.modules if 'telemetry.backend' in m])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
 def network_file(name: str) -> Path:
     try:
         return weights.locate(name)
