@@ -29,9 +29,7 @@ class Apart:
     def __init__(self, kind: type, *arguments):
         command = [sys.executable, "-c", _START, *map(str, sys.path)]
         # In a session of its own: a Ctrl-C in the terminal is for the caller, which decides what becomes of it.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self._send((kind, arguments))
 
     @property
@@ -83,10 +81,11 @@ class Apart:
 def serve() -> int:
     """What the other process does; the exit code."""
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # files that are begun are removed
+        end = _End()
+        signal.signal(signal.SIGTERM, end)
         items, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)  # what a library prints is no answer
-        answer = _answer_to(items)
+        answer = _answer_to(items, end)
         pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
         answers.close()
     except (KeyboardInterrupt, BrokenPipeError):
@@ -94,12 +93,24 @@ def serve() -> int:
     return 0
 
 
-def _answer_to(items):
+class _End:
+    """Raises KeyboardInterrupt the first time it is called: what then removes files is not interrupted itself."""
+
+    def __init__(self):
+        self._called = False
+
+    def __call__(self, *_):
+        if not self._called:
+            self._called = True
+            raise KeyboardInterrupt
+
+
+def _answer_to(items, end):
     """(what `finish` returns, an error, where it was raised)."""
     try:
-        kind, arguments = _next(items)
+        kind, arguments = _next(items, end)
         with kind(*arguments) as made:
-            while message := _next(items):
+            while message := _next(items, end):
                 made.add(*message)
             return made.finish(), None, ""
     except Exception as error:  # raised again by the caller
@@ -107,11 +118,12 @@ def _answer_to(items):
         return None, _picklable(error), trace
 
 
-def _next(items):
+def _next(items, end):
     try:
         return pickle.load(items)
     except (EOFError, pickle.UnpicklingError):  # the caller is gone, be it in the middle of a message
-        raise KeyboardInterrupt from None
+        end()
+        raise
 
 
 def _picklable(error):

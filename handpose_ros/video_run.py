@@ -1,6 +1,7 @@
 """A video, or a folder of images, to an overlay, joints and a report. Decoding, computing and drawing overlap."""
 
 from collections.abc import Callable, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from handpose_ros.grasp import DEFAULT_CLASSIFIER, make_classifier
 from handpose_ros.joint_tables import check_formats
 from handpose_ros.overlapping import Behind, ahead
 from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.processes import ProcessDied
 from handpose_ros.recordings import make_directory
 from handpose_ros.results import RecordingSummary
 from handpose_ros.sources import ImageSource
@@ -76,9 +78,8 @@ def run_video(
         classifier,
         _distances(camera, calibrated),
     )
-    task.clear()
     empty = True
-    with Apart(VideoFinisher, task) if apart else VideoFinisher(task) as finisher:
+    with _finisher(task, apart) as finisher:
         with Behind(finisher.add) as finishing:  # this thread is for the networks alone
             for stamp, image in progress(ahead(excerpt(source.stamped()))):
                 hands = pipeline(Frame(image, camera, stamp)).without_mano()
@@ -89,6 +90,18 @@ def run_video(
                 f"{source.name} has no images from {excerpt.start} s to {excerpt.end} s: choose other --start and --end"
             )
         return finisher.finish()
+
+
+@contextmanager
+def _finisher(task, apart):
+    """Who makes the results of `task`. Nothing half-written is left, however it ends."""
+    task.clear()
+    try:
+        with Apart(VideoFinisher, task) if apart else VideoFinisher(task) as finisher:
+            yield finisher
+    except ProcessDied:  # it could not clear up itself
+        task.clear()
+        raise
 
 
 def _distances(camera, calibrated):
