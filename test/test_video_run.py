@@ -17,8 +17,8 @@ from handpose_ros.finishing import Overlay
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
 from handpose_ros.joint_arrays import write_joints
 from handpose_ros.joint_tables import FORMATS, write_csv, write_npy
-from handpose_ros.recording_report import write_report
 from handpose_ros.recording_job import Place, RecordingOptions, answer_video
+from handpose_ros.recording_report import write_report
 from handpose_ros.recordings import VideoWriter
 from handpose_ros.results import Results
 from handpose_ros.sources import open_source
