@@ -3,9 +3,8 @@
     python benchmarks/recording_rate.py [VIDEO] [--threads N] [--rounds N]
 
 In turns, with the same networks: the pipeline alone on images that lie in memory, and `run_video` on the file, its
-report and joints included, which are made in a process of their own, as for `handpose video`, or in a thread, as for
-`handpose batch`. The figure is the median of the rounds' ratios; CPU time, of both processes, says what it would be on
-cores that are all busy.
+report and joints included. The figure is the median of the rounds' ratios; CPU time says what it would be on cores
+that are all busy.
 """
 
 import argparse
@@ -23,10 +22,10 @@ from handpose_ros.video_run import run_video
 
 
 def timed(run: Callable[[], object]) -> tuple[float, float]:
-    """Seconds that passed, and CPU seconds of all threads and of processes that were begun and ended."""
-    start, spent = time.perf_counter(), sum(os.times()[:4])
+    """Seconds that passed, and CPU seconds of all threads."""
+    start, spent = time.perf_counter(), time.process_time()
     run()
-    return time.perf_counter() - start, sum(os.times()[:4]) - spent
+    return time.perf_counter() - start, time.process_time() - spent
 
 
 def main():
@@ -43,11 +42,11 @@ def main():
         for frame in frames:
             pipeline(frame)
 
-    def recording(apart):
+    def recording():
         with open_source(args.video) as source, tempfile.TemporaryDirectory() as out:
-            run_video(source, source.camera, HandPosePipeline(backend), Path(out), apart=apart)
+            run_video(source, source.camera, HandPosePipeline(backend), Path(out))
 
-    ways = {"alone": alone, "video": lambda: recording(True), "in a thread": lambda: recording(False)}
+    ways = {"alone": alone, "video": recording}
     alone()
     rows = []
     for _ in range(args.rounds):
@@ -59,7 +58,7 @@ def main():
         spent = 1000 * median(row[name][1] for row in rows) / len(frames)
         ratios = sorted(row["alone"][0] / row[name][0] for row in rows)
         print(
-            f"{name:12} rate over alone: median {median(ratios):.2f} ({ratios[0]:.2f} .. {ratios[-1]:.2f}), "
+            f"{name:5} rate over alone: median {median(ratios):.2f} ({ratios[0]:.2f} .. {ratios[-1]:.2f}), "
             f"CPU time {spent:.1f} ms an image"
         )
 

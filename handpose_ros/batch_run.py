@@ -45,7 +45,7 @@ def choose_place(device: str = "auto", jobs: int = 0) -> Place:
     Raises: ValueError for a device that is called otherwise.
     """
     if device_name(device) == "cpu":
-        return Place(device, num_threads=1, shared=jobs != 1)
+        return Place(device, num_threads=1)
     return Place(device, num_threads=1, recordings=jobs or min(_ON_A_GPU, usable_cores()))
 
 

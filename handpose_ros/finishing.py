@@ -12,7 +12,7 @@ from handpose_ros.grasp import DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_cla
 from handpose_ros.hand import HandPoses
 from handpose_ros.joint_tables import FORMATS
 from handpose_ros.recording_report import write_report
-from handpose_ros.recordings import VideoWriter, partial_name, write_json
+from handpose_ros.recordings import VideoWriter, write_json
 from handpose_ros.results import RecordingSummary, Results, captions
 
 _OVERLAY = "overlay.mp4"
@@ -35,10 +35,9 @@ class VideoTask:
     warnings: tuple[str, ...] = ()  # to begin with
 
     def clear(self):
-        """Removes what an earlier run left, or one that was killed."""
-        for path in (self.out / name for name in _OUTPUTS):
-            path.unlink(missing_ok=True)
-            partial_name(path).unlink(missing_ok=True)
+        """Removes what an earlier run left."""
+        for name in _OUTPUTS:
+            (self.out / name).unlink(missing_ok=True)
 
 
 class VideoFinisher:

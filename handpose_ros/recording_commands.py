@@ -62,9 +62,8 @@ def batch(args):
     options = _options(args, every=args.every, smooth=args.smooth)
     recordings = find_recordings(args.sources, args.out)
     if args.ray is not None:
-        gpu = args.device.startswith("cuda")
-        place = Place(args.device, num_threads=1, shared=not gpu)
-        executor = RayCluster(args.ray, gpus=int(gpu))
+        place = Place(args.device, num_threads=1)
+        executor = RayCluster(args.ray, gpus=1 if args.device.startswith("cuda") else 0)
     else:
         place = choose_place(args.device, args.jobs or 0)
         executor = choose_executor(place, args.jobs or 0)

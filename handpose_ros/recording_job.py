@@ -66,7 +66,6 @@ class Place:
     device: str = "auto"
     num_threads: int = 0  # on a CPU; 0: its cores, at most 4
     recordings: int = 1  # at a time, in threads that share the networks
-    shared: bool = False  # every core has a recording of its own: what is written needs no further process
 
     def backend(self, options: RecordingOptions) -> Backend:
         """The networks of `options` here; the last ones are kept."""
@@ -95,7 +94,6 @@ def answer_video(
             smooth=options.smooth,
             classifier=options.classifier,
             calibrated=options.fov is None,
-            apart=not place.shared,
             progress=lambda items: progress(items, excerpt.count(images)),
         )
 

@@ -22,19 +22,13 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
     Raises OSError with a remedy where the disk is full.
     """
-    partial = partial_name(path)
+    partial = _partial(path)
     try:
         with writing(path):
             yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def partial_name(path: Path | str) -> Path:
-    """What `path` is called until it is complete: hidden, with its suffix, by which encoders choose the format."""
-    path = Path(path)
-    return path.with_name(f".{path.stem}.partial{path.suffix}")
 
 
 def make_directory(path: Path | str) -> Path:
@@ -70,7 +64,7 @@ class VideoWriter:
 
     def __init__(self, path: Path | str, fps: float):
         self._path, self.fps = Path(path), fps
-        self._partial = partial_name(self._path)
+        self._partial = _partial(self._path)
         self._writer = None
         self._size = None
         self._count = 0
@@ -134,6 +128,12 @@ def hands_as_json(hands: HandPoses) -> dict:
         "keypoints": list(KEYPOINTS),
         "hands": [_hand_as_json(hand) for hand in hands],
     }
+
+
+def _partial(path):
+    """A hidden name beside `path` with its suffix, by which encoders choose the format."""
+    path = Path(path)
+    return path.with_name(f".{path.stem}.partial{path.suffix}")
 
 
 def _hand_as_json(hand: HandPose):

@@ -1,21 +1,18 @@
 """A video, or a folder of images, to an overlay, joints and a report. Decoding, computing and drawing overlap."""
 
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from handpose_ros.apart import Apart
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.finishing import VideoFinisher, VideoTask
 from handpose_ros.grasp import DEFAULT_CLASSIFIER, make_classifier
 from handpose_ros.joint_tables import check_formats
 from handpose_ros.overlapping import Behind, ahead
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.processes import ProcessDied
 from handpose_ros.recordings import make_directory
 from handpose_ros.results import RecordingSummary
 from handpose_ros.sources import ImageSource
@@ -53,15 +50,13 @@ def run_video(
     smooth: bool = False,
     classifier: str = DEFAULT_CLASSIFIER,
     calibrated: bool = True,
-    apart: bool = True,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> RecordingSummary:
     """Leaves overlay.mp4, joints.<format>, summary.json and report.html in `out`.
 
     `calibrated` says that `camera` is a calibration, not a guess. `smooth` makes joints and report of joints smoothed
     with what came before and after; give it an unfiltered pipeline. `classifier` of grasps: a key of grasp.CLASSIFIERS.
-    They are written by a process of its own, so that the networks have this one; without `apart` by a thread.
-    Raises OSError, ValueError and ImportError with a remedy, ProcessDied where that process was ended.
+    Raises OSError, ValueError and ImportError with a remedy.
     """
     check_formats(formats)
     make_classifier(classifier)
@@ -78,8 +73,9 @@ def run_video(
         classifier,
         _distances(camera, calibrated),
     )
+    task.clear()
     empty = True
-    with _finisher(task, apart) as finisher:
+    with VideoFinisher(task) as finisher:
         with Behind(finisher.add) as finishing:  # this thread is for the networks alone
             for stamp, image in progress(ahead(excerpt(source.stamped()))):
                 hands = pipeline(Frame(image, camera, stamp)).without_mano()
@@ -90,18 +86,6 @@ def run_video(
                 f"{source.name} has no images from {excerpt.start} s to {excerpt.end} s: choose other --start and --end"
             )
         return finisher.finish()
-
-
-@contextmanager
-def _finisher(task, apart):
-    """Who makes the results of `task`. Nothing half-written is left, however it ends."""
-    task.clear()
-    try:
-        with Apart(VideoFinisher, task) if apart else VideoFinisher(task) as finisher:
-            yield finisher
-    except ProcessDied:  # it could not clear up itself
-        task.clear()
-        raise
 
 
 def _distances(camera, calibrated):

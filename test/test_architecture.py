@@ -23,7 +23,7 @@ FLOORS = {
     "summary processes interrupts bag_images comparison results plots track_plots recording_report "
     "joint_arrays joint_tables overlapping datasets evaluation accuracy report report_page sequences "
     "clip_sequences photo_sequences recorded_sequences sequence_evaluation sequence_report grasp_clip "
-    "apart finishing",
+    "finishing",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.recorder_node ros.probe "
     "ros.camera_node ros.matching ros.cameras ros.depth_images ros.hand_pose_params "
     "ros.hand_size_service ros.hand_pose_node ros.grasp_node",

@@ -25,7 +25,7 @@ from handpose_ros.sources import open_source
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0  # [s] for what takes a second on an idle machine
-HERE = Place("cpu", num_threads=1, shared=True)
+HERE = Place("cpu", num_threads=1)
 TOGETHER = Place("cpu", num_threads=1, recordings=3)
 
 

@@ -1,23 +1,17 @@
 import csv
 import json
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from made_up_hands import flat_hand
-from test_apart import gone, wait_for
 
 from handpose_ros.cli import main
 from handpose_ros.finishing import Overlay
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
 from handpose_ros.joint_arrays import write_joints
 from handpose_ros.joint_tables import FORMATS, write_csv, write_npy
-from handpose_ros.recording_job import Place, RecordingOptions, answer_video
 from handpose_ros.recording_report import write_report
 from handpose_ros.recordings import VideoWriter
 from handpose_ros.results import Results
@@ -158,38 +152,6 @@ def test_an_error_leaves_no_half_written_video(tmp_path):
         video.write(np.zeros((48, 64, 3), np.uint8))
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "whom, number, code, said", [("all", 2, 130, "interrupted"), ("child", 9, 1, "ended by SIGKILL"), ("us", 9, -9, "")]
-)
-def test_a_video_that_is_ended_leaves_no_file_and_no_process(tmp_path, need_weights, whom, number, code, said):
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "handpose_ros.cli", "video", "demo", "--out", str(out)]
-    pipe, root = subprocess.PIPE, Path(__file__).parents[1]
-    run = subprocess.Popen(command, cwd=root, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
-    wait_for((out / ".overlay.partial.mp4").exists)
-    (child,) = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    end, process = (os.killpg, run.pid) if whom == "all" else (os.kill, int(child) if whom == "child" else run.pid)
-    end(process, number)
-    printed, errors = run.communicate(timeout=60)
-    assert run.returncode == code and printed == ""
-    assert [said in line for line in errors.splitlines() if "frame" not in line] == [True] * bool(said), errors
-    assert gone(child) and list(out.iterdir()) == []
-
-
-def test_a_process_or_a_thread_makes_the_same_of_a_video(tmp_path, need_weights):
-    options, results = RecordingOptions(end=0.2), [tmp_path / "process", tmp_path / "thread"]
-    for out in results:
-        answer_video("demo", out, options, Place("cpu", 1, shared=out.name == "thread"))
-    one, other = ({file.name: file.read_bytes() for file in out.iterdir()} for out in results)
-    assert len(one) == 4 and one == other
-
-
-def test_what_finishes_a_video_loads_no_networks():
-    code = "import sys, handpose_ros.finishing; print({'torch', 'openvino', 'scipy'} & set(sys.modules))"
-    root = Path(__file__).parents[1]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_a_video_that_breaks_off_is_said_to(tmp_path, need_weights, capsys):
