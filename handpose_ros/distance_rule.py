@@ -15,6 +15,7 @@ It cannot see an object. A pinch of more than about 20 mm, or a hand wide around
 """
 
 import numpy as np
+from scipy.special import ndtr
 
 from handpose_ros.claims import Claim
 from handpose_ros.features import PALM_SIZE, palm_size, thumb_side_distances, tip_distances, tip_palm_distances
@@ -127,8 +128,6 @@ def _which_pinch(touch):
 
 def _first(candidates):
     """The first type whose margin is positive: as sure as its margins and those that ruled out what is before it."""
-    from scipy.special import ndtr  # here: most processes use another classifier, and it takes 0.3 s to import
-
     tightest = np.inf
     for type, margin, further in candidates:
         if margin > 0:

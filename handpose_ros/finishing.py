@@ -11,6 +11,7 @@ from handpose_ros.drawing import draw_hands
 from handpose_ros.grasp import DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
 from handpose_ros.hand import HandPoses
 from handpose_ros.joint_tables import FORMATS
+from handpose_ros.recorded_filtering import smooth_recording
 from handpose_ros.recording_report import write_report
 from handpose_ros.recordings import VideoWriter, write_json
 from handpose_ros.results import RecordingSummary, Results, captions
@@ -106,7 +107,5 @@ class Overlay:
 
 
 def _smooth(results, classifier):
-    from handpose_ros.recorded_filtering import smooth_recording  # scipy's filters take a second to import
-
     frames, tracker = smooth_recording(list(results.frames)), GraspTracker(make_classifier(classifier))
     results.replace(frames, [tracker.update(hands) for hands in frames])

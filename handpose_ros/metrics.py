@@ -1,13 +1,15 @@
 """How far predicted hands are from true ones. Joints are (..., 21, 3) or (..., 21, 2); errors keep their unit.
 
 Leading dimensions are free and broadcast; NaN in a prediction or a truth gives NaN for that hand. Where single
-joints of a truth may be unknown, the docstring says so. scipy, which takes a second to import, is imported where it is
-used: what is written about a recording needs none of it.
+joints of a truth may be unknown, the docstring says so.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.special import gammaincinv
+from scipy.stats import rankdata
 
 from handpose_ros.geometry import similarity
 from handpose_ros.hand import WRIST
@@ -94,8 +96,6 @@ def match_hands(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     A found hand is at most one true hand, and only one from which it is off, in the mean over the known joints, by
     less than DETECTED of the true hand's box. As many as possible are matched, and of these the nearest.
     """
-    from scipy.optimize import linear_sum_assignment
-
     matched = np.full(len(true), -1)
     if not len(found) or not len(true):
         return matched
@@ -109,8 +109,6 @@ def match_hands(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 def auroc(scores: np.ndarray, good: np.ndarray) -> float:
     """Probability that a good one of `scores` (N,) lies above one that is not (`good` (N,) bool); ties count half."""
-    from scipy.stats import rankdata
-
     scores, good = np.asarray(scores, dtype=float), np.asarray(good, bool)
     if not good.any() or good.all():
         return np.nan
@@ -153,6 +151,4 @@ def bootstrap_interval(
 
 def ellipsoid_radius_squared(probability: float) -> float:
     """Square of the Mahalanobis distance within which a 3D normal variable lies with `probability` (chi squared)."""
-    from scipy.special import gammaincinv
-
     return float(2 * gammaincinv(1.5, probability))
