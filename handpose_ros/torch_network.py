@@ -1,19 +1,20 @@
 """A network run by torch: plainly on the CPU, as the reference, and on a GPU as one CUDA graph."""
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from handpose_ros import torch_sampling
 from handpose_ros.captured import Captured, batch_sizes
 from handpose_ros.cropping import CELL, Crop, node_pixels
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
-from handpose_ros.torch_sampling import sample
 
 _PIXELS = 1920 * 1200  # of the largest image for which a GPU keeps memory
 
@@ -46,7 +47,8 @@ class CudaNetwork:
 
     Convolutions are float16, channels last: joints move by 0.2 px of a crop at most, where bfloat16 would move them
     by pixels. The linear layers at the end stay float32, because float16 cannot tell 200.00 from 200.12 px; TF32 is
-    nowhere used. On the CPU as `device` the same runs without a graph.
+    nowhere used. Where Triton works, a layer is one kernel (`fused_layers`), else they are torch's. On the CPU as
+    `device` the latter run without a graph.
     """
 
     def __init__(self, path: Path, batch: int, device: torch.device):
@@ -55,7 +57,8 @@ class CudaNetwork:
         Raises: torch.OutOfMemoryError, here and never later.
         """
         graph = read_graph(path)
-        self._module = _mixed_precision(to_torch(graph)).to(device, memory_format=torch.channels_last)
+        module, self._sample = _on(device, to_torch(graph))
+        self._module = module.to(device, memory_format=torch.channels_last)
         self._shapes = [graph.tensors[index].shape[1:] for index in graph.outputs]
         shape = graph.tensors[graph.inputs[0]].shape[1:]
         self.size: int = shape[0]
@@ -63,7 +66,8 @@ class CudaNetwork:
         count = self.size // CELL + 2  # nodes in a row
         self._looks = {size: Captured(self._look, _look_inputs(size, count), device) for size in self._runs}
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
-        self.description = f"torch {torch.__version__} on {name}, f16"
+        kernels = "torch's" if self._sample is torch_sampling.sample else "Triton's"
+        self.description = f"torch {torch.__version__} on {name}, f16, {kernels} kernels"
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         return self._start(self._runs, images)()
@@ -77,7 +81,7 @@ class CudaNetwork:
         if len(pixels) > _PIXELS:
             return self._start(self._runs, np.stack([crop.sample(image, self.size, border) for crop in crops]))
         nodes = np.stack([node_pixels(crop, self.size) for crop in crops])
-        return self._start(self._looks, nodes, pixels, np.array(image.shape[1::-1]), np.array([border == "replicate"]))
+        return self._start(self._looks, nodes, pixels, np.array([*image.shape[1::-1], border == "replicate"]))
 
     def run_without_graph(self):
         """Launches the kernels of a look at the largest batch one by one, on whatever was there last."""
@@ -100,16 +104,51 @@ class CudaNetwork:
         outputs = zip(np.split(together, ends[:-1], axis=1), self._shapes, strict=True)
         return tuple(output.reshape(-1, *shape) for output, shape in outputs)
 
-    def _look(self, nodes, pixels, size, inside):
-        return self._flattened(sample(pixels, size, nodes, inside, self.size).to(memory_format=torch.channels_last))
+    def _look(self, nodes, pixels, extent):
+        return self._flattened(self._sample(pixels, extent, nodes, self.size))
 
     def _together(self, images):
         return self._flattened(images.permute(0, 3, 1, 2))
 
     def _flattened(self, images):
         """(N, all outputs flattened) float32 of `images` (N, 3, size, size) with the values of bytes."""
-        outputs = self._module(images.half() / 255)
-        return torch.cat([output.flatten(1).float() for output in outputs], dim=1)
+        return torch.cat([output.flatten(1).float() for output in self._module(images)], dim=1)
+
+
+class _HalfPrecision(nn.Module):
+    """A network of torch's layers in float16, its linear layers in float32, for images with the values of bytes."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self._module = module.half()
+        for layer in module.modules():
+            if isinstance(layer, nn.Linear):
+                layer.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
+    def forward(self, images):
+        return self._module(images.contiguous(memory_format=torch.channels_last).half() / 255)
+
+
+def _on(device, module):
+    """What runs `module` on `device`, for images with the values of bytes, and what samples them there."""
+    if device.type == "cuda" and _triton_works(device):
+        from handpose_ros import fused_layers, triton_sampling
+
+        return fused_layers.fused(module), triton_sampling.sample
+    return _HalfPrecision(module), torch_sampling.sample
+
+
+@cache
+def _triton_works(device):
+    """Whether its kernels can be built and run; without, a GPU takes four times as long."""
+    try:
+        from handpose_ros import triton_layers
+
+        triton_layers.mean(torch.zeros(1, 1, 1, 1, dtype=torch.half, device=device))
+    except Exception as error:  # not installed, no C compiler, a GPU that it does not know: whatever it is
+        warnings.warn(f"Triton does not work here, so the hand networks run slower on the GPU: {error}", stacklevel=2)
+        return False
+    return True
 
 
 def _bytes(*shape):
@@ -117,15 +156,5 @@ def _bytes(*shape):
 
 
 def _look_inputs(count, nodes):
-    """Of `CudaNetwork._look` for so many crops: nodes, pixels, the image's size, what is outside of it."""
-    size, inside = torch.ones(2, dtype=torch.int64), torch.zeros(1, dtype=torch.bool)
-    return torch.zeros(count, nodes, nodes, 2), _bytes(_PIXELS, 3), size, inside
-
-
-def _mixed_precision(module: nn.Module) -> nn.Module:
-    """`module` in float16, its linear layers in float32."""
-    module.half()
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            layer.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
-    return module
+    """Of `CudaNetwork._look` for so many crops: nodes, pixels, and the image's extent."""
+    return torch.zeros(count, nodes, nodes, 2), _bytes(_PIXELS, 3), torch.ones(3, dtype=torch.int64)

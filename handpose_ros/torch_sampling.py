@@ -9,15 +9,14 @@ from torch.nn import functional
 from handpose_ros.cropping import CELL
 
 
-def sample(
-    pixels: torch.Tensor, size: torch.Tensor, nodes: torch.Tensor, inside: torch.Tensor, side: int
-) -> torch.Tensor:
+def sample(pixels: torch.Tensor, extent: torch.Tensor, nodes: torch.Tensor, side: int) -> torch.Tensor:
     """(N, 3, side, side) what crops with these `nodes` show of an image, float32 with the values of bytes.
 
-    pixels: (P, 3) uint8, of which the first are the image's, row by row. size: (2,) width and height [px]. nodes:
-    (N, n, n, 2) float32 as `cropping.node_pixels` gives them. inside: (1,) bool; whether what lies outside of the image
-    is as its nearest pixel inside, else it is black.
+    pixels: (P, 3) uint8, of which the first are the image's, row by row. extent: (3,) its width and height [px], and
+    whether what lies outside of it is as its nearest pixel inside (1) or black (0). nodes: (N, n, n, 2) float32 as
+    `cropping.node_pixels` gives them.
     """
+    size, inside = extent[:2], extent[2:] != 0
     spread = functional.interpolate(nodes.permute(0, 3, 1, 2), scale_factor=CELL, mode="bilinear", align_corners=False)
     places = spread[:, :, CELL : CELL + side, CELL : CELL + side]
     low = places.floor()

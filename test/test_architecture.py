@@ -14,8 +14,9 @@ FLOORS = {
     "recorded_filtering confidence features depth hand_size placing taxonomy claims contacts "
     "distance_rule grasp_types cascade motion phases grasp gripper metrics trajectories sequence_metrics synthetic "
     "people grasp_templates gestures grasp_evaluation",
-    "inference": "weights tflite tflite_torch quantization openvino_network captured torch_sampling torch_network "
-    "launch_floor runtimes gathering backends backends.palm backends.mediapipe backends.rotations "
+    "inference": "weights tflite tflite_torch quantization openvino_network captured torch_sampling triton_sampling "
+    "triton_layers fused_layers torch_network launch_floor runtimes gathering backends backends.palm "
+    "backends.mediapipe backends.rotations "
     "backends.mano_pickle backends.mano backends.checkpoint backends.resnet backends.wildhands_network "
     "backends.wildhands_checkpoint backends.wildhands_crops backends.undistortion backends.wildhands "
     "finding abreast pipeline",

@@ -19,8 +19,8 @@ INSIDE, BEYOND = Region(np.array([120.0, 100.0]), 90.0, 0.4), Region(np.array([3
 def by_torch(image, crops, size, border, room=0):
     pixels = np.concatenate([image.reshape(-1, 3), np.full((room, 3), 77, np.uint8)])
     nodes = np.stack([node_pixels(crop, size) for crop in crops])
-    inside = torch.tensor([border == "replicate"])
-    shown = sample(*map(torch.from_numpy, (pixels, np.array(image.shape[1::-1]), nodes)), inside, size)
+    extent = np.array([*image.shape[1::-1], border == "replicate"])
+    shown = sample(*map(torch.from_numpy, (pixels, extent, nodes)), size)
     return shown.permute(0, 2, 3, 1).numpy()
 
 

@@ -1,0 +1,239 @@
+"""Layers of the hand networks as GPU kernels, each with all that follows it: what is added, and the activation.
+
+Networks of 50 layers with 0.3 billion multiplications spend their time on launches and on trips through memory: the
+fewer kernels, the better. Images are float16, channels last; sums are float32.
+"""
+
+import torch
+import triton
+from triton import language as tl
+
+NO_ACTIVATION, RELU6, PRELU = 0, 1, 2
+_RELU6, _PRELU = tl.constexpr(RELU6), tl.constexpr(PRELU)
+_BLOCKS = 128  # that a layer is cut into, about: no more would run at once
+
+
+def pointwise(x, weight, bias, slope, residual, activation):
+    """A convolution of single pixels: (N, H, W, C) float16 -> (N, H, W, D).
+
+    weight: (C, D) float16. bias, slope (of a PReLU): (D,) float32. residual: (N, H, W, D) float16 to be added before
+    the activation, or None.
+    """
+    *image, taken = x.shape
+    given, rows = weight.shape[1], x.numel() // taken
+    y = x.new_empty((*image, given))
+    block_rows, columns = _cut(rows, given, 64, 64)
+    depth = min(max(triton.next_power_of_2(taken), 16), 128)
+    _pointwise[triton.cdiv(rows, block_rows), triton.cdiv(given, columns)](
+        x, weight, bias, slope, residual, y, rows, taken, given, activation, residual is not None,
+        block_rows, columns, depth, num_warps=4 if block_rows * columns > 1024 else 2, num_stages=4,
+    )  # fmt: skip
+    return y
+
+
+def depthwise(x, weight, bias, slope, residual, activation, stride, before):
+    """A convolution of each channel for itself: (N, H, H, C) float16 -> (N, H / stride, H / stride, C).
+
+    weight: (kernel, kernel, C) float16; before: zeros before each row and column. The rest as in `pointwise`.
+    """
+    count, side, _, channels = x.shape
+    y = x.new_empty((count, side // stride, side // stride, channels))
+    rows = y.numel() // channels
+    columns = min(max(triton.next_power_of_2(channels), 16), 64)
+    block_rows, columns = _cut(rows, channels, 32, columns, 4)
+    _depthwise[triton.cdiv(rows, block_rows), triton.cdiv(channels, columns)](
+        x, weight, bias, slope, residual, y, rows, side, side // stride, channels, len(weight), stride, before,
+        activation, residual is not None, block_rows, columns, num_warps=4,
+    )  # fmt: skip
+    return y
+
+
+def of_bytes(x, weight, bias, slope, activation, stride, before):
+    """The first convolution: (N, H, H, 3) uint8 -> (N, H / stride, H / stride, C) float16.
+
+    weight: (kernel, kernel, 3, C) float32, for bytes. The rest as in `depthwise`.
+    """
+    count, side, _, _ = x.shape
+    given = weight.shape[-1]
+    y = torch.empty((count, side // stride, side // stride, given), dtype=torch.half, device=x.device)
+    rows, block_rows = y.numel() // given, 64
+    _of_bytes[(triton.cdiv(rows, block_rows),)](
+        x, weight, bias, slope, y, rows, side, side // stride, given, len(weight), stride, before,
+        activation, block_rows, triton.next_power_of_2(given), num_warps=4,
+    )  # fmt: skip
+    return y
+
+
+def mean(x):
+    """Over the pixels: (N, H, W, C) float16 -> (N, C) float32."""
+    count, height, width, channels = x.shape
+    y = torch.empty((count, channels), device=x.device)
+    _mean[count, triton.cdiv(channels, 32)](x, y, height * width, channels, triton.next_power_of_2(height * width), 32)
+    return y
+
+
+def linear(x, weight, bias):
+    """(N, C) -> (N, D), float32; weight: (D, C)."""
+    given, taken = weight.shape
+    y = x.new_empty((len(x), given))
+    _linear[len(x), triton.cdiv(given, 2)](x, weight, bias, y, taken, given, 2, triton.next_power_of_2(taken))
+    return y
+
+
+def _cut(rows, columns, most_rows, most_columns, fewest_rows=16):
+    """Rows and columns of a block: as large as may be, while there are blocks enough."""
+
+    def blocks():
+        return triton.cdiv(rows, most_rows) * triton.cdiv(columns, most_columns)
+
+    while blocks() < _BLOCKS and (most_rows > fewest_rows or most_columns > 16):
+        if most_rows > fewest_rows and most_rows >= most_columns or most_columns == 16:
+            most_rows //= 2
+        else:
+            most_columns //= 2
+    return most_rows, most_columns
+
+
+@triton.jit
+def _finished(total, row, column, seen, bias, slope, residual, channels, ACTIVATION: tl.constexpr, ADDS: tl.constexpr):
+    """`total` (rows, columns) of a convolution with its bias, what is added to it, and its activation."""
+    total += tl.load(bias + column, mask=column < channels, other=0.0)[None, :]
+    if ADDS:
+        total += tl.load(residual + row[:, None] * channels + column[None, :], mask=seen, other=0.0).to(tl.float32)
+    if ACTIVATION == _RELU6:
+        total = tl.minimum(tl.maximum(total, 0.0), 6.0)
+    if ACTIVATION == _PRELU:
+        factor = tl.load(slope + column, mask=column < channels, other=0.0)[None, :]
+        total = tl.where(total > 0, total, total * factor)
+    return total
+
+
+@triton.jit
+def _pointwise(
+    x,
+    weight,  # (TAKEN, GIVEN) float16
+    bias,
+    slope,
+    residual,
+    y,
+    rows,
+    TAKEN: tl.constexpr,  # channels
+    GIVEN: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    ADDS: tl.constexpr,
+    ROWS: tl.constexpr,  # of a block, as follows
+    COLUMNS: tl.constexpr,
+    DEPTH: tl.constexpr,
+):
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for start in range(0, TAKEN, DEPTH):
+        k = start + tl.arange(0, DEPTH)
+        part = tl.load(
+            x + row[:, None] * TAKEN + k[None, :], mask=(row[:, None] < rows) & (k[None, :] < TAKEN), other=0.0
+        )
+        factor = tl.load(
+            weight + k[:, None] * GIVEN + column[None, :],
+            mask=(k[:, None] < TAKEN) & (column[None, :] < GIVEN),
+            other=0.0,
+        )
+        total = tl.dot(part, factor, total)
+    seen = (row[:, None] < rows) & (column[None, :] < GIVEN)
+    total = _finished(total, row, column, seen, bias, slope, residual, GIVEN, ACTIVATION, ADDS)
+    tl.store(y + row[:, None] * GIVEN + column[None, :], total.to(y.dtype.element_ty), mask=seen)
+
+
+@triton.jit
+def _depthwise(
+    x,
+    weight,  # (KERNEL * KERNEL, CHANNELS) float16
+    bias,
+    slope,
+    residual,
+    y,
+    rows,
+    SIDE: tl.constexpr,  # [px] of the image taken, and of the one given
+    SIDE_GIVEN: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    KERNEL: tl.constexpr,
+    STRIDE: tl.constexpr,
+    BEFORE: tl.constexpr,  # zeros before each row and column
+    ACTIVATION: tl.constexpr,
+    ADDS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    image, place = row // (SIDE_GIVEN * SIDE_GIVEN), row % (SIDE_GIVEN * SIDE_GIVEN)
+    above, left = place // SIDE_GIVEN * STRIDE - BEFORE, place % SIDE_GIVEN * STRIDE - BEFORE
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for down in tl.static_range(KERNEL):
+        for right in tl.static_range(KERNEL):
+            v, u = above + down, left + right
+            inside = (v >= 0) & (v < SIDE) & (u >= 0) & (u < SIDE) & (row < rows)
+            index = ((image * SIDE + v) * SIDE + u)[:, None] * CHANNELS + column[None, :]
+            part = tl.load(x + index, mask=inside[:, None] & (column[None, :] < CHANNELS), other=0.0)
+            factor = tl.load(weight + (down * KERNEL + right) * CHANNELS + column, mask=column < CHANNELS, other=0.0)
+            total += part.to(tl.float32) * factor.to(tl.float32)[None, :]
+    seen = (row[:, None] < rows) & (column[None, :] < CHANNELS)
+    total = _finished(total, row, column, seen, bias, slope, residual, CHANNELS, ACTIVATION, ADDS)
+    tl.store(y + row[:, None] * CHANNELS + column[None, :], total.to(y.dtype.element_ty), mask=seen)
+
+
+@triton.jit
+def _of_bytes(
+    x,  # bytes
+    weight,  # (KERNEL * KERNEL * 3, GIVEN) float32, for bytes
+    bias,
+    slope,
+    y,
+    rows,
+    SIDE: tl.constexpr,
+    SIDE_GIVEN: tl.constexpr,
+    GIVEN: tl.constexpr,
+    KERNEL: tl.constexpr,
+    STRIDE: tl.constexpr,
+    BEFORE: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    row, column = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, COLUMNS)
+    image, place = row // (SIDE_GIVEN * SIDE_GIVEN), row % (SIDE_GIVEN * SIDE_GIVEN)
+    above, left = place // SIDE_GIVEN * STRIDE - BEFORE, place % SIDE_GIVEN * STRIDE - BEFORE
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for down in tl.static_range(KERNEL):
+        for right in tl.static_range(KERNEL):
+            v, u = above + down, left + right
+            inside = (v >= 0) & (v < SIDE) & (u >= 0) & (u < SIDE) & (row < rows)
+            index = ((image * SIDE + v) * SIDE + u) * 3
+            for color in tl.static_range(3):
+                part = tl.load(x + index + color, mask=inside, other=0).to(tl.float32)
+                tap = ((down * KERNEL + right) * 3 + color) * GIVEN
+                total += part[:, None] * tl.load(weight + tap + column, mask=column < GIVEN, other=0.0)[None, :]
+    seen = (row[:, None] < rows) & (column[None, :] < GIVEN)
+    total = _finished(total, row, column, seen, bias, slope, y, GIVEN, ACTIVATION, False)
+    tl.store(y + row[:, None] * GIVEN + column[None, :], total.to(y.dtype.element_ty), mask=seen)
+
+
+@triton.jit
+def _mean(x, y, PIXELS: tl.constexpr, CHANNELS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    image, column = tl.program_id(0), tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    pixel = tl.arange(0, ROWS)
+    index = (image * PIXELS + pixel)[:, None] * CHANNELS + column[None, :]
+    part = tl.load(x + index, mask=(pixel < PIXELS)[:, None] & (column < CHANNELS)[None, :], other=0.0)
+    total = tl.sum(part.to(tl.float32), axis=0)
+    tl.store(y + image * CHANNELS + column, total / PIXELS, mask=column < CHANNELS)
+
+
+@triton.jit
+def _linear(x, weight, bias, y, TAKEN: tl.constexpr, GIVEN: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr):
+    image, row, k = tl.program_id(0), tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, DEPTH)
+    factor = tl.load(
+        weight + row[:, None] * TAKEN + k[None, :], mask=(row < GIVEN)[:, None] & (k < TAKEN)[None, :], other=0.0
+    )
+    product = factor * tl.load(x + image * TAKEN + k, mask=k < TAKEN, other=0.0)[None, :]
+    total = tl.sum(product, axis=1) + tl.load(bias + row, mask=row < GIVEN, other=0.0)
+    tl.store(y + image * GIVEN + row, total, mask=row < GIVEN)
