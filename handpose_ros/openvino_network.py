@@ -9,14 +9,17 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
+from handpose_ros.constant_channels import without_constant_channels
 from handpose_ros.cropping import Crop
 from handpose_ros.quantization import RECIPES, quantized
+from handpose_ros.tflite import read_graph
+from handpose_ros.tflite_openvino import to_openvino
 
 _ABREAST = 2  # images in work at once, of several: the usual number of hands
 
 
 class OpenvinoNetwork:
-    """See `handpose_ros.runtimes.Network`. OpenVINO reads the .tflite file itself.
+    """See `handpose_ros.runtimes.Network`.
 
     All threads share the work on a single image. Of several images two are in work at once, each with half of the
     threads and sampled by them too: threads that share an image wait for the slowest of them after every layer. A
@@ -29,7 +32,7 @@ class OpenvinoNetwork:
         precision: "float32", or "int8" for a network that `quantization` has a recipe for.
         """
         core = openvino.Core()
-        model = _for_bytes(core.read_model(path))
+        model = _for_bytes(to_openvino(without_constant_channels(read_graph(path))))
         if precision == "int8":
             model = quantized(model, RECIPES[path.stem])
         self.size: int = model.input(0).get_shape()[1]
@@ -38,7 +41,7 @@ class OpenvinoNetwork:
         self._abreast = [self._alone]
         if abreast > 1:
             self._abreast = [_Request(core, model, num_threads // abreast) for _ in range(abreast)]
-        elif batch > 1 and _takes_batches(model):
+        elif batch > 1:
             model.reshape([_ABREAST, *model.input(0).get_shape()[1:]])
             self._abreast = [_Request(core, model, num_threads)]
         self._threads = ThreadPoolExecutor(_ABREAST - 1, "hand network")  # beside the caller's
@@ -92,11 +95,6 @@ class _Request:
             fill(place)
         self._request.infer()  # on this thread: handing it to another costs 0.2 ms of CPU
         return tuple(tensor.data.copy() for tensor in self._request.output_tensors)
-
-
-def _takes_batches(model):
-    """Whether no operator has a batch of one written into it, as the palm networks' last ones have."""
-    return all(node.get_type_name() != "Reshape" for node in model.get_ops())
 
 
 def _for_bytes(model):

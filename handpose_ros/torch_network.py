@@ -12,6 +12,7 @@ from torch import nn
 
 from handpose_ros import torch_sampling
 from handpose_ros.captured import Captured, batch_sizes
+from handpose_ros.constant_channels import without_constant_channels
 from handpose_ros.cropping import CELL, Crop, node_pixels
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
@@ -25,7 +26,7 @@ class TorchNetwork:
     def __init__(self, path: Path, num_threads: int):
         """`num_threads` holds for all of torch in this process."""
         torch.set_num_threads(num_threads)
-        graph = read_graph(path)
+        graph = without_constant_channels(read_graph(path))
         self.size: int = graph.tensors[graph.inputs[0]].shape[1]
         self._module = to_torch(graph).to(memory_format=torch.channels_last)
         self.description = f"torch {torch.__version__} on the CPU, {num_threads} threads, f32"
@@ -56,7 +57,7 @@ class CudaNetwork:
 
         Raises: torch.OutOfMemoryError, here and never later.
         """
-        graph = read_graph(path)
+        graph = without_constant_channels(read_graph(path))
         module, self._sample = _on(device, to_torch(graph))
         self._module = module.to(device, memory_format=torch.channels_last)
         self._shapes = [graph.tensors[index].shape[1:] for index in graph.outputs]

@@ -1,4 +1,4 @@
-"""The networks in torch against recorded outputs.
+"""The networks in torch and in OpenVINO against recorded outputs.
 
 test/data/networks.npz is our own (tools/make_network_golden.py says how it is made); the outputs of the TensorFlow
 Lite runtime itself are read from ../shared where that is present.
@@ -24,16 +24,33 @@ PX, SCORE, METRE = 2e-3, 2e-5, 2e-6
 TOLERANCES = {"palm_detection": (PX, SCORE), "hand_landmark": (PX, SCORE, SCORE, METRE)}
 
 
-def outputs(name: str, images: np.ndarray) -> list[np.ndarray]:
+def in_torch(graph: Graph, images: np.ndarray) -> list[np.ndarray]:
+    """The outputs for (N, H, W, C) float32."""
+    with torch.inference_mode():
+        return [output.numpy() for output in to_torch(graph)(torch.from_numpy(images).permute(0, 3, 1, 2))]
+
+
+def in_openvino(graph: Graph, images: np.ndarray) -> list[np.ndarray]:
+    """The same, but images inside the network stay channels first."""
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+    from handpose_ros.tflite_openvino import to_openvino
+
+    model = to_openvino(graph)
+    model.reshape(images.shape)
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    return list(openvino.compile_model(model, "CPU", settings)(images).values())
+
+
+BUILDERS = pytest.mark.parametrize("builder", [in_torch, in_openvino])
+
+
+def outputs(name: str, images: np.ndarray, builder=in_torch) -> list[np.ndarray]:
     """The network's outputs, palm logits as scores."""
     try:
         path = weights.locate(name)
     except FileNotFoundError as error:
         pytest.skip(f"the weights are not here and cannot be fetched: {error}")
-    network = to_torch(read_graph(path))
-    with torch.inference_mode():
-        results = network(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
-    return scored(name, [result.numpy() for result in results])
+    return scored(name, builder(read_graph(path), images.astype(np.float32) / 255))
 
 
 def scored(name: str, results: list[np.ndarray]) -> list[np.ndarray]:
@@ -45,87 +62,105 @@ def assert_parity(name: str, actual: list[np.ndarray], expected: list[np.ndarray
         assert_allclose(value, truth, rtol=0, atol=tolerance)
 
 
+@BUILDERS
 @pytest.mark.parametrize("name", weights.DIGESTS)
-def test_every_output_equals_that_of_the_tensorflow_lite_runtime(name):
+def test_every_output_equals_that_of_the_tensorflow_lite_runtime(name, builder):
     if not RUNTIME_GOLDEN.exists():
         pytest.skip("the recorded outputs of the TensorFlow Lite runtime (../shared) are not here")
     golden = np.load(RUNTIME_GOLDEN)
     expected = [golden[key] for key in sorted(golden) if key.startswith(name)]
-    actual = outputs(name, golden[f"{name.partition('_')[0]}_input"])
+    actual = outputs(name, golden[f"{name.partition('_')[0]}_input"], builder)
     assert_parity(name, actual, scored(name, expected))
 
 
+@BUILDERS
 @pytest.mark.parametrize("name", weights.DIGESTS)
-def test_every_output_equals_our_own_recorded_one(name):
+def test_every_output_equals_our_own_recorded_one(name, builder):
     golden = np.load(GOLDEN)
-    actual = outputs(name, golden[f"{name.partition('_')[0]}_input"])
+    actual = outputs(name, golden[f"{name.partition('_')[0]}_input"], builder)
     if name.startswith("palm"):
         actual = [value[:, golden[f"{name}_anchors"]] for value in actual]
     expected = [golden[f"{name}_{i}"] for i in range(len(actual))]
     assert_parity(name, actual, scored(name, expected))
 
 
+@BUILDERS
 @pytest.mark.parametrize("name", weights.DIGESTS)
-def test_images_of_one_batch_do_not_influence_each_other(name):
+def test_images_of_one_batch_do_not_influence_each_other(name, builder):
     images = np.load(GOLDEN)[f"{name.partition('_')[0]}_input"]
-    together = outputs(name, images)
-    swapped = outputs(name, images[::-1].copy())
+    together = outputs(name, images, builder)
+    swapped = outputs(name, images[::-1].copy(), builder)
     assert_parity(name, [value[::-1] for value in swapped], together)
     assert abs(together[0][0] - together[0][1]).max() > 1  # the two images do differ
 
 
-def run(operator: Operator, shape: tuple, constants: list, image: np.ndarray, shape_out: tuple = (0,)) -> np.ndarray:
-    """One operator on (N, H, W, C), its result in torch's order."""
-    tensors = [Tensor(shape, None), *(Tensor(c.shape, c) for c in constants), Tensor(shape_out, None)]
-    network = to_torch(Graph(tuple(tensors), (operator,), (0,), (operator.output,)))
-    return network(torch.from_numpy(image).permute(0, 3, 1, 2))[0].numpy()
+def run(builder, operator: Operator, constants: list, image: np.ndarray, shape_out: tuple = (0,)) -> np.ndarray:
+    """One operator on (N, H, W, C), its result channels first."""
+    tensors = [Tensor((1, *image.shape[1:]), None), *(Tensor(c.shape, c) for c in constants), Tensor(shape_out, None)]
+    return builder(Graph(tuple(tensors), (operator,), (0,), (operator.output,)), image)[0]
 
 
 COUNTING = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)  # 0 1 2 3 / 4 5 6 7 / ...
 
 
+@BUILDERS
 @pytest.mark.parametrize("kind", ["conv", "depthwise"])
-def test_a_stride_of_two_pads_at_the_bottom_and_right_only(kind):
+def test_a_stride_of_two_pads_at_the_bottom_and_right_only(kind, builder):
     constants = [np.ones((1, 3, 3, 1), np.float32), np.zeros(1, np.float32)]
-    result = run(Operator(kind, (0, 1, 2), 3, stride=2), (1, 4, 4, 1), constants, COUNTING)
+    result = run(builder, Operator(kind, (0, 1, 2), 3, stride=2), constants, COUNTING)
     assert_allclose(
         result[0, 0],
         [[0 + 1 + 2 + 4 + 5 + 6 + 8 + 9 + 10, 2 + 3 + 6 + 7 + 10 + 11], [8 + 9 + 10 + 12 + 13 + 14, 10 + 11 + 14 + 15]],
     )
 
 
-def test_relu6_is_applied_where_the_operator_says_so():
+@BUILDERS
+def test_relu6_is_applied_where_the_operator_says_so(builder):
     constants = [np.ones((1, 1, 1, 1), np.float32), np.full(1, -3, np.float32)]
     operator = Operator("conv", (0, 1, 2), 3, activation="relu6")
-    assert_allclose(run(operator, (1, 4, 4, 1), constants, COUNTING).ravel(), np.clip(np.arange(16) - 3, 0, 6))
+    assert_allclose(run(builder, operator, constants, COUNTING).ravel(), np.clip(np.arange(16) - 3, 0, 6))
 
 
-def test_a_head_is_flattened_row_by_row_with_channels_last():
+@BUILDERS
+def test_a_head_is_flattened_row_by_row_with_channels_last(builder):
     image = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
     operator = Operator("reshape", (0, 1), 2)
-    result = run(operator, image.shape, [np.array([1, 8, 1], np.int32)], np.concatenate([image, -image]), (1, 8, 1))
+    constants = [np.array([1, 8, 1], np.int32)]
+    result = run(builder, operator, constants, np.concatenate([image, -image]), (1, 8, 1))
     assert_allclose(result[..., 0], [np.arange(8), -np.arange(8)])
 
 
-def test_a_pad_adds_channels_behind():
+@BUILDERS
+def test_a_pad_adds_channels_behind(builder):
     paddings = np.array([[0, 0], [0, 0], [0, 0], [0, 2]], np.int32)
-    result = run(Operator("pad", (0, 1), 2), (1, 4, 4, 1), [paddings], COUNTING)
+    result = run(builder, Operator("pad", (0, 1), 2), [paddings], COUNTING)
     assert result.shape == (1, 3, 4, 4)
     assert_allclose(result[0, 0], COUNTING[0, :, :, 0])
     assert (result[0, 1:] == 0).all()
 
 
-def test_a_resize_has_half_pixel_centres():
+@BUILDERS
+def test_a_resize_has_half_pixel_centres(builder):
     image = np.array([0, 1], np.float32).reshape(1, 1, 2, 1).repeat(2, axis=1)
-    result = run(Operator("resize", (0, 1), 2), (1, 2, 2, 1), [np.array([4, 4], np.int32)], image)
+    result = run(builder, Operator("resize", (0, 1), 2), [np.array([4, 4], np.int32)], image)
     assert_allclose(result[0, 0, 0], [0, 0.25, 0.75, 1])
 
 
-def test_what_the_builder_does_not_know_is_refused_by_name():
+def test_what_torch_is_not_taught_is_refused_by_name():
     with pytest.raises(ValueError, match="padded pool of 3"):
-        run(Operator("maxpool", (0,), 1, stride=2, kernel=3), (1, 4, 4, 1), [], COUNTING)
+        run(in_torch, Operator("maxpool", (0,), 1, stride=2, kernel=3), [], COUNTING)
     with pytest.raises(ValueError, match="stride 2 on 5 rows"):
-        run(Operator("maxpool", (0,), 1, stride=2, kernel=2), (1, 5, 5, 1), [], np.zeros((1, 5, 5, 1), np.float32))
+        run(in_torch, Operator("maxpool", (0,), 1, stride=2, kernel=2), [], np.zeros((1, 5, 5, 1), np.float32))
+
+
+@BUILDERS
+def test_what_neither_is_taught_is_refused_by_name(builder):
+    with pytest.raises(ValueError, match="mean over other axes"):
+        run(builder, Operator("mean", (0, 1), 2), [np.array([3], np.int32)], COUNTING)
+    with pytest.raises(ValueError, match="concatenation of images"):
+        run(builder, Operator("concat", (0, 0), 1, axis=3), [], COUNTING, (1, 4, 4, 2))
+    with pytest.raises(ValueError, match="a prelu whose input 1 is computed"):
+        run(builder, Operator("prelu", (0, 0), 1), [], COUNTING)
 
 
 def test_another_file_is_refused_by_name(tmp_path):

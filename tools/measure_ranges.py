@@ -14,10 +14,11 @@ import openvino
 from handpose_ros import weights
 from handpose_ros.backends.mediapipe import MediaPipe
 from handpose_ros.camera import Frame
-from handpose_ros.openvino_network import _for_bytes
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.quantization import RECIPES, convolutions, limited
 from handpose_ros.sources import open_source
+from handpose_ros.tflite import read_graph
+from handpose_ros.tflite_openvino import to_openvino
 
 _FRAMES, _EVERY = 150, 3
 
@@ -46,7 +47,7 @@ def crops():
 
 def ranges(name, images):
     """The largest absolute values, in order."""
-    model = _for_bytes(openvino.Core().read_model(weights.locate(name)))
+    model = to_openvino(read_graph(weights.locate(name)))
     chosen = [node for number, node in enumerate(convolutions(model)) if number not in RECIPES[name].in_float]
     sources = {source.get_node().get_friendly_name(): source for source in (node.input_value(0) for node in chosen)}
     wanted = [source for source in sources.values() if not limited(source)]
@@ -54,7 +55,7 @@ def ranges(name, images):
     run = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     largest = np.zeros(len(wanted))
     for image in images:
-        run.infer([image[None]])
+        run.infer([image[None].astype(np.float32) / 255])
         largest = np.maximum(largest, [np.abs(tensor.data).max() for tensor in run.output_tensors[-len(wanted) :]])
     return largest
 
