@@ -19,6 +19,8 @@ def fused(module: fx.GraphModule) -> fx.GraphModule:
         layer = module.get_submodule(node.target) if node.op == "call_module" else None
         if isinstance(layer, nn.Conv2d) and FusedConvolution.fits(layer):
             _fuse_convolution(module, node, layer)
+        elif isinstance(layer, nn.MaxPool2d) and layer.kernel_size == layer.stride == 2:
+            _fuse_pool(module, node)
         elif node.target is torch.mean:
             node.target, node.args = _mean, node.args[:1]
     _fuse_linear(module)
@@ -42,17 +44,15 @@ class FusedConvolution(nn.Module):
             weight, self._before = weight[:, :, 1:, 1:], self._before - 1  # zeros that made the padding even
         weight = weight.permute(2, 3, 1, 0)  # rows, columns, channels taken and given
         self._kind = _kind(layer)
-        if self._kind == "of_bytes":
-            weight = weight.float() / 255
-        elif self._kind == "pointwise":
-            weight = weight[0, 0].half()
-        else:
-            weight = weight[:, :, 0].half()
+        if self._kind == "pointwise":
+            weight = weight[0, 0]
+        elif self._kind == "depthwise":
+            weight = weight[:, :, 0]
         self._stride = layer.stride[0]
         prelu = isinstance(activation, nn.PReLU)
         kinds = {"none": triton_layers.NO_ACTIVATION, "relu6": triton_layers.RELU6}
         self._activation = triton_layers.PRELU if prelu else kinds[activation]
-        self.register_buffer("_weight", weight.contiguous())
+        self.register_buffer("_weight", weight.half().contiguous())
         self.register_buffer("_bias", layer.bias.float())
         self.register_buffer("_slope", activation.weight.float() if prelu else layer.bias.float())
 
@@ -63,9 +63,7 @@ class FusedConvolution(nn.Module):
 
     def forward(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
         """(N, C, H, W) float16, of the first layer uint8 -> (N, D, H / stride, W / stride) float16."""
-        x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-        if residual is not None:
-            residual = residual.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        x, residual = _rows_first(x), None if residual is None else _rows_first(residual)
         weights, shape = (self._weight, self._bias, self._slope), (self._activation, self._stride, self._before)
         if self._kind == "of_bytes":
             y = triton_layers.of_bytes(x, *weights, *shape)
@@ -119,6 +117,19 @@ def _fuse_convolution(module, node, layer):
         module.graph.erase_node(each)
 
 
+def _fuse_pool(module, node):
+    """Puts one function in the place of a pool and of the channels of zeros that follow it."""
+    padding = _only_user(node, functional.pad)
+    if padding is not None and any(padding.args[1][:-1]):
+        padding = None  # not of channels behind
+    last, more = (padding, padding.args[1][-1]) if padding is not None else (node, 0)
+    with module.graph.inserting_after(last):
+        last.replace_all_uses_with(module.graph.call_function(_largest, (*node.args, more)))
+    for each in (padding, node):
+        if each is not None:
+            module.graph.erase_node(each)
+
+
 def _fuse_linear(module):
     """Puts one layer in the place of linear layers that take the same."""
     taking = defaultdict(list)
@@ -142,5 +153,15 @@ def _only_user(node, function=None):
     return user if user is not None and function in (None, user.target) else None
 
 
+def _largest(x, more):
+    x = _rows_first(x)
+    return triton_layers.largest(x, x.shape[-1] + more).permute(0, 3, 1, 2)
+
+
 def _mean(x):
-    return triton_layers.mean(x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1))
+    return triton_layers.mean(_rows_first(x))
+
+
+def _rows_first(x):
+    """(N, C, H, W) -> (N, H, W, C), the same memory where it lies like that."""
+    return x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)

@@ -17,7 +17,8 @@ from handpose_ros.cropping import CELL, Crop, node_pixels
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
 
-_PIXELS = 1920 * 1200  # of the largest image for which a GPU keeps memory
+_PIXELS = 1920 * 1200  # of an image, for which a GPU keeps memory
+_EXTENT = torch.ones(3, dtype=torch.int64)  # of an image, as `torch_sampling.sample` takes it
 
 
 class TorchNetwork:
@@ -58,14 +59,18 @@ class CudaNetwork:
         Raises: torch.OutOfMemoryError, here and never later.
         """
         graph = without_constant_channels(read_graph(path))
-        module, self._sample = _on(device, to_torch(graph))
-        self._module = module.to(device, memory_format=torch.channels_last)
+        self._module, self._sample = _on(device, to_torch(graph))
         self._shapes = [graph.tensors[index].shape[1:] for index in graph.outputs]
         shape = graph.tensors[graph.inputs[0]].shape[1:]
         self.size: int = shape[0]
         self._runs = {size: Captured(self._together, [_bytes(size, *shape)], device) for size in batch_sizes(batch)}
         count = self.size // CELL + 2  # nodes in a row
-        self._looks = {size: Captured(self._look, _look_inputs(size, count), device) for size in self._runs}
+        pixels = _bytes(_PIXELS, 3)
+        pixels = pixels.pin_memory() if device.type == "cuda" else pixels  # once for all sizes of a batch
+        self._looks = {
+            size: Captured(self._look, [torch.zeros(size, count, count, 2), pixels, _EXTENT], device)
+            for size in self._runs
+        }
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
         kernels = "torch's" if self._sample is torch_sampling.sample else "Triton's"
         self.description = f"torch {torch.__version__} on {name}, f16, {kernels} kernels"
@@ -77,12 +82,18 @@ class CudaNetwork:
         return self.start_look(image, crops, border)()
 
     def start_look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> Callable[[], tuple[np.ndarray, ...]]:
-        """The image goes up, and its crops are sampled where the network runs; those of a huge one before."""
-        pixels = image.reshape(-1, 3)
+        """What of the image the crops show goes up, and they are sampled where the network runs; huge ones before."""
+        nodes = np.stack([node_pixels(crop, self.size) for crop in crops])
+        first, end = _rows_shown(nodes, len(image))
+        pixels = image[first:end].reshape(-1, 3)
         if len(pixels) > _PIXELS:
             return self._start(self._runs, np.stack([crop.sample(image, self.size, border) for crop in crops]))
-        nodes = np.stack([node_pixels(crop, self.size) for crop in crops])
-        return self._start(self._looks, nodes, pixels, np.array([*image.shape[1::-1], border == "replicate"]))
+        nodes[..., 1] -= first
+        return self._start(self._looks, nodes, pixels, np.array([image.shape[1], end - first, border == "replicate"]))
+
+    def run_again(self):
+        """Runs a look at the largest batch, on whatever was there last; waits for nothing."""
+        self._looks[max(self._looks)].again()
 
     def run_without_graph(self):
         """Launches the kernels of a look at the largest batch one by one, on whatever was there last."""
@@ -135,8 +146,8 @@ def _on(device, module):
     if device.type == "cuda" and _triton_works(device):
         from handpose_ros import fused_layers, triton_sampling
 
-        return fused_layers.fused(module), triton_sampling.sample
-    return _HalfPrecision(module), torch_sampling.sample
+        return fused_layers.fused(module).to(device), triton_sampling.sample
+    return _HalfPrecision(module).to(device, memory_format=torch.channels_last), torch_sampling.sample
 
 
 @cache
@@ -156,6 +167,8 @@ def _bytes(*shape):
     return torch.zeros(shape, dtype=torch.uint8)
 
 
-def _look_inputs(count, nodes):
-    """Of `CudaNetwork._look` for so many crops: nodes, pixels, and the image's extent."""
-    return torch.zeros(count, nodes, nodes, 2), _bytes(_PIXELS, 3), torch.ones(3, dtype=torch.int64)
+def _rows_shown(nodes, height):
+    """First row, and the one behind the last, of an image of this `height` that crops with these `nodes` show."""
+    low, high = nodes[..., 1].min(), nodes[..., 1].max()
+    first = int(min(max(low, 0), height - 1))
+    return first, int(min(max(high + 2, first + 1), height))

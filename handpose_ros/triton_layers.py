@@ -10,7 +10,8 @@ from triton import language as tl
 
 NO_ACTIVATION, RELU6, PRELU = 0, 1, 2
 _RELU6, _PRELU = tl.constexpr(RELU6), tl.constexpr(PRELU)
-_BLOCKS = 128  # that a layer is cut into, about: no more would run at once
+_BLOCKS = 128  # that a layer is cut into, about: large GPUs run no more at once
+_USUAL = 2  # images, the hands that are looked for: blocks are cut for so many, whatever comes, and built only once
 
 
 def pointwise(x, weight, bias, slope, residual, activation):
@@ -19,10 +20,10 @@ def pointwise(x, weight, bias, slope, residual, activation):
     weight: (C, D) float16. bias, slope (of a PReLU): (D,) float32. residual: (N, H, W, D) float16 to be added before
     the activation, or None.
     """
-    *image, taken = x.shape
-    given, rows = weight.shape[1], x.numel() // taken
-    y = x.new_empty((*image, given))
-    block_rows, columns = _cut(rows, given, 64, 64)
+    count, height, width, taken = x.shape
+    given, rows = weight.shape[1], count * height * width
+    y = x.new_empty((count, height, width, given))
+    block_rows, columns = _cut(_USUAL * height * width, given, 64, 64)
     depth = min(max(triton.next_power_of_2(taken), 16), 128)
     _pointwise[triton.cdiv(rows, block_rows), triton.cdiv(given, columns)](
         x, weight, bias, slope, residual, y, rows, taken, given, activation, residual is not None,
@@ -40,7 +41,7 @@ def depthwise(x, weight, bias, slope, residual, activation, stride, before):
     y = x.new_empty((count, side // stride, side // stride, channels))
     rows = y.numel() // channels
     columns = min(max(triton.next_power_of_2(channels), 16), 64)
-    block_rows, columns = _cut(rows, channels, 32, columns, 4)
+    block_rows, columns = _cut(_USUAL * (side // stride) ** 2, channels, 32, columns, 4)
     _depthwise[triton.cdiv(rows, block_rows), triton.cdiv(channels, columns)](
         x, weight, bias, slope, residual, y, rows, side, side // stride, channels, len(weight), stride, before,
         activation, residual is not None, block_rows, columns, num_warps=4,
@@ -49,18 +50,27 @@ def depthwise(x, weight, bias, slope, residual, activation, stride, before):
 
 
 def of_bytes(x, weight, bias, slope, activation, stride, before):
-    """The first convolution: (N, H, H, 3) uint8 -> (N, H / stride, H / stride, C) float16.
+    """The first convolution: (N, H, H, 3) uint8 -> (N, H / stride, H / stride, C) float16, of bytes / 255.
 
-    weight: (kernel, kernel, 3, C) float32, for bytes. The rest as in `depthwise`.
+    weight: (kernel, kernel, 3, C) float16. The rest as in `depthwise`.
     """
     count, side, _, _ = x.shape
-    given = weight.shape[-1]
+    kernel, given = len(weight), weight.shape[-1]
     y = torch.empty((count, side // stride, side // stride, given), dtype=torch.half, device=x.device)
-    rows, block_rows = y.numel() // given, 64
-    _of_bytes[(triton.cdiv(rows, block_rows),)](
-        x, weight, bias, slope, y, rows, side, side // stride, given, len(weight), stride, before,
-        activation, block_rows, triton.next_power_of_2(given), num_warps=4,
+    rows, columns, depth = y.numel() // given, max(triton.next_power_of_2(given), 16), 3 * kernel * kernel
+    _of_bytes[(triton.cdiv(rows, 64),)](
+        x, weight, bias, slope, y, rows, side, side // stride, given, kernel, stride, before,
+        activation, 64, columns, triton.next_power_of_2(depth), num_warps=4,
     )  # fmt: skip
+    return y
+
+
+def largest(x, channels):
+    """Of each 2 x 2 pixels: (N, H, H, C) float16 -> (N, H / 2, H / 2, channels), those that x has not are 0."""
+    count, side, _, taken = x.shape
+    y = x.new_empty((count, side // 2, side // 2, channels))
+    rows = y.numel() // channels
+    _largest[triton.cdiv(rows, 16), triton.cdiv(channels, 32)](x, y, rows, side, taken, channels, 16, 32)
     return y
 
 
@@ -184,8 +194,8 @@ def _depthwise(
 
 @triton.jit
 def _of_bytes(
-    x,  # bytes
-    weight,  # (KERNEL * KERNEL * 3, GIVEN) float32, for bytes
+    x,
+    weight,
     bias,
     slope,
     y,
@@ -199,23 +209,46 @@ def _of_bytes(
     ACTIVATION: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
+    DEPTH: tl.constexpr,
 ):
-    row, column = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, COLUMNS)
+    row, column, k = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, COLUMNS), tl.arange(0, DEPTH)
     image, place = row // (SIDE_GIVEN * SIDE_GIVEN), row % (SIDE_GIVEN * SIDE_GIVEN)
-    above, left = place // SIDE_GIVEN * STRIDE - BEFORE, place % SIDE_GIVEN * STRIDE - BEFORE
-    total = tl.zeros((ROWS, COLUMNS), tl.float32)
-    for down in tl.static_range(KERNEL):
-        for right in tl.static_range(KERNEL):
-            v, u = above + down, left + right
-            inside = (v >= 0) & (v < SIDE) & (u >= 0) & (u < SIDE) & (row < rows)
-            index = ((image * SIDE + v) * SIDE + u) * 3
-            for color in tl.static_range(3):
-                part = tl.load(x + index + color, mask=inside, other=0).to(tl.float32)
-                tap = ((down * KERNEL + right) * 3 + color) * GIVEN
-                total += part[:, None] * tl.load(weight + tap + column, mask=column < GIVEN, other=0.0)[None, :]
+    down, right, color = k // (3 * KERNEL), k // 3 % KERNEL, k % 3
+    v = (place // SIDE_GIVEN * STRIDE - BEFORE)[:, None] + down[None, :]
+    u = (place % SIDE_GIVEN * STRIDE - BEFORE)[:, None] + right[None, :]
+    inside = (v >= 0) & (v < SIDE) & (u >= 0) & (u < SIDE) & (row < rows)[:, None] & (down < KERNEL)[None, :]
+    index = ((image[:, None] * SIDE + v) * SIDE + u) * 3 + color[None, :]
+    part = tl.load(x + index, mask=inside, other=0).to(tl.float16)  # bytes are exact in it
+    known = (down < KERNEL)[:, None] & (column < GIVEN)[None, :]
+    factor = tl.load(weight + k[:, None] * GIVEN + column[None, :], mask=known, other=0.0)
     seen = (row[:, None] < rows) & (column[None, :] < GIVEN)
-    total = _finished(total, row, column, seen, bias, slope, y, GIVEN, ACTIVATION, False)
+    total = _finished(tl.dot(part, factor) / 255, row, column, seen, bias, slope, y, GIVEN, ACTIVATION, False)
     tl.store(y + row[:, None] * GIVEN + column[None, :], total.to(y.dtype.element_ty), mask=seen)
+
+
+@triton.jit
+def _largest(
+    x,
+    y,
+    rows,
+    SIDE: tl.constexpr,
+    TAKEN: tl.constexpr,
+    GIVEN: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    image, place = row // (SIDE // 2 * (SIDE // 2)), row % (SIDE // 2 * (SIDE // 2))
+    first = (image * SIDE + place // (SIDE // 2) * 2) * SIDE + place % (SIDE // 2) * 2
+    best = tl.full((ROWS, COLUMNS), float("-inf"), tl.float32)
+    for down in tl.static_range(2):
+        for right in tl.static_range(2):
+            index = (first + down * SIDE + right)[:, None] * TAKEN + column[None, :]
+            part = tl.load(x + index, mask=(row < rows)[:, None] & (column < TAKEN)[None, :], other=0.0)
+            best = tl.maximum(best, part.to(tl.float32))
+    seen = (row[:, None] < rows) & (column[None, :] < GIVEN)
+    tl.store(y + row[:, None] * GIVEN + column[None, :], best.to(y.dtype.element_ty), mask=seen)
 
 
 @triton.jit
