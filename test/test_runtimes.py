@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,10 +165,19 @@ def test_crops_sampled_where_the_network_runs_show_it_the_same_hands(half_precis
     before = half_precision(np.stack([square.sample(image, 224, "replicate") for square in squares]))
     assert_allclose(there[0], before[0], rtol=0, atol=0.3)
     assert_allclose(there[3], before[3], rtol=0, atol=1e-3)
-    large = np.zeros((1300, 1920, 3), np.uint8)
-    large[: image.shape[0], : image.shape[1]] = image  # too large to be kept on a GPU
-    (landmarks, *_) = half_precision.look(large, squares, "replicate")
-    assert_allclose(landmarks, before[0], rtol=0, atol=0.3)
+
+
+def test_a_hand_is_the_same_wherever_in_a_large_image_it_is(half_precision):
+    square = Region(np.array([120.0, 120.0]), 200.0, 0.1)
+    before = half_precision(square.sample(GOLDEN["hand"], 224, "replicate")[None])
+    large = np.repeat(GOLDEN["hand"][:, -1:], 1920, axis=1)
+    large = np.concatenate([np.zeros((1060, 1920, 3), np.uint8), large])  # too large for a GPU as a whole
+    large[1060:, :240] = GOLDEN["hand"]
+    hand = replace(square, center=square.center + [0, 1060])
+    (alone, *_) = half_precision.look(large, [hand], "replicate")  # only its rows go up
+    assert_allclose(alone, before[0], rtol=0, atol=0.3)
+    (landmarks, *_) = half_precision.look(large, [hand, Region(np.array([900.0, 600.0]), 1900.0)], "replicate")
+    assert_allclose(landmarks[:1], before[0], rtol=0, atol=0.3)
 
 
 # Choice
