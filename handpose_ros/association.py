@@ -1,17 +1,67 @@
 """Which observation of one image is which hand of the last one: by their way, their size and their side."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from handpose_ros.cropping import box_iou, same_hand
+from handpose_ros.cropping import box_iou
 from handpose_ros.hand import Observation
 
 REACH = 1.0  # hand sizes that a hand may be away from where it was expected
 _OTHER_SIDE = 0.5  # hand sizes that it must be nearer to be taken for a hand of the other side
 _OTHER_DISTANCE = 0.5  # hand sizes that count as much as a hand e times as large or small, that is as near or far
 _SAME_PLACE = 0.5  # intersection over union of the boxes of two hands of one side that are one
+_LEAST = 1e-9  # [px] size of a hand
+_NEVER = 1e3  # hand sizes: more than all of the others together
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Where the joints of a hand are in the image [px]. Plain numbers: for a few hands they are faster than arrays."""
+
+    low: tuple[float, float]  # corner of the box around them
+    high: tuple[float, float]
+    center: tuple[float, float]  # mean
+    radius: float  # root mean square distance from there
+
+    @property
+    def size(self) -> float:
+        """The longer side of the box."""
+        return max(self.high[0] - self.low[0], self.high[1] - self.low[1])
+
+    def moved(self, x: float, y: float) -> "Outline":
+        """The same elsewhere."""
+        (left, top), (right, bottom), (u, v) = self.low, self.high, self.center
+        return Outline((left + x, top + y), (right + x, bottom + y), (u + x, v + y), self.radius)
+
+    def touches(self, other: "Outline") -> bool:
+        """Whether the boxes share an area; so they may, too, where one is not known."""
+        (left, top), (right, bottom) = self.low, self.high
+        (other_left, other_top), (other_right, other_bottom) = other.low, other.high
+        aside = right <= other_left or other_right <= left
+        return not (aside or bottom <= other_top or other_bottom <= top)
+
+    def away(self, other: "Outline") -> float:
+        """How far the other one is, in sizes of this one, and how much nearer or farther by its size."""
+        nearer = abs(math.log(other.radius / self.radius))
+        return math.dist(self.center, other.center) / max(self.size, _LEAST) + _OTHER_DISTANCE * nearer
+
+
+def outlines(hands: Sequence[Observation]) -> list[Outline]:
+    """Of each of the hands."""
+    if not hands:
+        return []
+    joints = np.array([hand.joints_2d for hand in hands])
+    center = joints.sum(axis=1) / joints.shape[1]
+    offset = joints - center[:, None]
+    arrays = joints.min(axis=1), joints.max(axis=1), center, (offset * offset).sum(axis=(1, 2))
+    return [
+        Outline(tuple(low), tuple(high), tuple(middle), max(math.sqrt(square / joints.shape[1]), _LEAST))
+        for low, high, middle, square in zip(*(array.tolist() for array in arrays), strict=True)
+    ]
 
 
 def repeats(hand: Observation, other: Observation) -> bool:
@@ -25,52 +75,57 @@ def repeats(hand: Observation, other: Observation) -> bool:
     return same_side and shared > _SAME_PLACE
 
 
-def distinct(indices: Sequence[int], observations: Sequence[Observation]) -> list[int]:
+def distinct(indices: Sequence[int], observations: Sequence[Observation], outlines: Sequence[Outline]) -> list[int]:
     """`indices` of `observations`, the surest of each hand only; of equally sure ones the first."""
     kept: list[int] = []
     for index in sorted(indices, key=lambda i: -observations[i].score):
-        if not any(repeats(observations[index], observations[other]) for other in kept):
+        near = [other for other in kept if outlines[index].touches(outlines[other])]
+        if not any(repeats(observations[index], observations[other]) for other in near):
             kept.append(index)
     return sorted(kept)
 
 
-def distances(expected: np.ndarray, right: np.ndarray, observations: Sequence[Observation]) -> np.ndarray:
-    """(M, N) how far each of N hands observed is from each of M joints `expected` (M, 21, 2) [px], in hand sizes.
+def distances(
+    expected: Sequence[Outline], right: Sequence[float], seen: Sequence[Outline], right_seen: Sequence[float]
+) -> list[list[float]]:
+    """[M][N] how far each of N hands `seen` is from each of M hands `expected`, in hand sizes.
 
-    A wrong side is far too, and so is another distance from the camera, which the size in the image tells. `right`
-    (M,) are the probabilities that the hands expected are right ones.
+    A wrong side is far too, and so is another distance from the camera, which the size in the image tells. `right` and
+    `right_seen` are the probabilities that the hands are right ones.
     """
-    joints = np.stack([hand.joints_2d for hand in observations])
-    right_scores = np.array([hand.right_score for hand in observations])
-    size = np.maximum((expected.max(axis=1) - expected.min(axis=1)).max(axis=1), 1e-9)
-    (center, radius), (there, radius_there) = _disc(joints), _disc(expected)
-    away = np.sqrt(((center - there[:, None]) ** 2).sum(axis=-1)) / size[:, None]
-    nearer = np.abs(np.log(radius / radius_there[:, None]))
-    return away + _OTHER_DISTANCE * nearer + _OTHER_SIDE * np.abs(right[:, None] - right_scores)
+    return [
+        [there.away(here) + _OTHER_SIDE * abs(p - q) for here, q in zip(seen, right_seen, strict=True)]
+        for there, p in zip(expected, right, strict=True)
+    ]
 
 
-def assign(away: np.ndarray, reach: np.ndarray) -> dict[int, int]:
-    """Row -> column of the pairs with the least sum of `away` (N, M), none of them beyond `reach` (N, M).
+def assign(away: Sequence[Sequence[float]], reach: Sequence[Sequence[float]]) -> dict[int, int]:
+    """Row -> column of the pairs with the least sum of `away` [M][N], none of them beyond `reach` [M][N].
 
     A pair out of reach is never worth more than one within it.
     """
-    if not away.size:
-        return {}
-    within = away < reach
-    rows, columns = linear_sum_assignment(np.where(within, away, 1e3))
-    return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if within[row, column]}
+    cost = [[a if a < r else _NEVER for a, r in zip(*both, strict=True)] for both in zip(away, reach, strict=True)]
+    nearest = {
+        row: min(range(len(costs)), key=costs.__getitem__) for row, costs in enumerate(cost) if min(costs) < _NEVER
+    }
+    if len(set(nearest.values())) == len(nearest):  # no two want the same one: no sum is less
+        return nearest
+    rows, columns = linear_sum_assignment(cost)
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return {row: column for row, column in pairs if cost[row][column] < _NEVER}
+
+
+def same_hand(joints_a: np.ndarray, joints_b: np.ndarray) -> bool:
+    """Whether two sets of joints (21, 2) [px] are one hand found twice (the rule of MediaPipe's Tasks API)."""
+    palm = max(np.linalg.norm(j[[0, 5, 17]] - j[[5, 17, 0]], axis=-1).max() for j in (joints_a, joints_b))
+    close = np.linalg.norm(joints_a - joints_b, axis=-1) < 0.2 * palm
+    boxes = (np.concatenate([j.min(axis=0), j.max(axis=0)]) for j in (joints_a, joints_b))
+    return bool(close.sum() >= 10 and box_iou(*boxes) > 0.2)
 
 
 def box(hand: Observation) -> np.ndarray:
     """(4,) low x, low y, high x, high y [px] around the joints."""
     return np.concatenate([hand.joints_2d.min(axis=0), hand.joints_2d.max(axis=0)])
-
-
-def _disc(joints):
-    """(M, 2) middles of `joints` (M, 21, 2) [px], and (M,) root mean square distances from there."""
-    center = joints.sum(axis=1) / joints.shape[1]
-    square = ((joints - center[:, None]) ** 2).sum(axis=(1, 2)) / joints.shape[1]
-    return center, np.maximum(np.sqrt(square), 1e-9)
 
 
 def _part_of(hand, other):

@@ -87,8 +87,8 @@ class Stopwatch:
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
         return self._timed("observe", self._backend.observe, frame, crops, glance)
 
-    def track(self, frame: Frame, observation: Observation) -> Crop:
-        return self._timed("aim", self._backend.track, frame, observation)
+    def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
+        return self._timed("aim", self._backend.track, frame, observations)
 
     def _timed(self, stage, call, *arguments):
         start = time.perf_counter()

@@ -48,6 +48,11 @@ class Camera:
         f = width / 2 / np.tan(fov / 2)
         return cls(np.array([[f, 0, (width - 1) / 2], [0, f, (height - 1) / 2], [0, 0, 1]]), size)
 
+    @property
+    def is_distorted(self) -> bool:
+        """Whether straight lines are bent in its images."""
+        return self.model == "equidistant" or any(self.D.tolist())
+
     def project(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) pixels of `points` (..., 3) [m]; NaN behind the camera.
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handpose_ros.association import distinct
+from handpose_ros.aiming import aim
+from handpose_ros.association import distinct, outlines
 from handpose_ros.backends import Backend
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Crop, Region, aim
+from handpose_ros.cropping import Crop, Region
 from handpose_ros.hand import Observation
 from handpose_ros.searching import Search
 
@@ -46,9 +47,9 @@ def find_hands(
 def confirmed(backend: Backend, frame: Frame, crops: Sequence[Crop], min_score: float) -> list[Observation]:
     """The hands that `crops` show and that are still hands when looked at from where they are, the surest first."""
     first = [found for found in backend.observe(frame, crops, glance=True) if found.score > min_score]
-    again = backend.observe(frame, [backend.track(frame, found) for found in first])
+    again = backend.observe(frame, backend.track(frame, first))
     sure = [index for index, found in enumerate(again) if found.score > min_score]
-    return sorted((again[index] for index in distinct(sure, again)), key=lambda found: -found.score)
+    return sorted((again[index] for index in distinct(sure, again, outlines(again))), key=lambda found: -found.score)
 
 
 def boxed_crops(backend: Backend, frame: Frame, boxes: Sequence[np.ndarray]) -> list[Crop]:

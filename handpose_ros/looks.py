@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from handpose_ros.cropping import Crop, Region, rotation
+from handpose_ros.camera import Camera
+from handpose_ros.cropping import Crop, Region, roll
 from handpose_ros.hand import Observation
 
 # (turn [rad], mirrored) of each look, the most useful first
@@ -31,25 +32,27 @@ MOST = len(_LOOKS)
 
 
 @dataclass(frozen=True)
-class Mirrored:
-    """What a mirror shows of a crop: the last pixel first, and left hands like right ones. A crop itself."""
+class Mirrored(Crop):
+    """What a mirror shows of a crop: the last pixel first, and left hands like right ones."""
 
     crop: Crop
 
     def sample(self, image: np.ndarray, size: int, border: str, out: np.ndarray | None = None) -> np.ndarray:
-        """As `Region.sample`."""
         return cv2.flip(self.crop.sample(image, size, border), 1, out)
 
-    def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
-        """As `Region.to_image`."""
-        return self.crop.to_image(np.asarray(points) * [-1.0, 1.0] + [size - 1.0, 0.0], size)
+    def span(self, size: int) -> np.ndarray:
+        return self.crop.span(size) @ np.array([[-1.0, 0.0, size - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
-    def to_camera(self, joints: np.ndarray) -> np.ndarray:
-        """As `Region.to_camera`."""
-        return self.crop.to_camera(np.asarray(joints) * [-1.0, 1.0, 1.0])
+    @property
+    def lens(self) -> Camera | None:
+        return self.crop.lens
+
+    @property
+    def R_camera_from_crop(self) -> np.ndarray:
+        return self.crop.R_camera_from_crop * np.array([-1.0, 1.0, 1.0])
 
 
-def varied(crop: Crop, count: int) -> list[Crop | Mirrored]:
+def varied(crop: Crop, count: int) -> list[Crop]:
     """`count` looks, 1 to MOST, at what `crop` shows. The first is the crop as it is."""
     turned = [(_turned(crop, angle), mirrored) for angle, mirrored in _LOOKS[:count]]
     return [Mirrored(each) if mirrored else each for each, mirrored in turned]
@@ -81,6 +84,4 @@ def together(looks: Sequence[Observation]) -> Observation:
 def _turned(crop, angle):
     if isinstance(crop, Region):
         return replace(crop, angle=crop.angle + angle)
-    turn = np.eye(3)
-    turn[:2, :2] = rotation(angle)
-    return replace(crop, R_camera_from_view=crop.R_camera_from_view @ turn)
+    return replace(crop, R_camera_from_crop=crop.R_camera_from_crop @ roll(angle))

@@ -11,8 +11,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from handpose_ros.aiming import aim
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, aim
+from handpose_ros.cropping import Region
 from handpose_ros.datasets import Sample
 from handpose_ros.sequences import NEVER, HandSequence, dropped, in_view, noisy
 from handpose_ros.sources import read_image
@@ -64,7 +65,7 @@ class _Photo:
         K = np.array([[focal, 0, (SIZE[0] - 1) / 2], [0, focal, (SIZE[1] - 1) / 2], [0, 0, 1]])
         self.view = Camera(K, SIZE)
         center = self.camera.project(self.true.joints_3d.mean(axis=0))
-        self.R_photo_from_view = aim(Region(center, 1.0), self.camera).R_camera_from_view
+        self.R_photo_from_view = aim(Region(center, 1.0), self.camera).R_camera_from_crop
         self.distance = float(np.linalg.norm(self.true.joints_3d.mean(axis=0)))
         width, height = SIZE
         nodes = np.stack(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handpose_ros.cropping import Crop, Region, tiles, whole
+from handpose_ros.cropping import Crop, Region
 
 TILE_SHARES = (0.6, 0.4)  # of the longer side; with less, fingers of a near hand look like hands
 _AROUND = 1.5  # crops of a hand that a search around it is wide
@@ -54,3 +54,25 @@ class Search:
     def reset(self):
         """Begins with the whole image again."""
         self._turn = 0
+
+
+def whole(image: np.ndarray) -> Region:
+    """The smallest upright region that holds all of the image (H, W, ...), in its middle."""
+    height, width = image.shape[:2]
+    return Region(np.array([width / 2, height / 2]), max(width, height))
+
+
+def tiles(size: tuple[int, int], share: float, overlap: float = 0.35) -> list[Region]:
+    """Upright squares that cover an image of `size` (width, height) [px], each `share` of the longer side long.
+
+    Neighbours share at least `overlap` of their side, so that what is smaller than that is whole in one of them.
+    """
+    side = share * max(size)
+
+    def centers(length):
+        if length <= side:
+            return [length / 2]
+        count = int(np.ceil((length - side) / (side * (1 - overlap)) - 1e-9)) + 1
+        return np.linspace(side / 2, length - side / 2, count)
+
+    return [Region(np.array([x, y]), side) for y in centers(size[1]) for x in centers(size[0])]

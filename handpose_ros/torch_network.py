@@ -83,7 +83,7 @@ class CudaNetwork:
 
     def start_look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> Callable[[], tuple[np.ndarray, ...]]:
         """What of the image the crops show goes up, and they are sampled where the network runs; huge ones before."""
-        nodes = np.stack([node_pixels(crop, self.size) for crop in crops])
+        nodes = node_pixels(crops, self.size)
         first, end = _rows_shown(nodes, len(image))
         pixels = image[first:end].reshape(-1, 3)
         if len(pixels) > _PIXELS:

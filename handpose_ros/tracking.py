@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handpose_ros.association import REACH, assign, distances, distinct
-from handpose_ros.cropping import Crop, apart, region_iou, shifted
+from handpose_ros.aiming import shifted
+from handpose_ros.association import REACH, Outline, assign, distances, distinct, outlines
+from handpose_ros.cropping import Crop, apart, region_iou
 from handpose_ros.hand import Observation, Side, TrackingState
 
 DETECT_EVERY = 6  # images while a hand is followed and another may come
@@ -36,6 +37,7 @@ class Track:
     id: int
     state: TrackingState
     observation: Observation  # the latest measurement
+    outline: Outline  # of its joints
     crop: Crop  # where to look in the next image
     side: Side
     right_average: float  # P(right), averaged
@@ -43,7 +45,7 @@ class Track:
     first_seen: float  # [s]
     last_seen: float  # [s]
     stamp: float  # [s] of the latest image
-    velocity: np.ndarray  # (2,) [px/s] of the hand in the image
+    velocity: tuple[float, float]  # [px/s] of the hand in the image
 
     @property
     def age(self) -> float:
@@ -55,9 +57,10 @@ class Track:
         """Time since the hand was last measured [s]; 0 also where images have no time."""
         return 0.0 if self.state is TrackingState.TRACKED else self.stamp - self.last_seen
 
-    def expected(self, stamp: float) -> np.ndarray:
-        """(21, 2) [px] joints at `stamp` [s], had they moved on evenly."""
-        return self.observation.joints_2d + self.velocity * (stamp - self.stamp)
+    def way(self, stamp: float) -> tuple[float, float]:
+        """[px] that the hand is further on at `stamp` [s] if it moves on evenly."""
+        time = stamp - self.stamp
+        return self.velocity[0] * time, self.velocity[1] * time
 
     @property
     def side_score(self) -> float:
@@ -135,40 +138,40 @@ class HandTracker:
         `observations` are those of `crops`, in their order, then those of the admitted ones;
         `next_crops` say for each where its hand is to be looked for next.
         """
+        around = outlines(observations)
         seen = [index for index, found in enumerate(observations) if found.score > self.min_score]
-        seen = distinct(seen, observations)
-        measured = self._assign(seen, observations)
-        tracks = [
-            self._measured(track, self._crops[index], observations[measured[index]], next_crops[measured[index]])
-            if index in measured
-            else self._unmeasured(track)
-            for index, track in enumerate(self._tracks)
-        ]
-        new = [index for index in seen if index not in measured.values()]
-        room = self.max_hands - sum(track.state is TrackingState.TRACKED for track in tracks)
-        newborn = [self._born(observations[i], next_crops[i]) for i in new[: max(room, 0)]]
-        tracks = self._make_room(tracks, len(newborn)) + newborn
+        seen = distinct(seen, observations, around)
+        measured = self._assign(seen, observations, around)
+        tracks = []
+        for index, track in enumerate(self._tracks):
+            found = measured.get(index)
+            if found is None:
+                tracks.append(self._unmeasured(track))
+            else:
+                crop = _steady(self._crops[index], next_crops[found])
+                tracks.append(self._measured(track, observations[found], around[found], crop))
+        if new := [index for index in seen if index not in measured.values()]:
+            room = self.max_hands - sum(track.state is TrackingState.TRACKED for track in tracks)
+            newborn = [self._born(observations[i], around[i], next_crops[i]) for i in new[: max(room, 0)]]
+            tracks = self._make_room(tracks, len(newborn)) + newborn
         tracks = _two_sides(tracks) if self.max_hands == 2 else tracks
         self._tracks = tuple(track for track in tracks if track.state is not TrackingState.LOST)
         return tuple(tracks)
 
-    def _assign(self, seen, observations):
+    def _assign(self, seen, observations, around):
         """Track -> index among `observations` of the hand that it is."""
         if not seen or not self._tracks:
             return {}
-        expected = np.stack([track.expected(self._stamp) for track in self._tracks])
-        right = np.array([track.right_average for track in self._tracks])
-        away = distances(expected, right, [observations[index] for index in seen])
-        own = np.arange(len(self._tracks))[:, None] == np.array(seen, int)
-        found = assign(away, np.where(own, _OWN_REACH, REACH))
-        return {track: seen[column] for track, column in found.items()}
+        expected = [track.outline.moved(*track.way(self._stamp)) for track in self._tracks]
+        right = [track.right_average for track in self._tracks]
+        away = distances(expected, right, [around[i] for i in seen], [observations[i].right_score for i in seen])
+        reach = [[_OWN_REACH if index == track else REACH for index in seen] for track in range(len(self._tracks))]
+        return {track: seen[column] for track, column in assign(away, reach).items()}
 
     def _ahead(self, track):
         """Where the track's hand is to be looked for in this image."""
-        offset = track.velocity * (self._stamp - track.stamp)
-        joints = track.observation.joints_2d
-        far = math.hypot(*offset) > _STILL * (joints.max(axis=0) - joints.min(axis=0)).max()
-        return shifted(track.crop, offset) if far else track.crop
+        way = track.way(self._stamp)
+        return shifted(track.crop, way) if math.hypot(*way) > _STILL * track.outline.size else track.crop
 
     def _make_room(self, tracks, newborn):
         """`tracks`, of which coasting ones give way to `newborn` others, the longest unseen first."""
@@ -178,53 +181,71 @@ class HandTracker:
         dropped = {track.id for track in sorted(coasting, key=lambda track: track.last_seen)[:excess]}
         return [replace(track, state=TrackingState.LOST) if track.id in dropped else track for track in tracks]
 
-    def _born(self, observation, crop):
+    def _born(self, observation, outline, crop):
         side = Side.RIGHT if observation.right_score > 0.5 else Side.LEFT
         track_id, self._next_id = self._next_id, self._next_id + 1
-        state, stamp = TrackingState.TRACKED, self._stamp
         return Track(
-            track_id, state, observation, crop, side, observation.right_score, 1, stamp, stamp, stamp, np.zeros(2)
+            id=track_id,
+            state=TrackingState.TRACKED,
+            observation=observation,
+            outline=outline,
+            crop=crop,
+            side=side,
+            right_average=observation.right_score,
+            votes=1,
+            first_seen=self._stamp,
+            last_seen=self._stamp,
+            stamp=self._stamp,
+            velocity=(0.0, 0.0),
         )
 
-    def _measured(self, track, last, observation, crop):
-        crop = last if apart(last, crop) < _STEADY else crop
+    def _measured(self, track, observation, outline, crop):
         votes = min(track.votes + 1, _VOTES)
         average = track.right_average + (observation.right_score - track.right_average) / votes
         side = track.side
         if abs(average - 0.5) > _FLIP_MARGIN:
             side = Side.RIGHT if average > 0.5 else Side.LEFT
-        return replace(
-            track,
+        return Track(
+            id=track.id,
             state=TrackingState.TRACKED,
             observation=observation,
+            outline=outline,
             crop=crop,
             side=side,
             right_average=average,
             votes=votes,
+            first_seen=track.first_seen,
             last_seen=self._stamp,
             stamp=self._stamp,
-            velocity=self._velocity(track, observation),
+            velocity=self._velocity(track, outline),
         )
 
-    def _velocity(self, track, observation):
+    def _velocity(self, track, outline):
         dt = self._stamp - track.stamp
         if dt <= 0:
             return track.velocity
-        moved = (observation.joints_2d - track.observation.joints_2d).sum(axis=0) / len(observation.joints_2d)
-        return track.velocity + (1 - math.exp(-dt / _VELOCITY_TIME)) * (moved / dt - track.velocity)
+        (x, y), (old_x, old_y), (new_x, new_y) = track.velocity, track.outline.center, outline.center
+        share = 1 - math.exp(-dt / _VELOCITY_TIME)
+        return x + share * ((new_x - old_x) / dt - x), y + share * ((new_y - old_y) / dt - y)
 
     def _unmeasured(self, track):
         """The track moved on evenly, or lost. What was seen in one image only may be no hand, and does not coast."""
         coasting = track.votes > 1 and self._stamp - track.last_seen <= self.coast_time
         state = TrackingState.COASTING if coasting else TrackingState.LOST
-        offset = track.velocity * (self._stamp - track.stamp)
+        way = track.way(self._stamp)
         return replace(
             track,
             state=state,
-            observation=replace(track.observation, joints_2d=track.observation.joints_2d + offset),
-            crop=shifted(track.crop, offset),
+            observation=replace(track.observation, joints_2d=track.observation.joints_2d + way),
+            outline=track.outline.moved(*way),
+            crop=shifted(track.crop, way),
             stamp=self._stamp,
         )
+
+
+def _steady(last, new):
+    """The `new` crop, or the `last` one if that is nearly the same."""
+    return last if apart(last, new) < _STEADY else new
 
 
 def _two_sides(tracks):

@@ -41,8 +41,8 @@ class Backend(Protocol):
         A `glance` is only to tell whether hands are there, and where: as fast as can be.
         """
 
-    def track(self, frame: Frame, observation: Observation) -> Crop:
-        """Where to look in the next image for the hand observed in this one."""
+    def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
+        """Where to look in the next image for each of the hands observed in this one."""
 
     def shared(self) -> "Backend":
         """The same for several threads, and what they ask for at about the same time at once.

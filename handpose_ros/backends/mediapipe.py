@@ -13,16 +13,20 @@ import numpy as np
 
 from handpose_ros import looks as looking
 from handpose_ros import weights
+from handpose_ros.aiming import aim, place, upright_angle
 from handpose_ros.backends import Detection, palm
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Crop, Region, aim, place, rotation, upright_angle, whole
+from handpose_ros.cropping import Crop, Region, roll, to_camera, to_image
 from handpose_ros.gathering import Gathered
 from handpose_ros.hand import Observation
 from handpose_ros.runtimes import open_network
+from handpose_ros.searching import whole
 
 SIZE = 224  # [px] side of the landmark network's input
 SPARE = 2  # detections beyond the hands asked for: the palm network takes faces and elbows for palms
 STEADY = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])  # joints that bound the tracked region: no tips
+_TO_KNUCKLES = np.zeros(21)  # of the joints: the line from the wrist to the middle of the knuckles
+_TO_KNUCKLES[[0, 5, 9, 13]] = -1.0, 0.25, 0.5, 0.25
 
 
 class MediaPipe:
@@ -98,34 +102,36 @@ class MediaPipe:
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
         count = 1 if glance else self._looks
+        if count == 1:
+            return self._observe(frame, crops)
         seen = self._observe(frame, [look for crop in crops for look in looking.varied(crop, count)])
         return [looking.together(seen[start : start + count]) for start in range(0, len(seen), count)]
 
-    def _observe(self, frame: Frame, crops: Sequence[Crop | looking.Mirrored]) -> list[Observation]:
+    def _observe(self, frame: Frame, crops: Sequence[Crop]) -> list[Observation]:
         if not crops:
             return []
         landmarks, presence, right, world = self._hands.look(frame.image, crops, "replicate")
+        joints_2d = to_image(crops, landmarks.reshape(-1, 21, 3)[..., :2], SIZE)
+        joints_local = to_camera(crops, world.reshape(-1, 21, 3))
+        scores = zip(presence[:, 0].tolist(), right[:, 0].tolist(), strict=True)
         return [
-            Observation(
-                joints_2d=crop.to_image(landmarks[i].reshape(21, 3)[:, :2], SIZE),
-                joints_local=crop.to_camera(world[i].reshape(21, 3)),
-                score=float(presence[i, 0]),
-                right_score=float(right[i, 0]),
-            )
-            for i, crop in enumerate(crops)
+            Observation(image, local, score, right_score)
+            for image, local, (score, right_score) in zip(joints_2d, joints_local, scores, strict=True)
         ]
 
-    def track(self, frame: Frame, observation: Observation) -> Crop:
-        return place(tracked_region, observation.joints_2d, frame.camera)
+    def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
+        joints = np.array([hand.joints_2d for hand in observations]).reshape(-1, 21, 2)
+        return place(tracked_regions, joints, frame.camera)
 
 
-def tracked_region(joints: np.ndarray) -> Region:
-    """The square, upright for the hand, in which the hand with these joints (21, 2) will be in the next image."""
-    knuckles = ((joints[5] + joints[13]) / 2 + joints[9]) / 2
-    angle = upright_angle(joints[0], knuckles)
-    turn = rotation(angle)
-    upright = joints[STEADY] @ turn  # in the axes of the region
-    low, high = upright.min(axis=0), upright.max(axis=0)
-    width, height = high - low
-    center = turn @ ((low + high) / 2 + [0, -0.1 * height])
-    return Region(center, 2.0 * max(width, height), angle)
+def tracked_regions(joints: np.ndarray) -> list[Region]:
+    """The squares, upright for the hands, in which the hands with these joints (M, 21, 2) will be in the next image."""
+    angles = [upright_angle(line) for line in (_TO_KNUCKLES @ joints).tolist()]
+    turns = np.array([roll(angle)[:2, :2] for angle in angles]).reshape(-1, 2, 2)
+    upright = joints.take(STEADY, axis=1) @ turns  # in the axes of the regions
+    boxes = zip(upright.min(axis=1).tolist(), upright.max(axis=1).tolist(), strict=True)
+    regions = []
+    for turn, angle, ((left, top), (right, bottom)) in zip(turns, angles, boxes, strict=True):
+        center = turn @ np.array([(left + right) / 2, (top + bottom) / 2 - 0.1 * (bottom - top)])
+        regions.append(Region(center, 2.0 * max(right - left, bottom - top), angle))
+    return regions

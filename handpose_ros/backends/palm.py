@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handpose_ros.cropping import Region, box_iou, rotation, upright_angle
+from handpose_ros.aiming import upright_angle
+from handpose_ros.cropping import Region, box_iou, roll
 
 SIZE = 192  # [px] side of the network's input
 WRIST, MIDDLE_MCP = 0, 2  # of the seven keypoints
@@ -47,9 +48,9 @@ def merge(palms: Sequence[Palm], count: int) -> list[Palm]:
 
 def observed_region(palm: Palm) -> Region:
     """The square, upright for the hand, in which the landmark network expects the whole hand."""
-    angle = upright_angle(palm.keypoints[WRIST], palm.keypoints[MIDDLE_MCP])
+    angle = upright_angle(palm.keypoints[MIDDLE_MCP] - palm.keypoints[WRIST])
     width, height = palm.box[2:]
-    towards_fingers = rotation(angle) @ np.array([0, -0.5 * height])
+    towards_fingers = roll(angle)[:2, 1] * (-0.5 * height)
     return Region(palm.box[:2] + palm.box[2:] / 2 + towards_fingers, 2.6 * max(width, height), angle)
 
 

@@ -18,17 +18,12 @@ class Undistortion(threading.local):
 
     def __call__(self, frame: Frame) -> Frame:
         """`frame`, of a calibrated camera, without distortion; what lies outside of the image is black."""
-        if not is_distorted(frame.camera):
+        if not frame.camera.is_distorted:
             return frame
         if self._camera is None or not _same(self._camera, frame.camera):
             self._camera, self._maps = frame.camera, _maps(frame.camera)
         image = cv2.remap(frame.image, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return replace(frame, image=image, camera=pinhole(frame.camera))
-
-
-def is_distorted(camera: Camera) -> bool:
-    """Whether straight lines are bent in images of `camera`."""
-    return camera.model == "equidistant" or bool(camera.D.any())
 
 
 def pinhole(camera: Camera) -> Camera:

@@ -18,7 +18,7 @@ from handpose_ros.backends import Detection
 from handpose_ros.backends.mano import LICENSE as MANO_LICENSE
 from handpose_ros.backends.mano import VERTICES, difference, read_mano
 from handpose_ros.backends.mediapipe import MediaPipe
-from handpose_ros.backends.undistortion import Undistortion, is_distorted, pinhole
+from handpose_ros.backends.undistortion import Undistortion, pinhole
 from handpose_ros.backends.wildhands_checkpoint import read_network
 from handpose_ros.backends.wildhands_crops import HandCrop, SmallFrame, hand_crop, normalised, small_frame
 from handpose_ros.backends.wildhands_network import SIZE
@@ -103,8 +103,8 @@ class WildHands:
             observations[index] = replace(found[index], joints_3d=joints, mano=body)
         return observations
 
-    def track(self, frame: Frame, observation: Observation) -> Crop:
-        return self._finder.track(frame, observation)
+    def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
+        return self._finder.track(frame, observations)
 
     def shown(self, frame: Frame, hands: Sequence[np.ndarray]) -> tuple[SmallFrame, list[HandCrop | None]]:
         """What the network is given of `frame` and of the hands with these joints (N, 2) [px], without distortion."""
@@ -149,7 +149,7 @@ def _inputs(count):
 
 def keypoint_box(joints: np.ndarray, camera: Camera) -> np.ndarray:
     """(4,) x0 y0 x1 y1 [px] around `joints` (N, 2) [px] of an image of `camera`, in that image without distortion."""
-    if is_distorted(camera):
+    if camera.is_distorted:
         joints = pinhole(camera).project(camera.unproject(joints))
     joints = joints[np.isfinite(joints).all(axis=-1)]
     return np.concatenate([joints.min(axis=0), joints.max(axis=0)]) if len(joints) else np.zeros(4)
