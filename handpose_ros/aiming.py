@@ -12,25 +12,25 @@ from handpose_ros.cropping import Crop, Region, View
 _IN_FRONT = 0.1  # least cosine between a point and the middle of all for a plane that faces them to hold it
 
 
-def place(rule: Callable[[np.ndarray], Sequence[Region]], points: np.ndarray, camera: Camera | None) -> Sequence[Crop]:
+def place(rule: Callable[[np.ndarray], Region], points: np.ndarray, camera: Camera | None) -> Sequence[Crop]:
     """The squares that `rule` draws around each of M sets of `points` (M, N, 2) [px]: in the image, or in views aimed
     at them.
 
     The rule is given pixels, or coordinates on planes that face the points, and must not care which.
     """
     if camera is None or not len(points):
-        return rule(points)
+        return [rule(each) for each in points]
     rays = camera.unproject(points)
     facing = np.array([_smallest_turn(*ray) for ray in rays.sum(axis=1).tolist()])
     seen = rays @ facing
     if seen[..., 2].min() >= _IN_FRONT:  # not so where a point has no ray
-        regions = rule(seen[..., :2] / seen[..., 2:])
+        regions = map(rule, seen[..., :2] / seen[..., 2:])
         views = [_aimed([(x, y, 1.0) for x, y in _cross(region)]) for region in regions]
         turns = facing @ np.array([turn for turn, _ in views])
         return [View(camera, turn, extent) for turn, (_, extent) in zip(turns, views, strict=True)]
     if len(points) > 1:
         return [crop for each in points for crop in place(rule, each[None], camera)]
-    return [aim(region, camera) for region in rule(points)]
+    return [aim(rule(points[0]), camera)]
 
 
 def aim(region: Region, camera: Camera | None) -> Crop:
@@ -56,9 +56,8 @@ def shifted(crop: Crop, offset: Sequence[float]) -> Crop:
     return replace(crop, R_camera_from_crop=new @ old.T @ crop.R_camera_from_crop)
 
 
-def upright_angle(bottom_to_top: Sequence[float]) -> float:
-    """Angle [rad] of the region in which `bottom_to_top` (2,) [px], a line of the image, goes straight up."""
-    right, down = bottom_to_top
+def upright_angle(right: float, down: float) -> float:
+    """Angle [rad] of the region in which a line of the image, so far to the right and down, goes straight up."""
     return math.atan2(right, -down)
 
 

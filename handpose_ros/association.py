@@ -27,6 +27,14 @@ class Outline:
     center: tuple[float, float]  # mean
     radius: float  # root mean square distance from there
 
+    @classmethod
+    def of(cls, hand: Observation) -> "Outline":
+        xs, ys = hand.joints_2d.T.tolist()
+        count = len(xs)
+        x, y = sum(xs) / count, sum(ys) / count
+        square = (math.dist(xs, [x] * count) ** 2 + math.dist(ys, [y] * count) ** 2) / count
+        return cls((min(xs), min(ys)), (max(xs), max(ys)), (x, y), max(math.sqrt(square), _LEAST))
+
     @property
     def size(self) -> float:
         """The longer side of the box."""
@@ -48,20 +56,6 @@ class Outline:
         """How far the other one is, in sizes of this one, and how much nearer or farther by its size."""
         nearer = abs(math.log(other.radius / self.radius))
         return math.dist(self.center, other.center) / max(self.size, _LEAST) + _OTHER_DISTANCE * nearer
-
-
-def outlines(hands: Sequence[Observation]) -> list[Outline]:
-    """Of each of the hands."""
-    if not hands:
-        return []
-    joints = np.array([hand.joints_2d for hand in hands])
-    center = joints.sum(axis=1) / joints.shape[1]
-    offset = joints - center[:, None]
-    arrays = joints.min(axis=1), joints.max(axis=1), center, (offset * offset).sum(axis=(1, 2))
-    return [
-        Outline(tuple(low), tuple(high), tuple(middle), max(math.sqrt(square / joints.shape[1]), _LEAST))
-        for low, high, middle, square in zip(*(array.tolist() for array in arrays), strict=True)
-    ]
 
 
 def repeats(hand: Observation, other: Observation) -> bool:

@@ -22,8 +22,8 @@ from handpose_ros.camera import Camera
 
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
 CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between
+_CORNERS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]])  # of a square of one pixel
 _UNSEEN = -1e4  # [px] where nodes lie that no camera sees: far outside of every image
-_CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # of a crop of one pixel
 
 
 class Crop:
@@ -31,10 +31,11 @@ class Crop:
 
     R_camera_from_crop: np.ndarray  # (3, 3) from the square's axes, z into it, to those of the image's camera
     lens: Camera | None  # what bends the rays of `span`; None: they are homogeneous pixels of the image already
+    unit_span: np.ndarray  # (3, 3) the span of the square sampled with one pixel
 
     def span(self, size: int) -> np.ndarray:
         """(3, 3) such that span @ (x, y, 1) is the ray of pixel (x, y) of the square sampled with `size` pixels."""
-        return self._unit_span * _of_pixels(size)
+        return self.unit_span * _of_pixels(size)
 
     def sample(self, image: np.ndarray, size: int, border: str, out: np.ndarray | None = None) -> np.ndarray:
         """The crop as an upright square: (size, size, 3) uint8 of `image` (H, W, 3) uint8, bilinear.
@@ -47,11 +48,6 @@ class Crop:
         """Pixels of the sampled square (..., 2) -> pixels of the image (..., 2); NaN where its camera does not see."""
         points = np.asarray(points)
         return to_image([self], points.reshape(1, -1, 2), size).reshape(points.shape)
-
-    @cached_property
-    def corners(self) -> list[list[float]]:
-        """[4][2] [px] of the image, row by row of the square."""
-        return self.to_image(_CORNERS, 1).tolist()
 
     def to_camera(self, joints: np.ndarray) -> np.ndarray:
         """Joints (..., 3) [m] in the axes of the sampled square -> in the axes of the camera that took the image."""
@@ -83,7 +79,7 @@ class Region(Crop):
         return roll(self.angle)
 
     @cached_property
-    def _unit_span(self) -> np.ndarray:
+    def unit_span(self) -> np.ndarray:
         x, y = self.center.tolist()
         cos, sin = self.size * math.cos(self.angle), self.size * math.sin(self.angle)
         return np.array([[cos, -sin, x - (cos - sin) / 2], [sin, cos, y - (sin + cos) / 2], [0.0, 0.0, 1.0]])
@@ -107,14 +103,14 @@ class View(Crop):
         pixels = cv2.resize(nodes, None, fx=CELL, fy=CELL)[CELL : CELL + size, CELL : CELL + size]
         return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, out, borderMode=BORDERS[border])
 
-    @cached_property
+    @property
     def lens(self) -> Camera | None:
         return self.camera if self.camera.is_distorted else None
 
     @cached_property
-    def _unit_span(self) -> np.ndarray:
-        side, half = self.extent, self.extent / 2
-        rays = self.R_camera_from_crop @ np.array([[side, 0.0, -half], [0.0, side, -half], [0.0, 0.0, 1.0]])
+    def unit_span(self) -> np.ndarray:
+        side, rows = self.extent, self.R_camera_from_crop.tolist()
+        rays = np.array([(side * a, side * b, c - side * (a + b) / 2) for a, b, c in rows])
         if self.lens is None:
             rays[:2] = self.camera.K[:2] @ rays
         return rays
@@ -154,10 +150,17 @@ def node_pixels(crops: Sequence[Crop], size: int) -> np.ndarray:
     return pixels.reshape(-1, *nodes.shape)
 
 
-def apart(crop: Crop, other: Crop) -> float:
-    """How far the corners of two crops of one image are apart, at most, in sides of the first; inf if unknown."""
-    moved = list(map(math.dist, crop.corners, other.corners))
-    return max(moved) / math.dist(*crop.corners[:2]) if math.isfinite(sum(moved)) else math.inf
+def apart(crops: Sequence[Crop], others: Sequence[Crop]) -> list[float]:
+    """How far the corners of each crop and of another one are apart, at most, in sides of the first; inf if unknown."""
+    if not crops:
+        return []
+    every = [*crops, *others]
+    corners = _where_rays_meet(every, np.array([crop.unit_span for crop in every]) @ _CORNERS).swapaxes(-1, -2).tolist()
+    away = []
+    for here, there in zip(corners[: len(crops)], corners[len(crops) :], strict=True):
+        moved = list(map(math.dist, here, there))
+        away.append(max(moved) / math.dist(here[0], here[1]) if math.isfinite(sum(moved)) else math.inf)
+    return away
 
 
 def roll(angle: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from handpose_ros.aiming import aim
-from handpose_ros.association import distinct, outlines
+from handpose_ros.association import Outline, distinct
 from handpose_ros.backends import Backend
 from handpose_ros.camera import Frame
 from handpose_ros.cropping import Crop, Region
@@ -49,7 +49,8 @@ def confirmed(backend: Backend, frame: Frame, crops: Sequence[Crop], min_score: 
     first = [found for found in backend.observe(frame, crops, glance=True) if found.score > min_score]
     again = backend.observe(frame, backend.track(frame, first))
     sure = [index for index, found in enumerate(again) if found.score > min_score]
-    return sorted((again[index] for index in distinct(sure, again, outlines(again))), key=lambda found: -found.score)
+    hands = [again[index] for index in distinct(sure, again, [Outline.of(found) for found in again])]
+    return sorted(hands, key=lambda found: -found.score)
 
 
 def boxed_crops(backend: Backend, frame: Frame, boxes: Sequence[np.ndarray]) -> list[Crop]:

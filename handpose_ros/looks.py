@@ -44,6 +44,10 @@ class Mirrored(Crop):
         return self.crop.span(size) @ np.array([[-1.0, 0.0, size - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
     @property
+    def unit_span(self) -> np.ndarray:
+        return self.span(1)
+
+    @property
     def lens(self) -> Camera | None:
         return self.crop.lens
 

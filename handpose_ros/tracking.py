@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from handpose_ros.aiming import shifted
-from handpose_ros.association import REACH, Outline, assign, distances, distinct, outlines
+from handpose_ros.association import REACH, Outline, assign, distances, distinct
 from handpose_ros.cropping import Crop, apart, region_iou
 from handpose_ros.hand import Observation, Side, TrackingState
 
@@ -138,18 +138,17 @@ class HandTracker:
         `observations` are those of `crops`, in their order, then those of the admitted ones;
         `next_crops` say for each where its hand is to be looked for next.
         """
-        around = outlines(observations)
+        around = [Outline.of(found) for found in observations]
         seen = [index for index, found in enumerate(observations) if found.score > self.min_score]
         seen = distinct(seen, observations, around)
         measured = self._assign(seen, observations, around)
-        tracks = []
-        for index, track in enumerate(self._tracks):
-            found = measured.get(index)
-            if found is None:
-                tracks.append(self._unmeasured(track))
-            else:
-                crop = _steady(self._crops[index], next_crops[found])
-                tracks.append(self._measured(track, observations[found], around[found], crop))
+        crops = self._steady(measured, next_crops)
+        tracks = [
+            self._measured(track, observations[measured[index]], around[measured[index]], crops[index])
+            if index in measured
+            else self._unmeasured(track)
+            for index, track in enumerate(self._tracks)
+        ]
         if new := [index for index in seen if index not in measured.values()]:
             room = self.max_hands - sum(track.state is TrackingState.TRACKED for track in tracks)
             newborn = [self._born(observations[i], around[i], next_crops[i]) for i in new[: max(room, 0)]]
@@ -172,6 +171,12 @@ class HandTracker:
         """Where the track's hand is to be looked for in this image."""
         way = track.way(self._stamp)
         return shifted(track.crop, way) if math.hypot(*way) > _STILL * track.outline.size else track.crop
+
+    def _steady(self, measured, next_crops):
+        """Track -> its next crop, or its last one if that is nearly the same."""
+        last, new = [self._crops[track] for track in measured], [next_crops[index] for index in measured.values()]
+        away = apart(last, new)
+        return {track: last[i] if away[i] < _STEADY else new[i] for i, track in enumerate(measured)}
 
     def _make_room(self, tracks, newborn):
         """`tracks`, of which coasting ones give way to `newborn` others, the longest unseen first."""
@@ -241,11 +246,6 @@ class HandTracker:
             crop=shifted(track.crop, way),
             stamp=self._stamp,
         )
-
-
-def _steady(last, new):
-    """The `new` crop, or the `last` one if that is nearly the same."""
-    return last if apart(last, new) < _STEADY else new
 
 
 def _two_sides(tracks):

@@ -5,8 +5,10 @@ networks were trained. The handedness output is the probability of a right hand,
 mirror; MediaPipe's own labels are for a mirrored selfie and say the opposite.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from copy import copy
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from handpose_ros import weights
 from handpose_ros.aiming import aim, place, upright_angle
 from handpose_ros.backends import Detection, palm
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Crop, Region, roll, to_camera, to_image
+from handpose_ros.cropping import Crop, Region, to_camera, to_image
 from handpose_ros.gathering import Gathered
 from handpose_ros.hand import Observation
 from handpose_ros.runtimes import open_network
@@ -24,9 +26,8 @@ from handpose_ros.searching import whole
 
 SIZE = 224  # [px] side of the landmark network's input
 SPARE = 2  # detections beyond the hands asked for: the palm network takes faces and elbows for palms
-STEADY = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])  # joints that bound the tracked region: no tips
-_TO_KNUCKLES = np.zeros(21)  # of the joints: the line from the wrist to the middle of the knuckles
-_TO_KNUCKLES[[0, 5, 9, 13]] = -1.0, 0.25, 0.5, 0.25
+_STEADY = itemgetter(0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # joints that bound the tracked region: no tips
+_WRIST_AND_KNUCKLES = itemgetter(0, 5, 9, 13)
 
 
 class MediaPipe:
@@ -121,17 +122,20 @@ class MediaPipe:
 
     def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
         joints = np.array([hand.joints_2d for hand in observations]).reshape(-1, 21, 2)
-        return place(tracked_regions, joints, frame.camera)
+        return place(tracked_region, joints, frame.camera)
 
 
-def tracked_regions(joints: np.ndarray) -> list[Region]:
-    """The squares, upright for the hands, in which the hands with these joints (M, 21, 2) will be in the next image."""
-    angles = [upright_angle(line) for line in (_TO_KNUCKLES @ joints).tolist()]
-    turns = np.array([roll(angle)[:2, :2] for angle in angles]).reshape(-1, 2, 2)
-    upright = joints.take(STEADY, axis=1) @ turns  # in the axes of the regions
-    boxes = zip(upright.min(axis=1).tolist(), upright.max(axis=1).tolist(), strict=True)
-    regions = []
-    for turn, angle, ((left, top), (right, bottom)) in zip(turns, angles, boxes, strict=True):
-        center = turn @ np.array([(left + right) / 2, (top + bottom) / 2 - 0.1 * (bottom - top)])
-        regions.append(Region(center, 2.0 * max(right - left, bottom - top), angle))
-    return regions
+def tracked_region(joints: np.ndarray) -> Region:
+    """The square, upright for the hand, in which the hand with these joints (21, 2) will be in the next image."""
+    points = joints.tolist()  # plain numbers are faster than arrays of so few
+    (wrist_x, wrist_y), (index_x, index_y), (middle_x, middle_y), (ring_x, ring_y) = _WRIST_AND_KNUCKLES(points)
+    right = ((index_x + ring_x) / 2 + middle_x) / 2 - wrist_x
+    down = ((index_y + ring_y) / 2 + middle_y) / 2 - wrist_y
+    angle = upright_angle(right, down)
+    cos, sin = math.cos(angle), math.sin(angle)
+    across = [cos * x + sin * y for x, y in _STEADY(points)]  # in the axes of the region
+    along = [cos * y - sin * x for x, y in _STEADY(points)]
+    low, high, top, bottom = min(across), max(across), min(along), max(along)
+    x, y = (low + high) / 2, (top + bottom) / 2 - 0.1 * (bottom - top)
+    center = np.array([cos * x - sin * y, sin * x + cos * y])
+    return Region(center, 2.0 * max(high - low, bottom - top), angle)

@@ -48,7 +48,7 @@ def merge(palms: Sequence[Palm], count: int) -> list[Palm]:
 
 def observed_region(palm: Palm) -> Region:
     """The square, upright for the hand, in which the landmark network expects the whole hand."""
-    angle = upright_angle(palm.keypoints[MIDDLE_MCP] - palm.keypoints[WRIST])
+    angle = upright_angle(*(palm.keypoints[MIDDLE_MCP] - palm.keypoints[WRIST]))
     width, height = palm.box[2:]
     towards_fingers = roll(angle)[:2, 1] * (-0.5 * height)
     return Region(palm.box[:2] + palm.box[2:] / 2 + towards_fingers, 2.6 * max(width, height), angle)
