@@ -99,10 +99,9 @@ def assign(away: Sequence[Sequence[float]], reach: Sequence[Sequence[float]]) ->
     A pair out of reach is never worth more than one within it.
     """
     cost = [[a if a < r else _NEVER for a, r in zip(*both, strict=True)] for both in zip(away, reach, strict=True)]
-    nearest = {
-        row: min(range(len(costs)), key=costs.__getitem__) for row, costs in enumerate(cost) if min(costs) < _NEVER
-    }
-    if len(set(nearest.values())) == len(nearest):  # no two want the same one: no sum is less
+    least = [min(costs, default=_NEVER) for costs in cost]
+    nearest = {row: cost[row].index(a) for row, a in enumerate(least) if a < _NEVER}
+    if len(set(nearest.values())) == len(nearest):  # no two are nearest to the same one: no sum is less
         return nearest
     rows, columns = linear_sum_assignment(cost)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)

@@ -103,7 +103,7 @@ class View(Crop):
         pixels = cv2.resize(nodes, None, fx=CELL, fy=CELL)[CELL : CELL + size, CELL : CELL + size]
         return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, out, borderMode=BORDERS[border])
 
-    @property
+    @cached_property
     def lens(self) -> Camera | None:
         return self.camera if self.camera.is_distorted else None
 

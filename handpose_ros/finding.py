@@ -47,6 +47,8 @@ def find_hands(
 def confirmed(backend: Backend, frame: Frame, crops: Sequence[Crop], min_score: float) -> list[Observation]:
     """The hands that `crops` show and that are still hands when looked at from where they are, the surest first."""
     first = [found for found in backend.observe(frame, crops, glance=True) if found.score > min_score]
+    if not first:
+        return []
     again = backend.observe(frame, backend.track(frame, first))
     sure = [index for index, found in enumerate(again) if found.score > min_score]
     hands = [again[index] for index in distinct(sure, again, [Outline.of(found) for found in again])]

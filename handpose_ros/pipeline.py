@@ -97,7 +97,7 @@ class HandPosePipeline:
         return lambda: [found.crop for found in detections()]
 
     def _answer(self, frame: Frame, observations: Sequence[Observation]) -> HandPoses:
-        next_crops = self.backend.track(frame, observations)
+        next_crops = self.backend.track(frame, observations) if observations else []
         tracks = self._tracker.update(observations, next_crops)
         if self.hand_scale != self._placer.hand_scale:
             self._placer.hand_scale = self.hand_scale

@@ -14,7 +14,7 @@ from handpose_ros.hand import WRIST, DepthSource, HandPose, Side, TrackingState
 from handpose_ros.hand_size import SizeFromDepth, complaint_about
 from handpose_ros.lifters import Lifter, scale_to_template
 from handpose_ros.lifting import lift
-from handpose_ros.tracking import Track
+from handpose_ros.tracks import Track
 
 _ACCELERATION = 4.0  # [m/s^2] standard deviation in each direction of a hand that moves by itself
 

@@ -1,13 +1,12 @@
 """Which hand is which from image to image: the only module of the pipeline with a memory of hands.
 
-A track is looked for where its last observation pointed and its motion leads. It is TRACKED while the network sees a
-hand there, COASTING for a bounded time when it does not, then LOST, once. The detector runs only while there is room
-for another hand: every few images, and at once while a hand is missing.
+A track is looked for where its last observation pointed and its motion leads. The detector runs only while there is
+room for another hand: every few images, and at once while a hand is missing.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,63 +14,17 @@ from handpose_ros.aiming import shifted
 from handpose_ros.association import REACH, Outline, assign, distances, distinct
 from handpose_ros.cropping import Crop, apart, region_iou
 from handpose_ros.hand import Observation, Side, TrackingState
+from handpose_ros.tracks import Track
 
 DETECT_EVERY = 6  # images while a hand is followed and another may come
 DETECT_EVERY_ALONE = 2  # images while there is none
 _SPARE = 2  # detections observed beyond the room there is: not all of them are hands
-_VOTES = 15  # images over which the side is averaged
-_FLIP_MARGIN = 0.2  # the average must pass 0.5 by this much before a track changes its side
 _STRONG_SIDE, _STRONG_VOTES = 0.95, 10  # evidence for which one person is believed to show two hands of one side
 _SAME_PLACE = 0.5  # intersection over union of two crops of one hand
 _OWN_REACH = 2.0  # as REACH, for what was seen in the track's own crop
 _STILL = 0.05  # hand sizes: a crop is not moved for less
 _STEADY = 0.02  # sides of a crop: nearer to the last crop than this the next one is the last one. The joints depend a
 # little on the crop and the crop on the joints: at rest that loop made up to half of the noise.
-_VELOCITY_TIME = 0.05  # [s] over which a hand's motion in the image is averaged
-
-
-@dataclass(frozen=True)
-class Track:
-    """One hand over time, as of the latest image."""
-
-    id: int
-    state: TrackingState
-    observation: Observation  # the latest measurement
-    outline: Outline  # of its joints
-    crop: Crop  # where to look in the next image
-    side: Side
-    right_average: float  # P(right), averaged
-    votes: int  # observations in the average
-    first_seen: float  # [s]
-    last_seen: float  # [s]
-    stamp: float  # [s] of the latest image
-    velocity: tuple[float, float]  # [px/s] of the hand in the image
-
-    @property
-    def age(self) -> float:
-        """Time since the hand was first seen [s]."""
-        return self.stamp - self.first_seen
-
-    @property
-    def unseen(self) -> float:
-        """Time since the hand was last measured [s]; 0 also where images have no time."""
-        return 0.0 if self.state is TrackingState.TRACKED else self.stamp - self.last_seen
-
-    def way(self, stamp: float) -> tuple[float, float]:
-        """[px] that the hand is further on at `stamp` [s] if it moves on evenly."""
-        time = stamp - self.stamp
-        return self.velocity[0] * time, self.velocity[1] * time
-
-    @property
-    def side_score(self) -> float:
-        """Probability of `side` over the track, 0.5 .. 1."""
-        share = self.right_average if self.side is Side.RIGHT else 1 - self.right_average
-        return max(share, 0.5)
-
-    @property
-    def side_evidence(self) -> float:
-        """How much speaks for `side`: what one image says does not outweigh what many said."""
-        return (self.side_score - 0.5) * self.votes
 
 
 class HandTracker:
@@ -144,9 +97,9 @@ class HandTracker:
         measured = self._assign(seen, observations, around)
         crops = self._steady(measured, next_crops)
         tracks = [
-            self._measured(track, observations[measured[index]], around[measured[index]], crops[index])
+            track.measured(self._stamp, observations[measured[index]], around[measured[index]], crops[index])
             if index in measured
-            else self._unmeasured(track)
+            else track.unmeasured(self._stamp, self.coast_time)
             for index, track in enumerate(self._tracks)
         ]
         if new := [index for index in seen if index not in measured.values()]:
@@ -187,65 +140,9 @@ class HandTracker:
         return [replace(track, state=TrackingState.LOST) if track.id in dropped else track for track in tracks]
 
     def _born(self, observation, outline, crop):
-        side = Side.RIGHT if observation.right_score > 0.5 else Side.LEFT
-        track_id, self._next_id = self._next_id, self._next_id + 1
-        return Track(
-            id=track_id,
-            state=TrackingState.TRACKED,
-            observation=observation,
-            outline=outline,
-            crop=crop,
-            side=side,
-            right_average=observation.right_score,
-            votes=1,
-            first_seen=self._stamp,
-            last_seen=self._stamp,
-            stamp=self._stamp,
-            velocity=(0.0, 0.0),
-        )
-
-    def _measured(self, track, observation, outline, crop):
-        votes = min(track.votes + 1, _VOTES)
-        average = track.right_average + (observation.right_score - track.right_average) / votes
-        side = track.side
-        if abs(average - 0.5) > _FLIP_MARGIN:
-            side = Side.RIGHT if average > 0.5 else Side.LEFT
-        return Track(
-            id=track.id,
-            state=TrackingState.TRACKED,
-            observation=observation,
-            outline=outline,
-            crop=crop,
-            side=side,
-            right_average=average,
-            votes=votes,
-            first_seen=track.first_seen,
-            last_seen=self._stamp,
-            stamp=self._stamp,
-            velocity=self._velocity(track, outline),
-        )
-
-    def _velocity(self, track, outline):
-        dt = self._stamp - track.stamp
-        if dt <= 0:
-            return track.velocity
-        (x, y), (old_x, old_y), (new_x, new_y) = track.velocity, track.outline.center, outline.center
-        share = 1 - math.exp(-dt / _VELOCITY_TIME)
-        return x + share * ((new_x - old_x) / dt - x), y + share * ((new_y - old_y) / dt - y)
-
-    def _unmeasured(self, track):
-        """The track moved on evenly, or lost. What was seen in one image only may be no hand, and does not coast."""
-        coasting = track.votes > 1 and self._stamp - track.last_seen <= self.coast_time
-        state = TrackingState.COASTING if coasting else TrackingState.LOST
-        way = track.way(self._stamp)
-        return replace(
-            track,
-            state=state,
-            observation=replace(track.observation, joints_2d=track.observation.joints_2d + way),
-            outline=track.outline.moved(*way),
-            crop=shifted(track.crop, way),
-            stamp=self._stamp,
-        )
+        track = Track.born(self._next_id, self._stamp, observation, outline, crop)
+        self._next_id += 1
+        return track
 
 
 def _two_sides(tracks):

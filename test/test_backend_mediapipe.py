@@ -21,8 +21,9 @@ from handpose_ros.backends import make_backend
 from handpose_ros.backends.mediapipe import MediaPipe, tracked_region
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Region, region_iou, whole
+from handpose_ros.cropping import Region, region_iou
 from handpose_ros.hand import Observation
+from handpose_ros.searching import whole
 
 ROOT = Path(__file__).parents[1]
 DRAWING = ROOT / "test" / "data" / "networks.npz"
@@ -127,7 +128,7 @@ def test_a_hand_at_the_images_edge_is_seen_as_if_the_edge_went_on(full, drawing)
 
 def test_the_tracked_region_holds_the_hand_and_shows_the_same_joints(full, drawing):
     hand = the_hand(full, drawing[0])
-    region = full.track(frame(drawing[0]), hand)
+    (region,) = full.track(frame(drawing[0]), [hand])
     assert (abs(hand.joints_2d - region.center) < region.size / 2).all()
     (again,) = full.observe(frame(drawing[0]), [region])
     assert again.score > 0.9
@@ -280,7 +281,7 @@ class Comparison:
             self.mismatches.append(label)
             return
         self.palms += [abs(p.keypoints - k) / whole(image).size for p, k in zip(palms, truth.palms, strict=True)]
-        ours = [observed_region(palm) for palm in palms] + [backend.track(frame(image), hand) for hand in hands]
+        ours = [observed_region(palm) for palm in palms] + backend.track(frame(image), hands)
         for region, expected in zip(ours, truth.palm_regions + truth.tracked_regions, strict=True):
             offset = (region.center - expected.center) / expected.size
             self.regions.append(

@@ -28,7 +28,7 @@ class NoHands:
     def observe(self, frame, crops, glance=False):
         return []
 
-    def track(self, frame, observation):
+    def track(self, frame, observations):
         raise AssertionError("there is nothing to follow")
 
 

@@ -2,17 +2,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from handpose_ros.aiming import aim, upright_angle
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import (
-    Region,
-    aim,
-    apart,
-    box_iou,
-    region_iou,
-    same_hand,
-    upright_angle,
-    whole,
-)
+from handpose_ros.cropping import Region, View, apart, box_iou, region_iou
 
 RNG = np.random.default_rng(2)
 QUARTER = np.pi / 2
@@ -57,13 +49,6 @@ def test_outside_is_black_or_the_nearest_edge():
     assert (region.sample(image, 10, "replicate") == 200).all()
 
 
-@pytest.mark.parametrize("size", [(640, 480), (480, 640)])
-def test_the_whole_image_is_letterboxed_in_the_middle(size):
-    region = whole(np.zeros((size[1], size[0], 3), np.uint8))
-    assert_allclose(region.center, np.array(size) / 2)
-    assert region.size == 640
-
-
 @pytest.mark.parametrize("angle", [0.0, 0.4, QUARTER, 3.0])
 def test_joints_turn_with_the_image_and_keep_their_depth(angle):
     points = RNG.normal(size=(2, 21, 3))
@@ -81,7 +66,7 @@ def test_a_point_below_in_the_crop_is_to_the_left_after_a_quarter_turn():
     "offset, angle", [((0, -1), 0), ((1, 0), QUARTER), ((-1, 0), -QUARTER), ((1, -1), QUARTER / 2)]
 )
 def test_the_upright_angle_brings_the_top_straight_above_the_bottom(offset, angle):
-    assert upright_angle(np.zeros(2), np.array(offset)) == pytest.approx(angle)
+    assert upright_angle(*offset) == pytest.approx(angle)
 
 
 @pytest.mark.parametrize(
@@ -106,37 +91,23 @@ def test_boxes_are_compared_over_any_leading_dimensions():
     assert box_iou(boxes[:0], boxes[0]).shape == (0,)
 
 
-def joints() -> np.ndarray:
-    """(21, 2) [px] a palm of 100 px."""
-    points = RNG.uniform(0, 100, (21, 2))
-    points[[0, 5, 17]] = [[50, 100], [50, 0], [80, 20]]
-    return points
-
-
-def test_a_hand_moved_by_less_than_a_fifth_of_its_palm_is_the_same_and_by_more_another():
-    hand = joints()
-    assert same_hand(hand, hand + [19, 0])
-    assert not same_hand(hand, hand + [21, 0])
-
-
-def test_ten_close_joints_make_the_same_hand_and_nine_do_not():
-    hand = joints()
-    for close, expected in ((10, True), (9, False)):
-        other = hand + [0, 50.0]
-        other[:close] = hand[:close]
-        assert same_hand(hand, other) == expected
-        assert same_hand(other, hand) == expected
-
-
 def test_crops_are_apart_by_the_corner_that_moved_most_in_sides_of_the_first():
-    crop = Region(np.array([60.0, 50.0]), 40.0)
-    assert apart(crop, crop) == 0
-    assert_allclose(apart(crop, Region(np.array([63.0, 54.0]), 40.0)), 5 / 40)
-    assert_allclose(apart(crop, Region(np.array([60.0, 50.0]), 44.0)), np.sqrt(8) / 40)
-    assert_allclose(apart(crop, Region(np.array([60.0, 50.0]), 40.0, QUARTER)), 1.0)
+    crop, small = Region(np.array([60.0, 50.0]), 40.0), Region(np.array([60.0, 50.0]), 20.0)
+    moved, larger = Region(np.array([63.0, 54.0]), 40.0), Region(np.array([60.0, 50.0]), 44.0)
+    turned = Region(np.array([60.0, 50.0]), 40.0, QUARTER)
+    assert_allclose(apart([crop] * 4, [crop, moved, larger, turned]), [0, 5 / 40, np.sqrt(8) / 40, 1], atol=1e-12)
+    assert_allclose(apart([small, crop], [crop, small]), [np.sqrt(200) / 20, np.sqrt(200) / 40])
+    assert apart([], []) == []
 
 
 def test_views_are_apart_as_the_regions_that_they_look_at():
     camera = Camera.from_fov((640, 480), 1.0)
     here, there = (Region(np.array([x, 240.0]), 60.0) for x in (320.0, 326.0))
-    assert_allclose(apart(aim(here, camera), aim(there, camera)), apart(here, there), rtol=0.01)
+    assert_allclose(apart([aim(here, camera)], [aim(there, camera)]), apart([here], [there]), rtol=0.01)
+
+
+def test_how_far_a_crop_is_from_one_that_its_camera_does_not_see_is_unknown():
+    camera = Camera.from_fov((640, 480), 1.0)
+    ahead = aim(Region(np.array([320.0, 240.0]), 60.0), camera)
+    behind = View(camera, np.diag([1.0, -1.0, -1.0]), ahead.extent)
+    assert apart([ahead, behind], [behind, ahead]) == [np.inf, np.inf]

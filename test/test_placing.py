@@ -6,14 +6,15 @@ from depth_maker import hand_depth
 from made_up_hands import bent_hand
 from numpy.testing import assert_allclose
 
+from handpose_ros.association import Outline
 from handpose_ros.backends import Detection
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.cropping import Region
-from handpose_ros.hand import WRIST, DepthSource, Observation, Side, TrackingState
+from handpose_ros.hand import WRIST, DepthSource, Observation
 from handpose_ros.lifters import make_lifter, scale_to_template
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.placing import Placer
-from handpose_ros.tracking import Track
+from handpose_ros.tracks import Track
 
 CAMERA = Camera([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]], (640, 480))
 SIZE = 1.12  # of the true hand
@@ -35,13 +36,13 @@ class Sees:
         self._seen = Observation(CAMERA.project(joints), joints - joints.mean(axis=0), 0.9, right_score=0.95)
 
     def detect(self, frame, squares=None):
-        return lambda: [Detection(self.track(frame, self._seen), 0.9)]
+        return lambda: [Detection(crop, 0.9) for crop in self.track(frame, [self._seen])]
 
     def observe(self, frame, crops, glance=False):
         return [self._seen for _ in crops]
 
-    def track(self, frame, observation):
-        return Region(observation.joints_2d.mean(axis=0), 200.0)
+    def track(self, frame, observations):
+        return [Region(each.joints_2d.mean(axis=0), 200.0) for each in observations]
 
 
 class Stream:
@@ -96,7 +97,7 @@ def test_the_first_depth_image_places_the_hand_and_ten_tell_its_size_that_stays_
 
 def test_hands_of_one_image_tell_the_same_size_although_the_first_ones_are_enough_to_know_it():
     seen = Observation(CAMERA.project(true_hand()), true_hand(), 0.9, right_score=0.95)
-    track = Track(1, TrackingState.TRACKED, seen, None, Side.RIGHT, 0.95, 9, 0.0, 0.0, 0.0, np.zeros(2))
+    track = Track.born(1, 0.0, seen, Outline.of(seen), Region(np.array([320.0, 240.0]), 200.0))
     depth = hand_depth(true_hand(), CAMERA, 0.7)
     placer = Placer(make_lifter("mediapipe"), None)
     placer((track,) * 100, Frame(IMAGE, CAMERA, 0.0, depth=depth))  # more than it remembers: each says the same

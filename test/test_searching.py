@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from handpose_ros.aiming import aim, shifted
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, aim, shifted, tiles
-from handpose_ros.searching import Search
+from handpose_ros.cropping import Region
+from handpose_ros.searching import Search, tiles, whole
 
 VGA = np.zeros((480, 640, 3), np.uint8)
 
@@ -18,6 +19,13 @@ def test_what_is_a_third_of_a_tile_is_whole_in_one_of_them_wherever_it_is(size, 
             box = np.array([x, y, x + 0.35 * side, y + 0.35 * side])
             inside = [(box[:2] >= s.box[:2] - 1e-6).all() and (box[2:] <= s.box[2:] + 1e-6).all() for s in squares]
             assert any(inside)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640)])
+def test_the_whole_image_is_letterboxed_in_the_middle(size):
+    region = whole(np.zeros((size[1], size[0], 3), np.uint8))
+    assert_allclose(region.center, np.array(size) / 2)
+    assert region.size == 640
 
 
 def test_one_tile_is_the_whole():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from handpose_ros.aiming import aim
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, aim, node_pixels
+from handpose_ros.cropping import Region, node_pixels
 from handpose_ros.torch_sampling import sample
 
 IMAGE = np.load(Path(__file__).parent / "data" / "networks.npz")["hand"][:200]  # (200, 240, 3)
@@ -18,7 +19,7 @@ INSIDE, BEYOND = Region(np.array([120.0, 100.0]), 90.0, 0.4), Region(np.array([3
 
 def by_torch(image, crops, size, border, room=0):
     pixels = np.concatenate([image.reshape(-1, 3), np.full((room, 3), 77, np.uint8)])
-    nodes = np.stack([node_pixels(crop, size) for crop in crops])
+    nodes = node_pixels(crops, size)
     extent = np.array([*image.shape[1::-1], border == "replicate"])
     shown = sample(*map(torch.from_numpy, (pixels, extent, nodes)), size)
     return shown.permute(0, 2, 3, 1).numpy()

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from handpose_ros.aiming import aim, place
 from handpose_ros.backends.mediapipe import tracked_region
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, View, aim, place, region_iou
+from handpose_ros.cropping import Region, View, node_pixels, region_iou, to_camera, to_image
+from handpose_ros.looks import Mirrored
 
 K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
 CAMERAS = {
@@ -65,7 +67,7 @@ def test_a_view_has_its_regions_centre_size_and_roll(name, angle):
     assert_allclose(view.to_image(np.array([0.5, 0.5]), 1), region.center, atol=1e-6)
     assert_allclose(view.to_image(np.array([0.5, 0.75]), 1), region.to_image(np.array([0.5, 0.75]), 1), atol=4)
     assert region_iou(view, region) > 0.9
-    assert_allclose(np.linalg.det(view.R_camera_from_view), 1.0)
+    assert_allclose(np.linalg.det(view.R_camera_from_crop), 1.0)
 
 
 def test_a_ball_at_fifty_degrees_fills_the_view_as_one_on_the_axis_does():
@@ -77,9 +79,9 @@ def test_a_ball_at_fifty_degrees_fills_the_view_as_one_on_the_axis_does():
 
     turn = np.radians(50)
     R = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
-    views = [place(bounds, camera.project((ring + [0, 0, 0.6]) @ R.T), camera) for R in (np.eye(3), R)]
+    views = place(bounds, camera.project(np.stack([(ring + [0, 0, 0.6]) @ R.T for R in (np.eye(3), R)])), camera)
     assert_allclose(views[1].extent, views[0].extent, rtol=0.01)
-    assert_allclose(views[1].R_camera_from_view[:, 2], R[:, 2], atol=1e-3)
+    assert_allclose(views[1].R_camera_from_crop[:, 2], R[:, 2], atol=1e-3)
 
 
 def test_a_hand_at_seventy_degrees_of_a_fisheye_looks_as_it_does_on_the_axis():
@@ -87,21 +89,71 @@ def test_a_hand_at_seventy_degrees_of_a_fisheye_looks_as_it_does_on_the_axis():
     hand = np.column_stack([hand, RNG.normal(0, 0.01, 21)]) + [0, 0, 0.5]
     turn = np.radians(70)
     R = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
-    seen = []
-    for joints in (hand, hand @ R.T):
-        view = place(tracked_region, WIDE.project(joints), WIDE)
-        local = joints @ view.R_camera_from_view
+    hands, seen = np.stack([hand, hand @ R.T]), []
+    for joints, view in zip(hands, place(tracked_region, WIDE.project(hands), WIDE), strict=True):
+        local = joints @ view.R_camera_from_crop
         seen.append(local[:, :2] / local[:, 2:] / view.extent)
     assert_allclose(seen[1], seen[0], atol=0.01)
 
 
 def test_without_a_camera_the_square_is_one_of_the_image():
-    points = RNG.uniform(100, 200, (21, 2))
-    assert_allclose(place(tracked_region, points, None).box, tracked_region(points).box)
+    points = RNG.uniform(100, 200, (2, 21, 2))
+    for square, own in zip(place(tracked_region, points, None), points, strict=True):
+        assert_allclose(square.box, tracked_region(own).box)
 
 
-def test_where_the_camera_has_no_rays_the_square_is_one_of_the_image():
+def test_where_the_camera_has_no_rays_the_square_is_one_of_the_image_and_other_hands_have_a_view():
     barrel = Camera(K, (2000, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")
     points = RNG.uniform(0, 100, (21, 2)) + [1500, 200]
-    assert isinstance(place(tracked_region, points, barrel), Region)
-    assert isinstance(place(tracked_region, points - [1250, 0], barrel), View)
+    outside, inside = place(tracked_region, np.stack([points, points - [1250, 0]]), barrel)
+    assert isinstance(outside, Region) and isinstance(inside, View)
+    assert place(tracked_region, np.zeros((0, 21, 2)), barrel) == []
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_each_of_several_hands_has_the_square_that_it_has_alone(name):
+    points = RNG.uniform(-50, 50, (3, 21, 2)) + np.array([[[200, 150]], [[320, 240]], [[450, 300]]])
+    for square, own in zip(place(tracked_region, points, CAMERAS[name]), points, strict=True):
+        (alone,) = place(tracked_region, own[None], CAMERAS[name])
+        corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        assert_allclose(square.to_image(corners, 1), alone.to_image(corners, 1))
+
+
+def kinds_of_crops(camera):
+    """Two views of `camera`, one of another camera, a mirrored view and a region."""
+    here, there = Region(np.array([200.0, 150.0]), 160.0, 0.3), Region(np.array([420.0, 330.0]), 90.0, -2.0)
+    return [aim(here, camera), aim(there, camera), aim(there, WIDE), Mirrored(aim(here, camera)), here]
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_crops_of_all_kinds_bring_back_together_what_each_brings_back_alone(name):
+    crops, points, joints = kinds_of_crops(CAMERAS[name]), RNG.uniform(0, 224, (5, 21, 2)), RNG.normal(size=(5, 21, 3))
+    for some in (slice(None), slice(0, 2), slice(4, 5)):
+        assert_allclose(
+            to_image(crops[some], points[some], 224),
+            [crop.to_image(own, 224) for crop, own in zip(crops[some], points[some], strict=True)],
+        )
+        assert_allclose(
+            to_camera(crops[some], joints[some]),
+            [crop.to_camera(own) for crop, own in zip(crops[some], joints[some], strict=True)],
+        )
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_nodes_are_the_middles_of_cells_of_eight_pixels_and_one_row_around(name):
+    crops = kinds_of_crops(CAMERAS[name])
+    nodes = node_pixels(crops, 64)
+    assert nodes.shape == (5, 10, 10, 2) and nodes.dtype == np.float32
+    for crop, own in zip(crops, nodes, strict=True):
+        assert_allclose(own[2, 5], crop.to_image(np.array([35.5, 11.5]), 64), rtol=1e-6)
+
+
+def test_what_is_behind_the_real_camera_is_unknown_and_its_nodes_lie_far_outside():
+    pinhole = CAMERAS["none"]
+    turn = np.radians(80)  # to the right: the square's right half is beyond 90 degrees
+    R = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    view = View(pinhole, R, 1.0)
+    left, right = view.to_image(np.array([[10.0, 112.0], [214.0, 112.0]]), 224)
+    assert np.isfinite(left).all() and np.isnan(right).all()
+    (nodes,) = node_pixels([view], 224)
+    assert (nodes[:, -1] == -1e4).all() and (nodes[:, 0, 0] > 640).all()

@@ -41,8 +41,8 @@ class BrightHand:
         score = 0.9 if frame.image.mean() > 127 else 0.1
         return [Observation(keypoints, open_hand(), score, right_score=0.95) for _ in crops]
 
-    def track(self, frame, observation):
-        return self._crop(frame)
+    def track(self, frame, observations):
+        return [self._crop(frame) for _ in observations]
 
     def _crop(self, frame):
         return Region(np.array(frame.size) / 2, 200.0)
