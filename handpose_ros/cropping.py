@@ -124,10 +124,7 @@ class View(Crop):
 
 
 def to_image(crops: Sequence[Crop], points: np.ndarray, size: int) -> np.ndarray:
-    """Pixels (M, N, 2), or (N, 2) of each, of squares sampled from M crops -> pixels of the image (M, N, 2).
-
-    See `Crop.to_image`.
-    """
+    """Pixels (M, N, 2) of squares sampled from M crops -> pixels of the image (M, N, 2); see `Crop.to_image`."""
     spans = np.array([crop.span(size) for crop in crops])
     rays = spans[..., :2] @ points.swapaxes(-1, -2) + spans[..., 2:]  # (M, 3, N): one coordinate after the other
     return _where_rays_meet(crops, rays).swapaxes(-1, -2)
@@ -143,11 +140,11 @@ def node_pixels(crops: Sequence[Crop], size: int) -> np.ndarray:
 
     In between places are interpolated. What no camera sees lies far outside.
     """
-    nodes = _nodes(size)
-    pixels = to_image(crops, nodes.reshape(-1, 2), size).astype(np.float32, order="C")
+    spans, count = np.array([crop.span(size) for crop in crops]), size // CELL + 2  # nodes in a row
+    pixels = _where_rays_meet(crops, spans @ _nodes(size)).swapaxes(-1, -2).astype(np.float32, order="C")
     if not math.isfinite(pixels.sum()):
         pixels[np.isnan(pixels)] = _UNSEEN
-    return pixels.reshape(-1, *nodes.shape)
+    return pixels.reshape(-1, count, count, 2)
 
 
 def apart(crops: Sequence[Crop], others: Sequence[Crop]) -> list[float]:
@@ -198,9 +195,11 @@ def _where_rays_meet(crops, rays):
 
 @cache
 def _nodes(size: int) -> np.ndarray:
-    """(n, n, 2) [px] of a crop: the middles of its cells, between which OpenCV interpolates, and one around."""
-    nodes = np.arange(-CELL, size + CELL, CELL) + (CELL - 1) / 2
-    return np.stack(np.meshgrid(nodes, nodes), axis=-1)
+    """(3, n * n) [px] of a crop, the last row 1: the middles of its cells, between which OpenCV interpolates, and one
+    around, row by row.
+    """
+    x, y = np.meshgrid(*[np.arange(-CELL, size + CELL, CELL) + (CELL - 1) / 2] * 2)
+    return np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
 
 
 @cache
