@@ -12,7 +12,7 @@ from handpose_ros.cropping import Crop, Region, View
 _IN_FRONT = 0.1  # least cosine between a point and the middle of all for a plane that faces them to hold it
 
 
-def place(rule: Callable[[np.ndarray], Region], points: np.ndarray, camera: Camera | None) -> Sequence[Crop]:
+def place(rule: Callable[[np.ndarray], Region], points: np.ndarray, camera: Camera | None) -> list[Crop]:
     """The squares that `rule` draws around each of M sets of `points` (M, N, 2) [px]: in the image, or in views aimed
     at them.
 
@@ -72,10 +72,10 @@ def _aimed(cross):
     """How a view is turned, row by row, and its extent, that shows a region whose `_cross` lies on these five rays."""
     facing = _smallest_turn(*cross[0])
     right, left, lower, upper = (_on_plane(ray, facing) for ray in cross[1:])
-    x, y, length = lower[0] - upper[0], lower[1] - upper[1], math.dist(lower, upper)
-    cos, sin = y / length, -x / length  # of the roll that has the upper end straight above the lower one
+    roll = upright_angle(upper[0] - lower[0], upper[1] - lower[1])
+    cos, sin = math.cos(roll), math.sin(roll)
     turn = [(a * cos + b * sin, b * cos - a * sin, c) for a, b, c in facing]
-    return turn, 2 * math.sqrt(math.dist(right, left) * length)
+    return turn, 2 * math.sqrt(math.dist(right, left) * math.dist(lower, upper))
 
 
 def _on_plane(ray, turn):

@@ -11,6 +11,7 @@ square's side from its centre: corners correspond, not pixel centres, as MediaPi
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -26,7 +27,7 @@ _CORNERS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0,
 _UNSEEN = -1e4  # [px] where nodes lie that no camera sees: far outside of every image
 
 
-class Crop:
+class Crop(ABC):
     """What a network sees of an image: a `Region`, a `View`, or what a mirror shows of these."""
 
     R_camera_from_crop: np.ndarray  # (3, 3) from the square's axes, z into it, to those of the image's camera
@@ -37,12 +38,12 @@ class Crop:
         """(3, 3) such that span @ (x, y, 1) is the ray of pixel (x, y) of the square sampled with `size` pixels."""
         return self.unit_span * _of_pixels(size)
 
+    @abstractmethod
     def sample(self, image: np.ndarray, size: int, border: str, out: np.ndarray | None = None) -> np.ndarray:
         """The crop as an upright square: (size, size, 3) uint8 of `image` (H, W, 3) uint8, bilinear.
 
         border: what lies outside of the image, "black" or "replicate". out: an array to write it to.
         """
-        raise NotImplementedError
 
     def to_image(self, points: np.ndarray, size: int) -> np.ndarray:
         """Pixels of the sampled square (..., 2) -> pixels of the image (..., 2); NaN where its camera does not see."""

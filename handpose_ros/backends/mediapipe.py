@@ -114,11 +114,8 @@ class MediaPipe:
         landmarks, presence, right, world = self._hands.look(frame.image, crops, "replicate")
         joints_2d = to_image(crops, landmarks.reshape(-1, 21, 3)[..., :2], SIZE)
         joints_local = to_camera(crops, world.reshape(-1, 21, 3))
-        scores = zip(presence[:, 0].tolist(), right[:, 0].tolist(), strict=True)
-        return [
-            Observation(image, local, score, right_score)
-            for image, local, (score, right_score) in zip(joints_2d, joints_local, scores, strict=True)
-        ]
+        scores, right_scores = presence[:, 0].tolist(), right[:, 0].tolist()
+        return [Observation(*each) for each in zip(joints_2d, joints_local, scores, right_scores, strict=True)]
 
     def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
         joints = np.array([hand.joints_2d for hand in observations]).reshape(-1, 21, 2)
