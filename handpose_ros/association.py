@@ -14,7 +14,7 @@ REACH = 1.0  # hand sizes that a hand may be away from where it was expected
 _OTHER_SIDE = 0.5  # hand sizes that it must be nearer to be taken for a hand of the other side
 _OTHER_DISTANCE = 0.5  # hand sizes that count as much as a hand e times as large or small, that is as near or far
 _SAME_PLACE = 0.5  # intersection over union of the boxes of two hands of one side that are one
-_LEAST = 1e-9  # [px] size of a hand
+_LEAST = 1e-9  # [px] size of a hand whose joints all lie in one place: nothing is divided by zero
 _NEVER = 1e3  # hand sizes: more than all of the others together
 
 
@@ -29,6 +29,7 @@ class Outline:
 
     @classmethod
     def of(cls, hand: Observation) -> "Outline":
+        """The outline of `hand`."""
         xs, ys = hand.joints_2d.T.tolist()
         count = len(xs)
         x, y = sum(xs) / count, sum(ys) / count
