@@ -10,8 +10,9 @@ from torch import fx, nn
 from torch.nn import functional
 
 from handpose_ros import torch_sampling
+from handpose_ros.aiming import aim
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, aim, node_pixels
+from handpose_ros.cropping import Region, node_pixels
 
 ON_GPU = torch.cuda.is_available()
 if not ON_GPU:
@@ -143,7 +144,7 @@ def test_crops_are_sampled_as_torch_does(camera, border):
     image = RANDOM.integers(0, 256, (60, 80, 3), np.uint8)
     squares = Region(np.array([40.1, 30.2]), 41.3, 0.4), Region(np.array([10.0, 50.0]), 59.1, -1.2)
     far = Region(np.array([-900.0, 30.2]), 41.3)
-    nodes = np.stack([node_pixels(aim(square, camera), 64) for square in (*squares, far)])
+    nodes = node_pixels([aim(square, camera) for square in (*squares, far)], 64)
     extent = torch.tensor([80, 60, border == "replicate"])
     inputs = [each.to(DEVICE) for each in (torch.from_numpy(image.reshape(-1, 3)), extent, torch.from_numpy(nodes))]
     shown, truth = triton_sampling.sample(*inputs, 64), torch_sampling.sample(*inputs, 64)
