@@ -42,12 +42,12 @@ def channel_bounds(graph: Graph) -> dict[int, tuple[np.ndarray, np.ndarray]]:
 
 def _bounds(graph, operator, bounds):
     """Those of an operator's output before its activation; as wide as can be if its kind is not known here."""
-    sources = [bounds.get(index) for index in operator.inputs]
-    if operator.kind in ("conv", "linear") or _is_plain_depthwise(graph, operator):
-        return _weighted(graph, operator, *sources[0])
+    sources = [bounds.get(index) for index in operator.inputs]  # None: an array of the file
     if operator.kind == "add" and None not in sources:
         return sources[0][0] + sources[1][0], sources[0][1] + sources[1][1]
-    if operator.kind in ("maxpool", "resize") or _is_mean_of_pixels(graph, operator):
+    if sources[0] is not None and _weighs(graph, operator):
+        return _weighted(graph, operator, *sources[0])
+    if sources[0] is not None and (operator.kind in ("maxpool", "resize") or _is_mean_of_pixels(graph, operator)):
         return sources[0]
     return _alike(graph.tensors[operator.output], -_LARGEST, _LARGEST)
 
@@ -80,7 +80,7 @@ class _Chain:
 
 def _chains(graph: Graph) -> Iterator[_Chain]:
     for producer, operator in enumerate(graph.operators):
-        if operator.kind != "conv":
+        if operator.kind != "conv" or not _weighs(graph, operator):
             continue
         between, value = [], operator.output
         consumers = _consumers(graph, value)
@@ -93,7 +93,7 @@ def _chains(graph: Graph) -> Iterator[_Chain]:
 
 
 def _consumers(graph, value):
-    """Positions of the operators that take `value`; none if it, or what leads to it, is an output of the network."""
+    """Positions of the operators that take `value`; none if it is an output of the network too."""
     if value in graph.outputs:
         return []
     return [position for position, operator in enumerate(graph.operators) if value in operator.inputs]
@@ -105,16 +105,25 @@ def _is_channelwise(graph, operator):
 
 def _is_plain_depthwise(graph, operator):
     """One kernel for each channel."""
-    return operator.kind == "depthwise" and _shape(graph, operator, 0)[-1] == _shape(graph, operator, 1)[-1]
+    return operator.kind == "depthwise" and _weighs(graph, operator)
+
+
+def _weighs(graph, operator):
+    """Whether an operator makes weighted sums, with weights and a bias that the file holds."""
+    if operator.kind not in ("conv", "depthwise", "linear"):
+        return False
+    if operator.kind == "depthwise" and _shape(graph, operator, 0)[-1] != _shape(graph, operator, 1)[-1]:
+        return False  # several kernels for each channel
+    return all(graph.tensors[index].data is not None for index in operator.inputs[1:3])
 
 
 def _is_mean_of_pixels(graph, operator):
-    return operator.kind == "mean" and graph.tensors[operator.inputs[1]].data.tolist() == [1, 2]
+    return operator.kind == "mean" and np.array_equal(graph.tensors[operator.inputs[1]].data, [1, 2])
 
 
 def _takes_constants(graph, operator, value):
     """Whether `value` is what `operator` weighs, at one pixel only."""
-    if operator.inputs[0] != value or operator.kind not in ("conv", "linear"):
+    if operator.inputs[0] != value or operator.kind == "depthwise" or not _weighs(graph, operator):
         return False
     return operator.kind == "linear" or _shape(graph, operator, 1)[1:3] == (1, 1)
 

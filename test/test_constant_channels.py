@@ -171,6 +171,22 @@ def test_nothing_is_known_behind_an_operator_that_is_not():
     assert widths(without_constant_channels(graph)) == [3, 16, 5]
 
 
+def test_weights_that_are_computed_or_weigh_what_is_not_are_left_alone():
+    maker = Maker()
+    expanded = maker.expand(biases(ALWAYS_0))
+    computed = len(maker.tensors)
+    maker.tensors += [Tensor((5, 1, 1, MANY), None), Tensor((5,), np.zeros(5, np.float32)), Tensor((1, 4, 4, 5), None)]
+    maker.operators.append(Operator("conv", (expanded, computed, computed + 1), computed + 2))
+    of_a_constant = len(maker.tensors)
+    maker.tensors += [Tensor((1, 4, 4, 3), np.ones((1, 4, 4, 3), np.float32)), Tensor((1, 4, 4, MANY), None)]
+    maker.operators.append(Operator("conv", (of_a_constant, *maker.operators[0].inputs[1:]), of_a_constant + 1))
+    graph = maker.graph(computed + 2, of_a_constant + 1)
+    assert without_constant_channels(graph) is graph
+    for index in graph.outputs:
+        low, high = channel_bounds(graph)[index]
+        assert (low < -1e38).all() and (high > 1e38).all()
+
+
 def test_weights_that_two_layers_share_shrink_in_one_of_them_alone():
     maker = Maker()
     first = maker.depthwise(maker.expand(biases(ALWAYS_0)))
