@@ -150,13 +150,21 @@ def test_the_mean_and_all_the_linear_layers_behind_it_shrink():
     assert_equal_outputs(graph)
 
 
-def test_channels_stay_that_something_else_needs_too():
+def test_channels_stay_that_the_network_gives_out_too():
     maker = Maker()
     expanded = maker.expand(biases(ALWAYS_0))
-    projected = maker.project(expanded)
+    graph = maker.graph(maker.project(expanded), expanded)
+    assert without_constant_channels(graph) is graph
+
+
+@pytest.mark.parametrize("path", ["project", "depthwise"])
+def test_channels_stay_that_another_operator_needs_too(path):
+    maker = Maker()
+    expanded = maker.expand(biases(ALWAYS_0))
+    inside = expanded if path == "project" else maker.depthwise(expanded)
     other = maker.add("prelu", (1, 4, 4, MANY), (expanded,), (maker.weights(1, 1, MANY),))
-    for graph in (maker.graph(projected, other), maker.graph(projected, expanded)):
-        assert without_constant_channels(graph) is graph
+    graph = maker.graph(maker.project(inside), other)
+    assert without_constant_channels(graph) is graph
 
 
 def test_nothing_is_known_behind_an_operator_that_is_not():
