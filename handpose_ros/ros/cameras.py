@@ -20,7 +20,8 @@ class Cameras:
     def __init__(self, node: Node, qos: QoSProfile, health: Health, *, rectified: bool, fov: float):
         """`rectified`: P holds, not K and D. `fov` [deg] is what the caller falls back to; 0: nothing."""
         self._health, self._rectified = health, rectified
-        self._infos: dict[str, CameraInfo] = {}  # the latest, by frame_id
+        self._infos: dict[str, CameraInfo] = {}  # the latest that says something new, by frame_id
+        self._made: dict[str, tuple[CameraInfo, tuple[int, int], Camera]] = {}  # of what, for which size
         self._grace_over = threading.Event()
         self._remedy = (
             f"distances are guessed from fov = {fov} deg"
@@ -42,6 +43,9 @@ class Cameras:
             text = f"no camera_info on {self._topic} for the frame '{frame_id}' of the image{others}: {self._remedy}"
             self._health.problem("no_camera_info", text, once=True)
             return None
+        made_of, made_for, camera = self._made.get(frame_id, (None, None, None))
+        if made_of is info and made_for == size:
+            return camera
         try:
             camera = camera_from_info(info, size, self._rectified)
         except BadMessage as error:
@@ -50,8 +54,14 @@ class Cameras:
         if camera is None:
             text = f"{self._topic}: the camera is not calibrated, K is 0: {self._remedy}"
             self._health.problem("not_calibrated", text, once=True)
+            return None
+        self._made[frame_id] = info, size, camera
         return camera
 
     def _on_info(self, msg: CameraInfo):
-        self._infos[msg.header.frame_id] = msg
+        known = self._infos.get(msg.header.frame_id)
+        if known is not None:
+            msg.header.stamp = known.header.stamp  # all that differs while the camera stays as it is
+        if msg != known:
+            self._infos[msg.header.frame_id] = msg
         self._grace_over.set()
