@@ -12,6 +12,7 @@ Model    a point (x, y, z) goes to (x/z, y/z), is distorted there, and K takes i
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -21,6 +22,10 @@ _NEWTON_STEPS = 20
 _NEWTON_TOLERANCE = 1e-12  # normalised image coordinates
 _ACCEPTED_RESIDUAL = 1e-9
 _COMPLEX_STEP = 1e-30
+_COMPLEX_STEPS = 1j * _COMPLEX_STEP * np.eye(2)[:, None]
+_ON_AXIS = 1e-12  # a fisheye's direction from the axis is free there: less than this is as if it were this
+_BOTH = np.ones(2)  # x @ _BOTH is x.sum(axis=-1), in half of its time for few points
+_I = np.eye(3)
 # Most cameras need no more than these steps of OpenCV's fixed-point iteration, each a hundredth of one of Newton's.
 _FIXED_POINT = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 20, 1e-14)
 
@@ -64,15 +69,13 @@ class Camera:
 
     def unproject(self, pixels: np.ndarray) -> np.ndarray:
         """(..., 3) unit rays in the optical frame through `pixels` (..., 2); NaN where no ray goes there."""
-        offset = np.asarray(pixels, dtype=float) - self.K[:2, 2]
-        rays = np.ones((*offset.shape[:-1], 3))
-        rays[..., 1] = offset[..., 1] / self.K[1, 1]
-        rays[..., 0] = (offset[..., 0] - self.K[0, 1] * rays[..., 1]) / self.K[0, 0]
+        at_one, offset = self._from_pixels
+        rays = np.asarray(pixels, dtype=float) @ at_one + offset
         if self.model == "equidistant":
             return _fisheye_rays(rays[..., :2], self.D)
-        if self.D.any():
+        if self._bends:
             rays[..., :2] = _undistort(rays[..., :2], self.D)
-        return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+        return rays / np.sqrt((rays * rays) @ np.ones(3))[..., None]
 
     def crop(self, x: int, y: int, width: int, height: int) -> "Camera":
         """The camera of the image cut out at pixel (x, y) with the given size [px]."""
@@ -89,16 +92,25 @@ class Camera:
         return replace(self, K=K, size=(width, height))
 
     def _pinhole(self, points):
-        z = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
-        xy = points[..., :2] / z
-        return _distort(xy, self.D) if self.D.any() else xy
+        z = points[..., 2:]
+        xy = points[..., :2] / (z if (z > 0).all() else np.where(z > 0, z, np.nan))
+        return _distort(xy, self.D) if self._bends else xy
 
     def _fisheye(self, points):
-        radius = np.linalg.norm(points[..., :2], axis=-1, keepdims=True)
-        theta = np.arctan2(radius, points[..., 2:])
-        # On the axis the direction is free and the image is the principal point.
-        scale = np.divide(_theta_distorted(theta, self.D), radius, out=np.ones_like(radius), where=radius > 0)
-        return points[..., :2] * scale
+        radius = _length(points[..., :2])
+        theta = np.arctan2(radius, points[..., 2])
+        return points[..., :2] * (_theta_distorted(theta, self.D) / np.maximum(radius, _ON_AXIS))[..., None]
+
+    @cached_property
+    def _bends(self):
+        """Whether lines that are straight are not so in the image."""
+        return bool(self.D.any()) or self.model == "equidistant"
+
+    @cached_property
+    def _from_pixels(self):
+        """(2, 3) and (3,) that take pixels, `pixels @ (2, 3) + (3,)`, to the plane z = 1."""
+        at_one = np.linalg.inv(self.K[:2, :2]).T
+        return np.pad(at_one, [(0, 0), (0, 1)]), np.array([*-self.K[:2, 2] @ at_one, 1.0])
 
 
 @dataclass(frozen=True)
@@ -145,20 +157,18 @@ def _check_calibration(K, D, model, size):
 def _distort(xy, D):
     """OpenCV's rational model on normalised coordinates (..., 2); also takes complex ones."""
     k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = D.tolist() + [0.0] * (14 - D.size)
-    x, y = xy[..., 0], xy[..., 1]
-    xx, yy, xy2 = x * x, y * y, 2 * x * y
-    r2 = xx + yy
+    tangential = np.array([p2, p1])
+    r2 = (xy * xy) @ _BOTH
     radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
     if D.size > 5:
         radial = radial / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    u = x * radial + p1 * xy2 + p2 * (r2 + 2 * xx)
-    v = y * radial + p1 * (r2 + 2 * yy) + p2 * xy2
+    bent = xy * (radial + xy @ (2 * tangential))[..., None] + r2[..., None] * tangential
     if D.size > 8:
-        u, v = u + r2 * (s1 + r2 * s2), v + r2 * (s3 + r2 * s4)
+        bent = bent + r2[..., None] * ([s1, s3] + r2[..., None] * [s2, s4])
     if tx or ty:
-        u, v, w = np.einsum("ij,j...->i...", _tilt(tx, ty), np.stack([u, v, np.ones_like(u)]))
-        u, v = u / w, v / w
-    return np.stack([u, v], axis=-1)
+        tilted = bent @ _tilt(tx, ty)[:, :2].T + _tilt(tx, ty)[:, 2]
+        bent = tilted[..., :2] / tilted[..., 2:]
+    return bent
 
 
 def _tilt(tx, ty):
@@ -173,35 +183,30 @@ def _undistort(target, D):
     if not target.size:
         return target
     with np.errstate(over="ignore", invalid="ignore"):  # beyond the fold it may run away; that is found out at the end
-        points = np.ascontiguousarray(target).reshape(-1, 1, 2)
-        xy = cv2.undistortPointsIter(points, np.eye(3), D, None, None, _FIXED_POINT).reshape(target.shape)
-        xy, found = _newton(target, D, xy)
+        points = np.ascontiguousarray(target).reshape(-1, 2)
+        xy, found = _newton(points, D, cv2.undistortPointsIter(points[:, None], _I, D, None, None, _FIXED_POINT)[:, 0])
         if not found.all():  # a strong distortion lets OpenCV's iteration diverge
-            again, found_again = _newton(target, D, target)
-            xy, found = np.where(found[..., None], xy, again), found | found_again
-        return np.where(found[..., None], xy, np.nan)
+            again, found_again = _newton(points, D, points)
+            xy = np.where(found[:, None], xy, np.where(found_again[:, None], again, np.nan))
+        return xy.reshape(target.shape)
 
 
 def _newton(target, D, xy):
-    """Newton's method on `_distort`, from `xy` on: where it ends (..., 2), and (...) whether that is the place."""
-    distorted, dx, dy = _distort_with_jacobian(xy, D)
+    """Newton's method on `_distort`, from `xy` (N, 2) on: where it ends, and (N,) whether that is the place."""
     for _ in range(_NEWTON_STEPS):
-        residual = distorted - target
+        distorted, dx, dy = _distort_with_jacobian(xy, D)
+        residual, det = distorted - target, _cross(dx, dy)
         if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
             break
-        det = _cross(dx, dy)
         xy = xy - np.stack([_cross(residual, dy) / det, _cross(dx, residual) / det], axis=-1)
-        distorted, dx, dy = _distort_with_jacobian(xy, D)
     # Beyond the fold of a distortion no ray exists; Newton then ends nowhere, or on the mirrored far branch.
-    close = (np.abs(distorted - target) < _ACCEPTED_RESIDUAL).all(axis=-1)
-    near = (_cross(dx, dy) > 0) & ((xy * target).sum(axis=-1) > -_ACCEPTED_RESIDUAL)
-    return xy, close & near
+    close = (residual * residual) @ _BOTH < _ACCEPTED_RESIDUAL**2
+    return xy, close & (det > 0) & ((xy * target) @ _BOTH > -_ACCEPTED_RESIDUAL)
 
 
 def _distort_with_jacobian(xy, D):
-    """`_distort` and its d/dx and d/dy, (..., 2) each, by complex steps: exact, and no second formula to keep right."""
-    steps = 1j * _COMPLEX_STEP * np.eye(2).reshape(2, *[1] * (xy.ndim - 1), 2)
-    stepped = _distort(xy + steps, D)
+    """`_distort` of (N, 2) and its d/dx and d/dy, by complex steps: exact, and no second formula to keep right."""
+    stepped = _distort(xy + _COMPLEX_STEPS, D)
     dx, dy = stepped.imag / _COMPLEX_STEP
     return stepped[0].real, dx, dy
 
@@ -211,22 +216,38 @@ def _cross(a, b):
 
 
 def _theta_distorted(theta, D):
-    k1, k2, k3, k4 = D
+    k1, k2, k3, k4 = D.tolist()
     t2 = theta * theta
     return theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
 
 
 def _fisheye_rays(distorted, D):
-    radius = np.linalg.norm(distorted, axis=-1, keepdims=True)
-    k1, k2, k3, k4 = D
-    theta = radius.copy()
+    radius = _length(distorted)
+    k1, k2, k3, k4 = D.tolist()
+    theta = np.interp(radius, *_theta_table(D.tobytes()))
     for _ in range(_NEWTON_STEPS):
         residual = _theta_distorted(theta, D) - radius
         if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
             break
         t2 = theta * theta
         theta = theta - residual / (1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4))))
-    found = (np.abs(_theta_distorted(theta, D) - radius) < _ACCEPTED_RESIDUAL) & (theta >= 0) & (theta <= np.pi)
-    theta = np.where(found, theta, np.nan)
-    direction = np.divide(distorted, radius, out=np.zeros_like(distorted), where=radius > 0)
-    return np.concatenate([direction * np.sin(theta), np.cos(theta)], axis=-1)
+    found = (np.abs(residual) < _ACCEPTED_RESIDUAL) & (theta >= 0) & (theta <= np.pi)
+    if not found.all():
+        theta = np.where(found, theta, np.nan)
+    rays = np.empty((*theta.shape, 3))
+    rays[..., :2] = distorted * (np.sin(theta) / np.maximum(radius, _ON_AXIS))[..., None]
+    rays[..., 2] = np.cos(theta)
+    return rays
+
+
+@lru_cache(maxsize=16)
+def _theta_table(D):
+    """`_theta_distorted` of the bytes of D where it rises from 0 on, and the angles there: both increase."""
+    theta = np.linspace(0, np.pi, 1000)
+    distorted = _theta_distorted(theta, np.frombuffer(D))
+    rising = np.argmax(np.diff(distorted, append=-np.inf) <= 0) + 1
+    return distorted[:rising], theta[:rising]
+
+
+def _length(vectors):
+    return np.sqrt((vectors * vectors) @ _BOTH)

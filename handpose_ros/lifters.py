@@ -19,13 +19,23 @@ from handpose_ros.hand import MCPS, WRIST
 # their landmarks (the wrist 11 mm and the MCPs 5 mm nearer the fingers than the mesh's joints, measured on renders).
 TEMPLATE_BONES = np.array([(0, 5), (0, 9), (0, 13), (0, 17), (5, 17), (5, 6), (9, 10), (13, 14), (17, 18)])
 TEMPLATE_LENGTHS = np.array([0.0876, 0.0857, 0.0807, 0.0769, 0.0612, 0.0386, 0.0419, 0.0379, 0.0296])
+# joints -> template bones, each over its length
+_BONES_OF_JOINTS = np.diff(np.eye(21)[TEMPLATE_BONES], axis=1)[:, 0] / TEMPLATE_LENGTHS[:, None]
 WEIGHTS = Path(__file__).parent / "data" / "lifter.npz"
 SHAPE_UNIT = 0.05  # [m] in which the learned lifter counts, so that its numbers are near 1
 # By maximum likelihood on 4,216 observations of renders that were not learned from: python -m tools.lifter.spread
 _SPREAD_BELIEVED, _SPREAD_LEARNED = 0.053, 0.027
 _INDEX, _MIDDLE, _RING, _ = MCPS
-_MIRROR = np.array([-1.0, 1.0, 1.0])
-_OF_JOINTS = slice(42, 105)  # of the features
+_MIDDLE_AND_DOWN = np.full((2, 21), 1 / 21)  # of joints: their mean, and the way from the knuckles to the wrist
+_MIDDLE_AND_DOWN[1] = np.eye(21)[WRIST]
+_MIDDLE_AND_DOWN[1, [_INDEX, _MIDDLE, _RING]] = -0.25, -0.5, -0.25
+_MEAN = _MIDDLE_AND_DOWN[:1]
+_ABOUT_MEAN = np.eye(21) - 1 / 21  # of joints
+_SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few numbers
+_OVER_21 = np.full(42, 1 / 21)
+_ZERO = np.zeros((), np.float32)
+_OBSERVED = 105  # features: what the network saw of the joints; then comes the hand's size in the picture
+_OF_JOINTS = slice(42, _OBSERVED)
 _NARROWEST = 0.1  # least z of a unit ray about the middle of the hand: hands all around the camera are clipped
 
 
@@ -53,9 +63,9 @@ def make_lifter(name: str) -> Lifter:
 
 def scale_to_template(joints: np.ndarray) -> np.ndarray:
     """`joints` (..., 21, 3) scaled so that the template bones have, in the median, the average hand's lengths [m]."""
-    lengths = np.linalg.norm(joints[..., TEMPLATE_BONES[:, 0], :] - joints[..., TEMPLATE_BONES[:, 1], :], axis=-1)
-    ratios = np.sort(TEMPLATE_LENGTHS / lengths, axis=-1)
-    return joints * ratios[..., len(TEMPLATE_LENGTHS) // 2, None, None]
+    bones = _BONES_OF_JOINTS @ joints
+    squared = np.sort((bones * bones) @ _SUM, axis=-1)
+    return joints / np.sqrt(squared[..., len(TEMPLATE_BONES) // 2, None, None])
 
 
 def believe(rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
@@ -67,8 +77,7 @@ def believe(rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Sh
 class Look:
     """Hands as the learned lifter sees them: straight ahead, upright, all right ones, of the size of the picture."""
 
-    R_camera_from_look: np.ndarray  # (..., 3, 3)
-    mirror: np.ndarray  # (..., 1, 3) signs that make a right hand of any
+    axes: np.ndarray  # (..., 3, 3) unit columns in the camera's axes; of a left hand x points to the other side
     center: np.ndarray  # (..., 1, 2) middle of the keypoints on the plane at distance 1
     extent: np.ndarray  # (..., 1, 1) root mean square of the keypoints' distances from there
     plane: np.ndarray  # (..., 21, 2) keypoints from the center in extents
@@ -76,16 +85,15 @@ class Look:
 
     @classmethod
     def at(cls, rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> "Look":
-        """At hands with these finite `rays`. Turning the camera changes nothing but `R_camera_from_look`."""
-        R = _upright(rays)
-        mirror = np.where(np.asarray(right)[..., None, None], 1.0, _MIRROR)
-        seen = (rays @ R) * mirror
+        """At hands with these finite `rays`. Turning the camera changes nothing but `axes`."""
+        axes = _axes(rays, right)
+        seen = rays @ axes
         plane = seen[..., :2] / np.maximum(seen[..., 2:], _NARROWEST)
-        center = _mean(plane)
-        extent = np.sqrt(((plane - center) ** 2).sum(axis=(-1, -2), keepdims=True) / 21)
-        joints = (scale_to_template(joints_local) @ R) * (mirror / SHAPE_UNIT)
-        joints = joints - _mean(joints)
-        return cls(R, mirror, center, extent, (plane - center) / extent, joints)
+        center = _MEAN @ plane
+        flat = (plane - center).reshape(*plane.shape[:-2], 42)
+        extent = np.sqrt((flat * flat) @ _OVER_21)[..., None]
+        joints = scale_to_template(_ABOUT_MEAN @ joints_local) @ axes / SHAPE_UNIT
+        return cls(axes, center, extent[..., None], (flat / extent).reshape(plane.shape), joints)
 
     @property
     def features(self) -> np.ndarray:
@@ -98,45 +106,49 @@ class Look:
         """The way back, for `plane` and `joints` in the units and axes of this look's own."""
         rays = np.ones(joints.shape)
         rays[..., :2] = plane * self.extent + self.center
-        rays *= self.mirror / np.linalg.norm(rays, axis=-1, keepdims=True)
-        R = np.swapaxes(self.R_camera_from_look, -1, -2)
-        return Shape((joints * self.mirror) @ R * SHAPE_UNIT, rays @ R, np.full(rays.shape[:-2], _SPREAD_LEARNED))
+        rays /= np.sqrt((rays * rays) @ _SUM)[..., None]
+        back = np.swapaxes(self.axes, -1, -2)
+        return Shape(joints @ back * SHAPE_UNIT, rays @ back, np.full(rays.shape[:-2], _SPREAD_LEARNED))
 
 
 @dataclass(frozen=True)
 class Network:
     """Residual networks side by side, M of them; what they correct is averaged."""
 
-    mean: np.ndarray  # (106,) of the features
-    deviation: np.ndarray  # (106,)
     first: tuple[np.ndarray, np.ndarray]  # (M, 106, H) weights and (M, 1, H) biases
     blocks: tuple[tuple[np.ndarray, np.ndarray], ...]  # (M, H, H) and (M, 1, H)
-    last: tuple[np.ndarray, np.ndarray]  # (M, H, 105) and (M, 1, 105)
+    last: tuple[np.ndarray, np.ndarray]  # (M H, 105) and (105,), of the average
 
     @classmethod
     def load(cls, path: Path = WEIGHTS) -> "Network":
         with np.load(path) as file:
-            arrays = {name: file[name].astype(np.float32) for name in file.files}
+            arrays = {name: file[name].astype(float) for name in file.files}
         pairs = [(arrays[f"weight{k}"], arrays[f"bias{k}"]) for k in range(len(arrays) // 2 - 1)]
-        return cls(arrays["mean"], arrays["deviation"], pairs[0], tuple(pairs[1:-1]), pairs[-1])
+        (first, first_bias), *blocks, (last, last_bias) = pairs
+        first = first / arrays["deviation"][:, None]  # takes the features as they are
+        first_bias = first_bias - arrays["mean"] @ first[:, None]
+        last = last.reshape(-1, last.shape[-1]) / len(last)  # takes all networks' units in a row
+        layers = [(first, first_bias), *blocks, (last, last_bias.mean(axis=(0, 1)))]
+        first, *blocks, last = [(weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in layers]
+        return cls(first, tuple(blocks), last)
 
     def __call__(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Corrections (..., 21, 2) of `Look.plane` and (..., 21, 3) of `Look.joints`."""
-        shape = features.shape[:-1]
-        x = ((features.reshape(-1, features.shape[-1]) - self.mean) / self.deviation).astype(np.float32)
-        x = np.maximum(x @ self.first[0] + self.first[1], 0)
+        """`Look.plane` (..., 21, 2) and `Look.joints` (..., 21, 3), corrected."""
+        x = features.reshape(-1, features.shape[-1]).astype(np.float32)
+        x = np.maximum(x @ self.first[0] + self.first[1], _ZERO)
         for weight, bias in self.blocks:
-            x = x + np.maximum(x @ weight + bias, 0)
-        out = (x @ self.last[0] + self.last[1]).mean(axis=0, dtype=float)
-        return out[:, :42].reshape(*shape, 21, 2), out[:, 42:].reshape(*shape, 21, 3)
+            x += np.maximum(x @ weight + bias, _ZERO)
+        x = x.swapaxes(0, 1).reshape(-1, len(self.last[0]))
+        out = features[..., :_OBSERVED] + (x @ self.last[0] + self.last[1]).reshape(*features.shape[:-1], _OBSERVED)
+        return out[..., :42].reshape(*out.shape[:-1], 21, 2), out[..., 42:].reshape(*out.shape[:-1], 21, 3)
 
     def lift(self, rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
         """A `Lifter`. Hands with a joint outside of the camera's model are believed."""
-        known = np.isfinite(rays).all(axis=(-1, -2), keepdims=True)
-        look = Look.at(np.where(known, rays, _STRAIGHT_AHEAD), joints_local, right)
-        learned = look.shape(*self._twice(look))
-        if known.all():
-            return learned
+        finite = np.isfinite(rays)
+        if finite.all():
+            return self._learned(rays, joints_local, right)
+        known = finite.all(axis=(-1, -2), keepdims=True)
+        learned = self._learned(np.where(known, rays, _STRAIGHT_AHEAD), joints_local, right)
         believed = believe(rays, joints_local, right)
         return Shape(
             np.where(known, learned.joints, believed.joints),
@@ -144,15 +156,16 @@ class Network:
             np.where(known[..., 0, 0], learned.distance_spread, believed.distance_spread),
         )
 
-    def _twice(self, look: Look) -> tuple[np.ndarray, np.ndarray]:
-        """`Look.plane` and `Look.joints`, corrected: the mean of what it says with and without the network's joints.
+    def _learned(self, rays, joints_local, right):
+        """The mean of what it says with and without the network's joints, of hands whose `rays` are finite.
 
         It has learned both. Joints that are wrong mislead only half of the answer.
         """
-        features = np.stack([look.features] * 2)
+        look = Look.at(rays, joints_local, right)
+        features = np.array([look.features] * 2)
         features[1, ..., _OF_JOINTS] = 0
-        plane_correction, joints_correction = self(features)
-        return look.plane + plane_correction.mean(axis=0), look.joints / 2 + joints_correction.mean(axis=0)
+        plane, joints = self(features)
+        return look.shape((plane[0] + plane[1]) / 2, (joints[0] + joints[1]) / 2)
 
 
 @cache
@@ -164,18 +177,14 @@ LIFTERS: dict[str, Callable[[], Lifter]] = {"learned": _learned, "mediapipe": la
 _STRAIGHT_AHEAD = np.stack([0.1 * np.cos(np.arange(21.0)), 0.1 * np.sin(np.arange(21.0)), np.ones(21)], axis=-1)
 
 
-def _upright(rays):
-    """(..., 3, 3) R_camera_from_look: z to the middle of the rays, y from the knuckles to the wrist."""
-    z = _unit(_mean(rays)[..., 0, :])
-    knuckles = ((rays[..., _INDEX, :] + rays[..., _RING, :]) / 2 + rays[..., _MIDDLE, :]) / 2
-    down = rays[..., WRIST, :] - knuckles
-    y = _unit(down - (down * z).sum(axis=-1, keepdims=True) * z)
-    return np.stack([cross(y, z), y, z], axis=-1)
-
-
-def _mean(points):
-    return points.sum(axis=-2, keepdims=True) / 21
-
-
-def _unit(vectors):
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+def _axes(rays, right):
+    """(..., 3, 3) columns: z to the middle of the rays, y from the knuckles to the wrist, x = y x z of right hands."""
+    middle_and_down = _MIDDLE_AND_DOWN @ rays
+    middle, down = middle_and_down[..., 0, :], middle_and_down[..., 1, :]
+    rows = np.empty((*middle.shape, 3))
+    across = cross(down, middle)
+    rows[..., 0, :] = across * (2.0 * np.asarray(right)[..., None] - 1.0)
+    rows[..., 1, :] = cross(middle, across)
+    rows[..., 2, :] = middle
+    rows /= np.maximum(np.sqrt((rows * rows) @ _SUM), 1e-12)[..., None]
+    return np.swapaxes(rows, -1, -2)

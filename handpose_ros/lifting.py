@@ -18,10 +18,13 @@ from handpose_ros.lifters import Lifter, believe
 _ITERATIONS = 8  # at most
 _CONVERGED = 1e-4  # [m] a smaller step is the last one: hands are off by millimetres, their distance by 5 %
 _HUBER = 1.345  # residuals beyond this many standard deviations count linearly (95 % efficiency on normal noise)
+_HUBER_OF_MEDIAN = _HUBER / 1.1774  # half of a 2D normal's radii lie within 1.1774 standard deviations
 _MIN_RAYS = 3  # fewer leave the translation open
 _I = np.eye(3)
-_AHEAD = _I[2]
-_RIDGE = 1e-9 * _I  # keeps a hand without rays from failing the batch; its result is NaN
+_SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few numbers
+_ROW = _SUM[None]  # _ROW @ x is x.sum(axis=-2, keepdims=True)
+_MEAN = np.full(21, 1 / 21)
+_RIDGE = 1e-9 * _I  # keeps a hand whose rays are all the same one from failing the batch
 _MIN_SIGMA = 1e-4  # [rad] no network places a joint better than this; keeps exact input from dividing by zero
 # Relative standard deviation of the size of a hand that is not known: adults' hand lengths, 6 % (ANSUR: 5 % within a
 # sex, 7 % between the two), and 6 % by which on photos the size that fits the distances differs from the shapes'.
@@ -36,6 +39,7 @@ _DEPTH_SIGMA = np.array([0.003, 0.001, 0.007, 0.014, 0.020] + 4 * [0.001, 0.007,
 _ACROSS_SIGMA = np.full(21, 0.0045)
 _ACROSS_SIGMA[[6, 7, 10, 11, 14, 15, 18, 19]] = 0.0028  # PIP, DIP
 _ACROSS_SIGMA[[0, 1]] = 0.0076, 0.0064
+_ACROSS = 2 * _ACROSS_SIGMA**2  # [m^2] in both directions
 
 
 @dataclass(frozen=True)
@@ -65,87 +69,90 @@ def lift(
     """
     shaped = lifter(camera.unproject(joints_2d), joints_local, right)
     shape, rays = shaped.joints * (hand_scale or 1.0), shaped.rays
-    translation, information = translate(shape, rays)
-    rigid = shape + translation[..., None, :]
-    distance = (rigid * rays).sum(axis=-1, keepdims=True)
-    joints = np.where(np.isfinite(rays), rays * distance, rigid)
+    translation, fit = translate(shape, rays)
+    points = shape + translation[..., None, :]
+    unknown = np.isnan(rays[..., :1])
+    if unknown.any():
+        rays = np.where(unknown, points / np.sqrt((points * points) @ _SUM)[..., None], rays)
+    distance = (points * rays) @ _SUM
     spread = shaped.distance_spread if hand_scale else np.hypot(shaped.distance_spread, _SIZE_SPREAD)
-    covariance, joint_sigma = covariance_about_rays(joints, _variance_along_rays(joints, information, spread))
-    error = np.linalg.norm(camera.project(rigid) - joints_2d, axis=-1)
-    return LiftedHands(joints, covariance, joint_sigma, _nanmean(error))
+    along = fit_variance(rays, fit) + (spread[..., None] * distance) ** 2 + _DEPTH_SIGMA**2
+    covariance, joint_sigma = covariance_about_rays(rays, along)
+    error = camera.project(points) - joints_2d
+    return LiftedHands(rays * distance[..., None], covariance, joint_sigma, _mean_length(error))
 
 
 def translate(shape: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(..., 3) translation [m] of `shape` (..., 21, 3) onto unit `rays`, and its (..., 3, 3) information [1/m^2].
+    """(..., 3) translation [m] of `shape` (..., 21, 3) onto unit `rays`, and its (..., 3, 3) covariance [m^2].
 
-    The information is by the residuals themselves, as if they were independent: it falls where they do not agree.
+    The covariance is by the residuals themselves, as if they were independent: it rises where they do not agree.
+    Rays that are NaN do not count; where hardly one is left, both are NaN.
     """
-    batch, shape, rays = shape.shape[:-2], shape.reshape(-1, 21, 3), rays.reshape(-1, 21, 3)
-    seen = np.isfinite(rays).all(axis=-1)
-    count = seen.sum(axis=-1)
-    seen &= (count >= _MIN_RAYS)[:, None]
-    rays = np.where(seen[..., None], rays, _AHEAD)
-    median = np.arange(len(count)), np.maximum(count - 1, 0) // 2  # where it is among the sorted
-    translation = _closest_to_rays(shape, rays, seen[..., None])
-    for _ in range(_ITERATIONS):
-        residual, jacobian = _residuals(shape + translation[:, None], rays)
-        size = np.where(seen, np.sqrt((residual * residual).sum(axis=-1)), np.inf)
-        # Median absolute deviation of a 2D normal: half of its radii lie within 1.1774 sigma.
-        sigma = np.maximum(np.sort(size, axis=-1)[median] / 1.1774, _MIN_SIGMA)[:, None]
-        weight = _HUBER / sigma / np.maximum(size, _HUBER * sigma)
-        weighted = (weight[..., None, None] * jacobian).reshape(-1, 63, 3).swapaxes(-1, -2)
-        information = weighted @ jacobian.reshape(-1, 63, 3) + _RIDGE
-        step = np.linalg.solve(information, weighted @ residual.reshape(-1, 63, 1))[..., 0]
-        translation -= step
-        if (np.abs(step) < _CONVERGED).all():
-            break
-    translation[count < _MIN_RAYS] = np.nan
-    return translation.reshape(*batch, 3), information.reshape(*batch, 3, 3)
+    seen = np.isfinite(rays[..., 0])
+    if seen.all():
+        return _fit(shape, rays)
+    translation, covariance = np.full((*seen.shape[:-1], 3), np.nan), np.full((*seen.shape[:-1], 3, 3), np.nan)
+    for hand in np.ndindex(seen.shape[:-1]):
+        if seen[hand].sum() >= _MIN_RAYS:
+            translation[hand], covariance[hand] = _fit(shape[hand][seen[hand]], rays[hand][seen[hand]])
+    return translation, covariance
 
 
-def covariance_about_rays(joints: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance of the wrists (..., 3, 3) [m^2] and root mean square error (..., 21) [m] to be expected of `joints`.
+def covariance_about_rays(rays: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance of the wrists (..., 3, 3) [m^2] and root mean square error (..., 21) [m] to be expected of joints.
 
-    `along` (..., 21) [m^2] are the variances of their distances. A joint lies on its own ray: across it only its
-    keypoint errs.
+    They lie on unit `rays` (..., 21, 3); `along` (..., 21) [m^2] are the variances of their distances. Across its own
+    ray only a joint's keypoint errs.
     """
-    ray = joints[..., WRIST, :] / np.linalg.norm(joints[..., WRIST, :], axis=-1, keepdims=True)
+    ray = rays[..., WRIST, :]
     outer = ray[..., :, None] * ray[..., None, :]
-    across = _ACROSS_SIGMA**2
-    wrist = across[WRIST] * (_I - outer) + along[..., WRIST, None, None] * outer
-    return wrist, np.sqrt(along + 2 * across)
+    across = _ACROSS_SIGMA[WRIST] ** 2
+    wrist = across * _I + (along[..., WRIST, None, None] - across) * outer
+    return wrist, np.sqrt(along + _ACROSS)
 
 
-def fit_variance(joints: np.ndarray, information: np.ndarray) -> np.ndarray:
-    """(..., 21) [m^2] that the fit with this `information` leaves along the ray of each of `joints` (..., 21, 3)."""
-    along = (joints @ np.linalg.inv(information) * joints).sum(axis=-1) / (joints * joints).sum(axis=-1)
-    return GO_TOGETHER * along
+def fit_variance(rays: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """(..., 21) [m^2] that a fit with this `covariance` (..., 3, 3) leaves along each of unit `rays` (..., 21, 3)."""
+    return GO_TOGETHER * ((rays @ covariance * rays) @ _SUM)
 
 
-def _variance_along_rays(joints, information, spread):
-    """(..., 21) [m^2] of the joints' distances: the fit, the distance of the whole hand, by `spread`, and its shape."""
-    distance = np.linalg.norm(joints, axis=-1)
-    return fit_variance(joints, information) + (spread[..., None] * distance) ** 2 + _DEPTH_SIGMA**2
+def _fit(shape, rays):
+    """`translate` of any number of joints, (..., K, 3) each, that all have a ray."""
+    # Joints last, (..., 3, K): numpy is slow where its innermost loop is over three numbers.
+    shape, rays = np.ascontiguousarray(shape.swapaxes(-1, -2)), np.ascontiguousarray(rays.swapaxes(-1, -2))
+    *batch, _, count = rays.shape
+    middle = slice((count - 1) // 2, (count + 1) // 2)
+    translation = _closest_to_rays(shape, rays)
+    for _ in range(_ITERATIONS):
+        points = shape + translation
+        along = _ROW @ (points * rays)
+        seen = points / along
+        residual = seen - rays
+        size = np.sqrt(_ROW @ (residual * residual))
+        limit = np.maximum(_HUBER_OF_MEDIAN * np.sort(size)[..., middle], _HUBER * _MIN_SIGMA)
+        root = np.sqrt(limit / np.maximum(size, limit))
+        jacobian = (root / along)[..., None, :, :] * (_I[..., None] - rays[..., None, :] * seen[..., None, :, :])
+        jacobian = jacobian.reshape(*batch, 3, 3 * count)
+        covariance = np.linalg.inv(jacobian @ jacobian.swapaxes(-1, -2) + _RIDGE)
+        step = covariance @ (jacobian @ (root * residual).reshape(*batch, 3 * count, 1))
+        translation = translation - step
+        if np.abs(step).max(initial=0.0) < _CONVERGED:
+            break
+    return translation[..., 0], covariance * (limit / _HUBER) ** 2
 
 
-def _residuals(points, rays):
-    """From the ends of `rays` (..., 3) to where `points` are seen on the planes that touch the unit sphere there, and
-    the Jacobian (..., 3, 3) of that."""
-    along = (points * rays).sum(axis=-1, keepdims=True)
-    seen = points / along
-    return seen - rays, (_I - seen[..., None] * rays[..., None, :]) / along[..., None]
-
-
-def _closest_to_rays(shape, rays, seen):
-    """(N, 3) translation that brings `shape` closest to `rays` in space: linear, a start for Gauss-Newton."""
+def _closest_to_rays(shape, rays):
+    """(..., 3, 1) translation that brings `shape` closest to `rays` in space: linear, a start for Gauss-Newton."""
     # What is across a ray is I - r r^T of it: the sum of these, and of these parts of the shape.
-    rays, shape = seen * rays, seen * shape
-    across = seen.sum(axis=1, keepdims=True) * _I - rays.swapaxes(1, 2) @ rays
-    along = (shape * rays).sum(axis=-1, keepdims=True)
-    target = (rays * along - shape).sum(axis=1)[..., None]
-    return np.linalg.solve(across + _RIDGE, target)[..., 0]
+    across = rays.shape[-1] * _I - rays @ rays.swapaxes(-1, -2)
+    target = (_ROW @ (shape * rays) * rays - shape).sum(axis=-1, keepdims=True)
+    return np.linalg.inv(across + _RIDGE) @ target
 
 
-def _nanmean(values):
-    known = np.isfinite(values)
-    return np.sum(values, axis=-1, where=known) / np.maximum(known.sum(axis=-1), 1)
+def _mean_length(vectors):
+    """(...) of `vectors` (..., 21, 2), without those that are NaN."""
+    lengths = np.sqrt(vectors[..., 0] ** 2 + vectors[..., 1] ** 2)
+    known = np.isfinite(lengths)
+    if known.all():
+        return lengths @ _MEAN
+    return np.sum(lengths, axis=-1, where=known) / np.maximum(known.sum(axis=-1), 1)

@@ -93,7 +93,7 @@ def test_joints_of_the_network_that_are_nonsense_mislead_only_half_of_the_answer
     seeing, blind = look.features, look.features.copy()
     blind[:, 42:105] = 0
     (plane, joints), (plane_blind, joints_blind) = network(seeing), network(blind)
-    expected = look.shape(look.plane + (plane + plane_blind) / 2, (look.joints + joints + joints_blind) / 2)
+    expected = look.shape((plane + plane_blind) / 2, (joints + joints_blind) / 2)
     lifted = network.lift(rays, nonsense, np.ones(1, bool))
     assert_allclose(lifted.joints, expected.joints, atol=1e-6)
     assert_allclose(lifted.rays, expected.rays, atol=1e-6)
@@ -102,7 +102,9 @@ def test_joints_of_the_network_that_are_nonsense_mislead_only_half_of_the_answer
 def test_a_look_shows_hands_upright_ahead_and_with_the_proper_hand():
     rays, local = observed((5,))
     look = Look.at(rays, local, np.zeros(5, bool))
-    assert_allclose(np.linalg.det(look.R_camera_from_look), np.ones(5))
+    assert_allclose(np.linalg.det(look.axes), -np.ones(5))  # left hands, in a mirror
+    assert_allclose(np.linalg.det(Look.at(rays, local, True).axes), np.ones(5))
+    assert_allclose(look.axes @ np.swapaxes(look.axes, -1, -2), np.broadcast_to(np.eye(3), (5, 3, 3)), atol=1e-12)
     assert (look.plane[:, 0, 1] > look.plane[:, 9, 1]).all()  # y is down: the wrist below the knuckles
     scaled = scale_to_template(local)
     assert_allclose(  # distances survive, chirality does not

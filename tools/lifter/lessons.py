@@ -76,7 +76,7 @@ def prepare(samples: Samples, offsets: np.ndarray) -> Lesson:
     """The lesson of what was observed."""
     rays = np.pad(samples.rays, [(0, 0), (0, 0), (0, 1)], constant_values=1)
     look = Look.at(rays / np.linalg.norm(rays, axis=-1, keepdims=True), samples.local, samples.right)
-    seen = scale_to_template(truth(samples, offsets)) @ look.R_camera_from_look * look.mirror
+    seen = scale_to_template(truth(samples, offsets)) @ look.axes
     plane = (seen[..., :2] / seen[..., 2:] - look.center) / look.extent
     arrays = (look.features, plane, seen / SHAPE_UNIT, look.center, look.extent)
     return Lesson(*(torch.from_numpy(np.ascontiguousarray(array, np.float32)) for array in arrays))

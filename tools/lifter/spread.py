@@ -42,11 +42,11 @@ def errors_along_rays(samples: Samples, lifter: Lifter) -> tuple[np.ndarray, np.
     exact = true[..., :2] / true[..., 2:]
     seen = exact + PHOTOS_ERRORS * (samples.rays - exact)
     shaped = lifter(_CAMERA.unproject(seen), samples.local, samples.right)
-    translation, information = translate(shaped.joints, shaped.rays)
+    translation, covariance = translate(shaped.joints, shaped.rays)
     distance = ((shaped.joints + translation[:, None]) * shaped.rays).sum(axis=-1)
     joints = shaped.rays * distance[..., None]
     errors = ((joints - true) * shaped.rays).sum(axis=-1)
-    return errors, distance, fit_variance(joints, information)
+    return errors, distance, fit_variance(shaped.rays, covariance)
 
 
 def most_likely(errors: np.ndarray, distance: np.ndarray, fit: np.ndarray) -> tuple[float, np.ndarray]:
