@@ -57,8 +57,9 @@ def fit_depth(joints: np.ndarray, camera: Camera, depth: np.ndarray) -> DepthFit
 def moved(hand: HandPose, fit: DepthFit) -> HandPose:
     """`hand` at the distance that the depth image gives it."""
     distance = np.linalg.norm(hand.joints_3d, axis=-1, keepdims=True)
-    joints = hand.joints_3d * (1 + fit.shift / distance)
-    covariance, joint_sigma = covariance_about_rays(joints, np.full(len(joints), fit.sigma**2))
+    rays = hand.joints_3d / distance
+    joints = rays * (distance + fit.shift)
+    covariance, joint_sigma = covariance_about_rays(rays, np.full(len(joints), fit.sigma**2))
     wrist_covariance = hand.wrist_covariance.copy()
     wrist_covariance[:3, :3] = covariance
     return replace(

@@ -150,5 +150,5 @@ class HandPoses:
 
 
 def _check_shape(name: str, value: np.ndarray, shape: tuple[int, ...]):
-    if np.shape(value) != shape:
+    if getattr(value, "shape", None) != shape:
         raise ValueError(f"{name} has shape {np.shape(value)}, it must be {shape}")

@@ -36,33 +36,36 @@ class Placer:
         """The hands of the tracks, in their order."""
         if not tracks:
             return ()
+        scores = joint_confidence([track.observation for track in tracks], frame.size)
         if frame.camera is None:
-            hands = [_hand(track, frame.size, joints_3d=_relative_to_wrist(track)) for track in tracks]
+            hands = [_hand(*each, joints_3d=_relative_to_wrist(each[0])) for each in zip(tracks, scores, strict=True)]
         else:
-            hands = self._by_size(tracks, frame)
+            hands = self._by_size(tracks, scores, frame.camera)
             hands = [_by_network(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
             hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
             if frame.depth is not None:
                 hands = [self._by_depth(hand, frame) for hand in hands]
         return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
 
-    def _by_size(self, tracks, frame):
+    def _by_size(self, tracks, scores, camera):
         """The hands where they must be to be seen as they are, for the size of the person's hand."""
         scale = self.hand_scale or self._learned.scale
-        joints_2d = np.stack([track.observation.joints_2d for track in tracks])
-        joints_local = np.stack([track.observation.joints_local for track in tracks])
+        joints_2d = np.array([track.observation.joints_2d for track in tracks])
+        joints_local = np.array([track.observation.joints_local for track in tracks])
         right = np.array([track.side is Side.RIGHT for track in tracks])
-        lifted = lift(joints_2d, joints_local, frame.camera, scale, right=right, lifter=self._lifter)
+        lifted = lift(joints_2d, joints_local, camera, scale, right=right, lifter=self._lifter)
+        wrist_covariance = np.full((len(tracks), 6, 6), np.nan)
+        wrist_covariance[:, :3, :3] = lifted.wrist_covariance
         return [
             _hand(
                 track,
-                frame.size,
+                scores[index],
                 joints_3d=lifted.joints[index],
                 depth_source=DepthSource.MONO_SCALED if scale else DepthSource.MONO,
                 hand_scale=scale or np.nan,
                 reprojection_error=float(lifted.reprojection_error[index]),
                 joint_sigma=lifted.joint_sigma[index],
-                wrist_covariance=_position_only(lifted.wrist_covariance[index]),
+                wrist_covariance=wrist_covariance[index],
             )
             for index, track in enumerate(tracks)
         ]
@@ -79,14 +82,14 @@ class Placer:
         return moved(hand, fit)
 
 
-def _hand(track: Track, size: tuple[int, int], **placed) -> HandPose:
-    """The hand of `track` in an image of `size`; `placed` are joints_3d and what is known of them."""
+def _hand(track: Track, joint_scores: np.ndarray, **placed) -> HandPose:
+    """The hand of `track`; `placed` are joints_3d and what is known of them."""
     return HandPose(
         side=track.side,
         side_score=track.side_score,
         score=track.observation.score,
         joints_2d=track.observation.joints_2d,
-        joint_scores=joint_confidence(track.observation, size),
+        joint_scores=joint_scores,
         track_id=track.id,
         track_age=track.age,
         state=track.state,
@@ -121,12 +124,6 @@ def _drifted(hand: HandPose, unseen: float) -> HandPose:
         joint_sigma=np.sqrt(hand.joint_sigma**2 + 3 * drift**2),
         wrist_covariance=hand.wrist_covariance + drift**2 * np.diag([1.0, 1, 1, 0, 0, 0]),
     )
-
-
-def _position_only(covariance):
-    full = np.full((6, 6), np.nan)
-    full[:3, :3] = covariance
-    return full
 
 
 def _without_geometry(hand: HandPose) -> HandPose:

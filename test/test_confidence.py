@@ -24,16 +24,16 @@ def observation(offset=(0.0, 0.0), joint=8, score=0.8, center=(320, 240)):
 
 
 def test_where_image_and_shape_agree_each_joint_has_the_hands_score():
-    assert_allclose(joint_confidence(observation(score=0.8), VGA), np.full(21, 0.8))
+    assert_allclose(joint_confidence([observation(score=0.8)], VGA)[0], np.full(21, 0.8))
 
 
 def test_disagreement_is_measured_in_metres():
     seen = observation((0.03, -0.04))
-    assert_allclose(disagreement(seen)[0][8], 0.05, atol=0.006)
+    assert_allclose(disagreement(seen.joints_2d, seen.joints_local)[0][8], 0.05, atol=0.006)
 
 
 def test_a_joint_that_disagrees_is_believed_half_as_much_and_the_others_nearly_as_before():
-    confidence = joint_confidence(observation((HALVING_DISAGREEMENT, 0), score=1.0), VGA)
+    confidence = joint_confidence([observation((HALVING_DISAGREEMENT, 0), score=1.0)], VGA)[0]
     assert_allclose(confidence[8], 0.5, atol=0.06)
     assert (np.delete(confidence, 8) > 0.95).all()
 
@@ -41,12 +41,19 @@ def test_a_joint_that_disagrees_is_believed_half_as_much_and_the_others_nearly_a
 def test_looks_that_differ_by_a_third_of_it_halve_the_confidence_of_a_joint_too():
     apart = np.zeros(21)
     apart[8] = PIXELS_PER_METRE * HALVING_DISAGREEMENT / 3
-    confidence = joint_confidence(replace(observation(score=1.0), spread=apart), VGA)
+    confidence = joint_confidence([replace(observation(score=1.0), spread=apart)], VGA)[0]
     assert_allclose(confidence, np.where(apart > 0, 0.5, 1.0), atol=1e-9)
 
 
+def test_hands_of_one_image_are_judged_like_each_alone():
+    apart = np.linspace(0, 5, 21)
+    hands = [replace(observation((0.02 * k, 0), score=0.5 + 0.1 * k), spread=k * apart) for k in range(4)]
+    hands.append(observation())  # looked at once
+    assert_allclose(joint_confidence(hands, VGA), [joint_confidence([hand], VGA)[0] for hand in hands])
+
+
 def test_joints_outside_of_the_image_are_not_believed():
-    confidence = joint_confidence(observation(center=(640, 240)), VGA)
+    confidence = joint_confidence([observation(center=(640, 240))], VGA)[0]
     outside = PIXELS_PER_METRE * LOCAL[:, 0] + 640 >= 639.5
     assert 0 < outside.sum() < 21
     assert (confidence[outside] == 0).all()

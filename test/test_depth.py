@@ -29,7 +29,8 @@ def flat_hand(center=(0.0, 0.0, 0.5), turn=0.0):
 
 def placed(joints, scale=1.0):
     """A hand as one camera places it that takes it for `scale` times as large as it is."""
-    covariance, sigma = covariance_about_rays(scale * joints, np.full(21, 0.04**2))
+    rays = joints / np.linalg.norm(joints, axis=-1, keepdims=True)
+    covariance, sigma = covariance_about_rays(rays, np.full(21, 0.04**2))
     return HandPose(
         side=Side.RIGHT,
         side_score=1.0,
