@@ -24,7 +24,8 @@ _ACCEPTED_RESIDUAL = 1e-9
 _COMPLEX_STEP = 1e-30
 _COMPLEX_STEPS = 1j * _COMPLEX_STEP * np.eye(2)[:, None]
 _ON_AXIS = 1e-12  # a fisheye's direction from the axis is free there: less than this is as if it were this
-_BOTH = np.ones(2)  # x @ _BOTH is x.sum(axis=-1), in half of its time for few points
+_SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few points
+_BOTH = np.ones(2)  # so is x @ _BOTH
 _I = np.eye(3)
 # Most cameras need no more than these steps of OpenCV's fixed-point iteration, each a hundredth of one of Newton's.
 _FIXED_POINT = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 20, 1e-14)
@@ -75,7 +76,7 @@ class Camera:
             return _fisheye_rays(rays[..., :2], self.D)
         if self._bends:
             rays[..., :2] = _undistort(rays[..., :2], self.D)
-        return rays / np.sqrt((rays * rays) @ np.ones(3))[..., None]
+        return rays / np.sqrt((rays * rays) @ _SUM)[..., None]
 
     def crop(self, x: int, y: int, width: int, height: int) -> "Camera":
         """The camera of the image cut out at pixel (x, y) with the given size [px]."""

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from handpose_ros.geometry import cross
 from handpose_ros.hand import MCPS, WRIST
 
 # Bones of the average hand and their lengths [m]: those of the WebXR generic hand mesh, moved to where the networks put
@@ -26,15 +25,16 @@ SHAPE_UNIT = 0.05  # [m] in which the learned lifter counts, so that its numbers
 # By maximum likelihood on 4,216 observations of renders that were not learned from: python -m tools.lifter.spread
 _SPREAD_BELIEVED, _SPREAD_LEARNED = 0.053, 0.027
 _INDEX, _MIDDLE, _RING, _ = MCPS
-_MIDDLE_AND_DOWN = np.full((2, 21), 1 / 21)  # of joints: their mean, and the way from the knuckles to the wrist
-_MIDDLE_AND_DOWN[1] = np.eye(21)[WRIST]
-_MIDDLE_AND_DOWN[1, [_INDEX, _MIDDLE, _RING]] = -0.25, -0.5, -0.25
-_MEAN = _MIDDLE_AND_DOWN[:1]
+_AHEAD_AND_UP = np.full((2, 21), 1 / 21)  # of joints: their mean, and the way from the wrist to the knuckles
+_AHEAD_AND_UP[1] = -np.eye(21)[WRIST]
+_AHEAD_AND_UP[1, [_INDEX, _MIDDLE, _RING]] = 0.25, 0.5, 0.25
+_MEAN = _AHEAD_AND_UP[:1]
+_CROSS = np.cross(np.eye(3)[:, None], np.eye(3)).reshape(3, 9)
 _ABOUT_MEAN = np.eye(21) - 1 / 21  # of joints
 _SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few numbers
 _OVER_21 = np.full(42, 1 / 21)
 _ZERO = np.zeros((), np.float32)
-_OBSERVED = 105  # features: what the network saw of the joints; then comes the hand's size in the picture
+_OBSERVED = 105  # features are `Look.plane` and `Look.joints`; the last one is the size in the picture
 _OF_JOINTS = slice(42, _OBSERVED)
 _NARROWEST = 0.1  # least z of a unit ray about the middle of the hand: hands all around the camera are clipped
 
@@ -102,10 +102,11 @@ class Look:
         parts = (self.plane.reshape(*shape, 42), self.joints.reshape(*shape, 63), np.log(self.extent[..., 0]))
         return np.concatenate(parts, axis=-1)
 
-    def shape(self, plane: np.ndarray, joints: np.ndarray) -> Shape:
-        """The way back, for `plane` and `joints` in the units and axes of this look's own."""
+    def shape(self, observed: np.ndarray) -> Shape:
+        """The way back, for (..., 105) `plane` and `joints` like this look's own."""
+        joints = observed[..., 42:].reshape(self.joints.shape)
         rays = np.ones(joints.shape)
-        rays[..., :2] = plane * self.extent + self.center
+        rays[..., :2] = observed[..., :42].reshape(self.plane.shape) * self.extent + self.center
         rays /= np.sqrt((rays * rays) @ _SUM)[..., None]
         back = np.swapaxes(self.axes, -1, -2)
         return Shape(joints @ back * SHAPE_UNIT, rays @ back, np.full(rays.shape[:-2], _SPREAD_LEARNED))
@@ -132,15 +133,14 @@ class Network:
         first, *blocks, last = [(weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in layers]
         return cls(first, tuple(blocks), last)
 
-    def __call__(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`Look.plane` (..., 21, 2) and `Look.joints` (..., 21, 3), corrected."""
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """(..., 105) the first of `features` (..., 106), `Look.plane` and `Look.joints`, corrected."""
         x = features.reshape(-1, features.shape[-1]).astype(np.float32)
         x = np.maximum(x @ self.first[0] + self.first[1], _ZERO)
         for weight, bias in self.blocks:
             x += np.maximum(x @ weight + bias, _ZERO)
-        x = x.swapaxes(0, 1).reshape(-1, len(self.last[0]))
-        out = features[..., :_OBSERVED] + (x @ self.last[0] + self.last[1]).reshape(*features.shape[:-1], _OBSERVED)
-        return out[..., :42].reshape(*out.shape[:-1], 21, 2), out[..., 42:].reshape(*out.shape[:-1], 21, 3)
+        corrections = x.swapaxes(0, 1).reshape(-1, len(self.last[0])) @ self.last[0] + self.last[1]
+        return features[..., :_OBSERVED] + corrections.reshape(*features.shape[:-1], _OBSERVED)
 
     def lift(self, rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
         """A `Lifter`. Hands with a joint outside of the camera's model are believed."""
@@ -164,8 +164,8 @@ class Network:
         look = Look.at(rays, joints_local, right)
         features = np.array([look.features] * 2)
         features[1, ..., _OF_JOINTS] = 0
-        plane, joints = self(features)
-        return look.shape((plane[0] + plane[1]) / 2, (joints[0] + joints[1]) / 2)
+        seeing, blind = self(features)
+        return look.shape((seeing + blind) / 2)
 
 
 @cache
@@ -179,12 +179,10 @@ _STRAIGHT_AHEAD = np.stack([0.1 * np.cos(np.arange(21.0)), 0.1 * np.sin(np.arang
 
 def _axes(rays, right):
     """(..., 3, 3) columns: z to the middle of the rays, y from the knuckles to the wrist, x = y x z of right hands."""
-    middle_and_down = _MIDDLE_AND_DOWN @ rays
-    middle, down = middle_and_down[..., 0, :], middle_and_down[..., 1, :]
-    rows = np.empty((*middle.shape, 3))
-    across = cross(down, middle)
-    rows[..., 0, :] = across * (2.0 * np.asarray(right)[..., None] - 1.0)
-    rows[..., 1, :] = cross(middle, across)
-    rows[..., 2, :] = middle
+    ahead_and_up = _AHEAD_AND_UP @ rays
+    ahead, up = ahead_and_up[..., :1, :], ahead_and_up[..., 1:, :]
+    cross = (ahead @ _CROSS).reshape(*rays.shape[:-2], 3, 3)  # v @ cross is ahead x v
+    x = up @ cross
+    rows = np.concatenate([x * np.where(right, 1.0, -1.0)[..., None, None], x @ cross, ahead], axis=-2)
     rows /= np.maximum(np.sqrt((rows * rows) @ _SUM), 1e-12)[..., None]
     return np.swapaxes(rows, -1, -2)

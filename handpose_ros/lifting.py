@@ -22,7 +22,7 @@ _HUBER_OF_MEDIAN = _HUBER / 1.1774  # half of a 2D normal's radii lie within 1.1
 _MIN_RAYS = 3  # fewer leave the translation open
 _I = np.eye(3)
 _SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few numbers
-_ROW = _SUM[None]  # _ROW @ x is x.sum(axis=-2, keepdims=True)
+_SUMS = np.ones((3, 3))  # _SUMS @ x is x.sum(axis=-2, keepdims=True) three times: no broadcasting after it, which costs
 _MEAN = np.full(21, 1 / 21)
 _RIDGE = 1e-9 * _I  # keeps a hand whose rays are all the same one from failing the batch
 _MIN_SIGMA = 1e-4  # [rad] no network places a joint better than this; keeps exact input from dividing by zero
@@ -125,11 +125,11 @@ def _fit(shape, rays):
     translation = _closest_to_rays(shape, rays)
     for _ in range(_ITERATIONS):
         points = shape + translation
-        along = _ROW @ (points * rays)
+        along = _SUMS @ (points * rays)
         seen = points / along
         residual = seen - rays
-        size = np.sqrt(_ROW @ (residual * residual))
-        limit = np.maximum(_HUBER_OF_MEDIAN * np.sort(size)[..., middle], _HUBER * _MIN_SIGMA)
+        size = np.sqrt(_SUMS @ (residual * residual))
+        limit = np.maximum(_HUBER_OF_MEDIAN * np.sort(size[..., :1, :])[..., middle], _HUBER * _MIN_SIGMA)
         root = np.sqrt(limit / np.maximum(size, limit))
         jacobian = (root / along)[..., None, :, :] * (_I[..., None] - rays[..., None, :] * seen[..., None, :, :])
         jacobian = jacobian.reshape(*batch, 3, 3 * count)
@@ -145,14 +145,15 @@ def _closest_to_rays(shape, rays):
     """(..., 3, 1) translation that brings `shape` closest to `rays` in space: linear, a start for Gauss-Newton."""
     # What is across a ray is I - r r^T of it: the sum of these, and of these parts of the shape.
     across = rays.shape[-1] * _I - rays @ rays.swapaxes(-1, -2)
-    target = (_ROW @ (shape * rays) * rays - shape).sum(axis=-1, keepdims=True)
+    target = (_SUMS @ (shape * rays) * rays - shape).sum(axis=-1, keepdims=True)
     return np.linalg.inv(across + _RIDGE) @ target
 
 
 def _mean_length(vectors):
     """(...) of `vectors` (..., 21, 2), without those that are NaN."""
-    lengths = np.sqrt(vectors[..., 0] ** 2 + vectors[..., 1] ** 2)
+    lengths = np.sqrt((vectors * vectors) @ _SUM[:2])
+    mean = lengths @ _MEAN
+    if np.isfinite(mean).all():
+        return mean
     known = np.isfinite(lengths)
-    if known.all():
-        return lengths @ _MEAN
     return np.sum(lengths, axis=-1, where=known) / np.maximum(known.sum(axis=-1), 1)
