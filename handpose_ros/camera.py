@@ -23,12 +23,13 @@ _NEWTON_TOLERANCE = 1e-12  # normalised image coordinates
 _ACCEPTED_RESIDUAL = 1e-9
 _COMPLEX_STEP = 1e-30
 _COMPLEX_STEPS = 1j * _COMPLEX_STEP * np.eye(2)[:, None]
-_ON_AXIS = 1e-12  # a fisheye's direction from the axis is free there: less than this is as if it were this
+_ON_AXIS = 1e-12  # nearer to a fisheye's axis than this the direction from it does not matter
 _SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few points
 _BOTH = np.ones(2)  # so is x @ _BOTH
 _I = np.eye(3)
 # Most cameras need no more than these steps of OpenCV's fixed-point iteration, each a hundredth of one of Newton's.
-_FIXED_POINT = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 20, 1e-14)
+_FIXED_POINT = (cv2.TERM_CRITERIA_COUNT, 20, 0.0)
+_WIDEST = 4.0  # normalised image coordinates up to which distortions are searched for a fold: 76 degrees from the axis
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class Camera:
 
     @cached_property
     def _bends(self):
-        """Whether lines that are straight are not so in the image."""
-        return bool(self.D.any()) or self.model == "equidistant"
+        """Whether a pinhole camera's lens distorts."""
+        return bool(self.D.any())
 
     @cached_property
     def _from_pixels(self):
@@ -185,11 +186,25 @@ def _undistort(target, D):
         return target
     with np.errstate(over="ignore", invalid="ignore"):  # beyond the fold it may run away; that is found out at the end
         points = np.ascontiguousarray(target).reshape(-1, 2)
-        xy, found = _newton(points, D, cv2.undistortPointsIter(points[:, None], _I, D, None, None, _FIXED_POINT)[:, 0])
+        start = cv2.undistortPointsIter(points[:, None], _I, D, None, None, _FIXED_POINT)[:, 0]
+        off = np.abs(_distort(start, D) - points)
+        if off.max() < _NEWTON_TOLERANCE and _length(start).max() < _first_fold(D.tobytes()):
+            return start.reshape(target.shape)
+        xy, found = _newton(points, D, start)
         if not found.all():  # a strong distortion lets OpenCV's iteration diverge
             again, found_again = _newton(points, D, points)
             xy = np.where(found[:, None], xy, np.where(found_again[:, None], again, np.nan))
         return xy.reshape(target.shape)
+
+
+@lru_cache(maxsize=16)
+def _first_fold(D):
+    """Distance from the axis where the distortion, of the bytes of D, begins to fold; _WIDEST if it does not before."""
+    radius, angle = np.linspace(0, _WIDEST, 401), np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    circles = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    _, dx, dy = _distort_with_jacobian(circles.reshape(-1, 2), np.frombuffer(D))
+    rises = (_cross(dx, dy) > 0).reshape(circles.shape[:2]).all(axis=1)
+    return radius[np.argmin(rises) - 1]  # the last one, where all rise
 
 
 def _newton(target, D, xy):
@@ -225,16 +240,14 @@ def _theta_distorted(theta, D):
 def _fisheye_rays(distorted, D):
     radius = _length(distorted)
     k1, k2, k3, k4 = D.tolist()
-    theta = np.interp(radius, *_theta_table(D.tobytes()))
+    theta = np.interp(radius, *_theta_table(D.tobytes()), right=np.nan)
     for _ in range(_NEWTON_STEPS):
         residual = _theta_distorted(theta, D) - radius
         if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
             break
         t2 = theta * theta
         theta = theta - residual / (1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4))))
-    found = (np.abs(residual) < _ACCEPTED_RESIDUAL) & (theta >= 0) & (theta <= np.pi)
-    if not found.all():
-        theta = np.where(found, theta, np.nan)
+    theta = np.where(np.abs(residual) < _ACCEPTED_RESIDUAL, theta, np.nan)
     rays = np.empty((*theta.shape, 3))
     rays[..., :2] = distorted * (np.sin(theta) / np.maximum(radius, _ON_AXIS))[..., None]
     rays[..., 2] = np.cos(theta)
@@ -243,7 +256,7 @@ def _fisheye_rays(distorted, D):
 
 @lru_cache(maxsize=16)
 def _theta_table(D):
-    """`_theta_distorted` of the bytes of D where it rises from 0 on, and the angles there: both increase."""
+    """`_theta_distorted`, by the bytes of D, from 0 to where it stops rising or pi is reached, and the angles there."""
     theta = np.linspace(0, np.pi, 1000)
     distorted = _theta_distorted(theta, np.frombuffer(D))
     rising = np.argmax(np.diff(distorted, append=-np.inf) <= 0) + 1

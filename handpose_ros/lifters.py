@@ -146,9 +146,9 @@ class Network:
         """A `Lifter`. Hands with a joint outside of the camera's model are believed."""
         finite = np.isfinite(rays)
         if finite.all():
-            return self._learned(rays, joints_local, right)
+            return self._correct(rays, joints_local, right)
         known = finite.all(axis=(-1, -2), keepdims=True)
-        learned = self._learned(np.where(known, rays, _STRAIGHT_AHEAD), joints_local, right)
+        learned = self._correct(np.where(known, rays, _STRAIGHT_AHEAD), joints_local, right)
         believed = believe(rays, joints_local, right)
         return Shape(
             np.where(known, learned.joints, believed.joints),
@@ -156,7 +156,7 @@ class Network:
             np.where(known[..., 0, 0], learned.distance_spread, believed.distance_spread),
         )
 
-    def _learned(self, rays, joints_local, right):
+    def _correct(self, rays, joints_local, right):
         """The mean of what it says with and without the network's joints, of hands whose `rays` are finite.
 
         It has learned both. Joints that are wrong mislead only half of the answer.

@@ -39,7 +39,7 @@ _DEPTH_SIGMA = np.array([0.003, 0.001, 0.007, 0.014, 0.020] + 4 * [0.001, 0.007,
 _ACROSS_SIGMA = np.full(21, 0.0045)
 _ACROSS_SIGMA[[6, 7, 10, 11, 14, 15, 18, 19]] = 0.0028  # PIP, DIP
 _ACROSS_SIGMA[[0, 1]] = 0.0076, 0.0064
-_ACROSS = 2 * _ACROSS_SIGMA**2  # [m^2] in both directions
+_DEPTH, _ACROSS = _DEPTH_SIGMA**2, _ACROSS_SIGMA**2  # [m^2] variances
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def lift(
         rays = np.where(unknown, points / np.sqrt((points * points) @ _SUM)[..., None], rays)
     distance = (points * rays) @ _SUM
     spread = shaped.distance_spread if hand_scale else np.hypot(shaped.distance_spread, _SIZE_SPREAD)
-    along = fit_variance(rays, fit) + (spread[..., None] * distance) ** 2 + _DEPTH_SIGMA**2
+    along = fit_variance(rays, fit) + (spread[..., None] * distance) ** 2 + _DEPTH
     covariance, joint_sigma = covariance_about_rays(rays, along)
     error = camera.project(points) - joints_2d
     return LiftedHands(rays * distance[..., None], covariance, joint_sigma, _mean_length(error))
@@ -106,9 +106,9 @@ def covariance_about_rays(rays: np.ndarray, along: np.ndarray) -> tuple[np.ndarr
     """
     ray = rays[..., WRIST, :]
     outer = ray[..., :, None] * ray[..., None, :]
-    across = _ACROSS_SIGMA[WRIST] ** 2
+    across = _ACROSS[WRIST]
     wrist = across * _I + (along[..., WRIST, None, None] - across) * outer
-    return wrist, np.sqrt(along + _ACROSS)
+    return wrist, np.sqrt(along + 2 * _ACROSS)
 
 
 def fit_variance(rays: np.ndarray, covariance: np.ndarray) -> np.ndarray:
@@ -123,6 +123,7 @@ def _fit(shape, rays):
     *batch, _, count = rays.shape
     middle = slice((count - 1) // 2, (count + 1) // 2)
     translation = _closest_to_rays(shape, rays)
+    # Residuals lead from the rays' ends to where the points are seen on the planes that touch the unit sphere there.
     for _ in range(_ITERATIONS):
         points = shape + translation
         along = _SUMS @ (points * rays)

@@ -38,7 +38,10 @@ class Placer:
             return ()
         scores = joint_confidence([track.observation for track in tracks], frame.size)
         if frame.camera is None:
-            hands = [_hand(*each, joints_3d=_relative_to_wrist(each[0])) for each in zip(tracks, scores, strict=True)]
+            hands = [
+                _hand(track, joint_scores=each, joints_3d=_relative_to_wrist(track))
+                for track, each in zip(tracks, scores, strict=True)
+            ]
         else:
             hands = self._by_size(tracks, scores, frame.camera)
             hands = [_by_network(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
@@ -59,7 +62,7 @@ class Placer:
         return [
             _hand(
                 track,
-                scores[index],
+                joint_scores=scores[index],
                 joints_3d=lifted.joints[index],
                 depth_source=DepthSource.MONO_SCALED if scale else DepthSource.MONO,
                 hand_scale=scale or np.nan,
@@ -82,14 +85,13 @@ class Placer:
         return moved(hand, fit)
 
 
-def _hand(track: Track, joint_scores: np.ndarray, **placed) -> HandPose:
-    """The hand of `track`; `placed` are joints_3d and what is known of them."""
+def _hand(track: Track, **placed) -> HandPose:
+    """The hand of `track`; `placed` are joints_3d and what is known of the joints."""
     return HandPose(
         side=track.side,
         side_score=track.side_score,
         score=track.observation.score,
         joints_2d=track.observation.joints_2d,
-        joint_scores=joint_scores,
         track_id=track.id,
         track_age=track.age,
         state=track.state,

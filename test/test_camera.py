@@ -77,6 +77,24 @@ def test_a_pixel_beyond_the_fold_of_the_distortion_has_no_ray(offset):
     assert np.isnan(barrel.unproject(np.array([320.0 + offset, 240.0]))).all()
 
 
+def test_a_fisheye_whose_distortion_folds_has_rays_up_to_there_and_none_beyond():
+    folding = Camera(
+        K, (640, 480), [-0.1, 0, 0, 0], "equidistant"
+    )  # theta - 0.1 theta^3 has its maximum 1.217 at 1.826
+    theta = np.array([0.0, 1e-7, 1.0, 1.8])
+    points = np.stack([np.sin(theta), np.zeros(4), np.cos(theta)], axis=-1)
+    assert_allclose(folding.unproject(folding.project(points)), points, atol=1e-9)
+    assert np.isnan(folding.unproject(K[:2, 2] + [1.22 * K[0, 0], 0])).all()
+
+
+@pytest.mark.parametrize("radius", [0.5, 0.8, 0.812, 0.816])
+def test_up_to_the_fold_of_the_distortion_all_pixels_have_their_rays(radius):
+    barrel = Camera(K, (640, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")
+    points = np.array([[radius, 0, 1], [0, -radius, 1], [0.1, 0.1, 1]])
+    rays = barrel.unproject(barrel.project(points))
+    assert_allclose(rays / rays[:, 2:], points, atol=1e-7)
+
+
 def test_cropping_moves_a_pixel_by_the_corner_of_the_crop():
     camera = CAMERAS["plumb_bob"]
     assert_allclose(camera.crop(100, 50, 200, 200).project(POINTS), camera.project(POINTS) - [100, 50])
