@@ -28,12 +28,12 @@ _INDEX, _MIDDLE, _RING, _ = MCPS
 _AHEAD_AND_UP = np.full((2, 21), 1 / 21)  # of joints: their mean, and the way from the wrist to the knuckles
 _AHEAD_AND_UP[1] = -np.eye(21)[WRIST]
 _AHEAD_AND_UP[1, [_INDEX, _MIDDLE, _RING]] = 0.25, 0.5, 0.25
-_MEAN = _AHEAD_AND_UP[:1]
-_CROSS = np.cross(np.eye(3)[:, None], np.eye(3)).reshape(3, 9)
-_ABOUT_MEAN = np.eye(21) - 1 / 21  # of joints
+_MEAN = _AHEAD_AND_UP[:1]  # _MEAN @ joints is their mean, _ABOUT_MEAN @ joints how far they are from it
+_ABOUT_MEAN = np.eye(21) - _MEAN
+_CROSS = np.cross(np.eye(3)[:, None], np.eye(3)).reshape(3, 9)  # v @ (a @ _CROSS).reshape(3, 3) is a x v
 _SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few numbers
 _OVER_21 = np.full(42, 1 / 21)
-_ZERO = np.zeros((), np.float32)
+_ZERO = np.zeros((), np.float32)  # a plain 0 is made one of these in each call
 _OBSERVED = 105  # features are `Look.plane` and `Look.joints`; the last one is the size in the picture
 _OF_JOINTS = slice(42, _OBSERVED)
 _NARROWEST = 0.1  # least z of a unit ray about the middle of the hand: hands all around the camera are clipped
@@ -181,7 +181,7 @@ def _axes(rays, right):
     """(..., 3, 3) columns: z to the middle of the rays, y from the knuckles to the wrist, x = y x z of right hands."""
     ahead_and_up = _AHEAD_AND_UP @ rays
     ahead, up = ahead_and_up[..., :1, :], ahead_and_up[..., 1:, :]
-    cross = (ahead @ _CROSS).reshape(*rays.shape[:-2], 3, 3)  # v @ cross is ahead x v
+    cross = (ahead @ _CROSS).reshape(*rays.shape[:-2], 3, 3)
     x = up @ cross
     rows = np.concatenate([x * np.where(right, 1.0, -1.0)[..., None, None], x @ cross, ahead], axis=-2)
     rows /= np.maximum(np.sqrt((rows * rows) @ _SUM), 1e-12)[..., None]

@@ -78,9 +78,8 @@ def test_a_pixel_beyond_the_fold_of_the_distortion_has_no_ray(offset):
 
 
 def test_a_fisheye_whose_distortion_folds_has_rays_up_to_there_and_none_beyond():
-    folding = Camera(
-        K, (640, 480), [-0.1, 0, 0, 0], "equidistant"
-    )  # theta - 0.1 theta^3 has its maximum 1.217 at 1.826
+    # theta - 0.1 theta^3 has its maximum 1.217 at 1.826
+    folding = Camera(K, (640, 480), [-0.1, 0, 0, 0], "equidistant")
     theta = np.array([0.0, 1e-7, 1.0, 1.8])
     points = np.stack([np.sin(theta), np.zeros(4), np.cos(theta)], axis=-1)
     assert_allclose(folding.unproject(folding.project(points)), points, atol=1e-9)
