@@ -1,5 +1,8 @@
 """Rotations and alignments of hands. Points are (..., N, 3) in metres, rotations (..., 3, 3)."""
 
+import math
+
+import cv2
 import numpy as np
 
 from handpose_ros.hand import MCPS, WRIST
@@ -23,6 +26,38 @@ def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     R = np.empty((*x.shape, 3))
     R[..., 0], R[..., 1], R[..., 2] = x, cross(z, x), z
     return R
+
+
+def rotation_vectors(rotations: np.ndarray) -> list[list[float]]:
+    """(N, 3) [rad] the axes of `rotations` (N, 3, 3), each as long as its turn, 0 to pi.
+
+    In plain floats, which for a few rotations takes a third of the time of the same on arrays.
+    """
+    vectors = []
+    for R, ((xx, xy, xz), (yx, yy, yz), (zx, zy, zz)) in zip(rotations, rotations.tolist(), strict=True):
+        x, y, z = zy - yz, xz - zx, yx - xy  # along the axis, twice the sine of the turn long
+        sine, cosine = math.sqrt(x * x + y * y + z * z) / 2, (xx + yy + zz - 1) / 2
+        if sine < 1e-4 and cosine < 0:  # half a turn: what is left of the axis is noise
+            vectors.append(cv2.Rodrigues(R)[0][:, 0].tolist())
+            continue
+        scale = math.atan2(sine, cosine) / (2 * sine) if sine else 0.5
+        vectors.append([scale * x, scale * y, scale * z])
+    return vectors
+
+
+def rotation_matrices(vectors: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) the rotations about `vectors` (N, 3) by as much as these are long [rad]."""
+    return np.array([cv2.Rodrigues(vector)[0] for vector in vectors]).reshape(-1, 3, 3)
+
+
+def length(vectors: np.ndarray) -> np.ndarray:
+    """(...) of `vectors` (..., 3)."""
+    return np.sqrt(squared_length(vectors))
+
+
+def squared_length(vectors: np.ndarray) -> np.ndarray:
+    """(...) of `vectors` (..., 3)."""
+    return np.add.reduce(vectors * vectors, axis=-1)
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
