@@ -31,6 +31,9 @@ class Body:
     directions: np.ndarray  # (..., 21, 3) unit vectors: of bone 0 in the camera's axes, of the others in the wrist's
     lengths: np.ndarray  # (..., 21) [m] above 0
 
+    def __len__(self):
+        return len(self.R)
+
     @classmethod
     def of(cls, joints: np.ndarray) -> "Body":
         """The body of `joints` (..., 21, 3) [m]; NaN where the palm has no area."""

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handpose_ros.following import BEARING, DISTANCE, Followed
+from handpose_ros.body import Body
+from handpose_ros.following import BEARING, DISTANCE, Followed, together
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
 
 FILTERS = ("one_euro", "none")
@@ -80,16 +81,16 @@ class HandFilter:
         alike: dict[tuple, list[int]] = {}  # hands that are predicted or follow from the same times: one batch
         olds, news = [self._known(hand) for hand in hands], _measured(hands)
         for place, (hand, old, new) in enumerate(zip(hands, olds, news, strict=True)):
-            jumped = old and new and _is_jump(old.at, new, now - old.last_measured)
+            jumped = old and new and _is_jump(old, hand, new, now)
             if new and (not old or jumped and now - old.last_measured >= _JUMP_TIME):
-                tracks[place] = _Track(new, hand.depth_source, now, now)
+                tracks[place] = _Track((Followed.new(together([new])), 0), hand.depth_source, now, now)
             elif old:
                 follows = new is not None and not jumped and now > old.stamp  # else the same image again
                 alike.setdefault((follows, old.stamp, old.last_measured), []).append(place)
         for (follows, stamp, last_measured), places in alike.items():
-            followed = Followed.together([olds[place].at for place in places])
+            followed = together([olds[place].at for place in places])
             if follows:
-                new = Followed.together([news[place] for place in places])
+                new = together([news[place] for place in places])
                 followed, last_measured = followed.after(new, now - last_measured, now - stamp), now
             else:
                 followed = followed.predicted(now - stamp)
@@ -105,23 +106,23 @@ class HandFilter:
         return None if self._stamp - track.last_measured > _LONGEST_GAP else track
 
 
-def _measured(hands: HandPoses) -> list[tuple[Followed, int] | None]:
+def _measured(hands: HandPoses) -> list[tuple[Body, int] | None]:
     """Of each of the `hands` what was measured of it, or None."""
     places = [place for place, hand in enumerate(hands) if hand.state is TrackingState.TRACKED]
-    measured: list[tuple[Followed, int] | None] = [None] * len(hands)
+    measured: list[tuple[Body, int] | None] = [None] * len(hands)
     if places:
-        new = Followed.new(np.array([hands.hands[place].joints_3d for place in places]))
-        known = np.isfinite(new.body.directions.sum(axis=(-1, -2))).tolist()
+        body = Body.of(np.array([hands.hands[place].joints_3d for place in places]))
+        known = np.isfinite(body.directions.sum(axis=(-1, -2))).tolist()
         for row, place in enumerate(places):
             if known[row]:
-                measured[place] = new, row
+                measured[place] = body, row
     return measured
 
 
-def _is_jump(a: tuple[Followed, int], b: tuple[Followed, int], dt: float) -> bool:
-    """Whether no hand gets from `a` to `b` in `dt` [s]."""
-    (a, i), (b, k) = a, b
-    moved = math.dist(a.joints[i, WRIST].tolist(), b.joints[k, WRIST].tolist())
-    cosine = (np.vdot(a.body.R[i], b.body.R[k]) - 1) / 2
+def _is_jump(old: _Track, hand: HandPose, new: tuple[Body, int], now: float) -> bool:
+    """Whether no hand gets so far."""
+    (followed, i), (body, k), dt = old.at, new, now - old.last_measured
+    moved = math.dist(followed.joints[i, WRIST].tolist(), hand.joints_3d[WRIST].tolist())
+    cosine = (np.vdot(followed.posture.R[i], body.R[k]) - 1) / 2
     turned = math.acos(min(max(cosine, -1.0), 1.0))
     return moved > _JUMP_FLOOR + _JUMP_SPEED * dt or turned > _JUMP_TURN_FLOOR + _JUMP_TURN_SPEED * dt

@@ -7,7 +7,8 @@ import numpy as np
 
 from handpose_ros.hand import MCPS, WRIST
 
-_INDEX_MCP, _MIDDLE_MCP, _, _LITTLE_MCP = MCPS
+_PALM = np.array([MCPS[0], MCPS[1], MCPS[3]])  # of index, middle and little finger
+_NO_SIZE = 1e-12  # of axes before they are unit vectors: x [m^4], y [m^3], z [m]
 _YZX, _ZXY = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
@@ -18,14 +19,18 @@ def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     y = z x x, on both hands (the operator frame of dex-retargeting). NaN where the palm has no area.
     """
     joints = np.asarray(joints, dtype=float)
-    lines = joints - joints[..., WRIST, None, :]
-    z = _unit(lines[..., _MIDDLE_MCP, :])
-    normal = cross(lines[..., _INDEX_MCP, :], lines[..., _LITTLE_MCP, :])
-    normal = np.where(np.asarray(right)[..., None], normal, -normal)
-    x = _unit(normal - (normal * z).sum(axis=-1, keepdims=True) * z)
-    R = np.empty((*x.shape, 3))
-    R[..., 0], R[..., 1], R[..., 2] = x, cross(z, x), z
-    return R
+    lines = joints.take(_PALM, axis=-2) - joints[..., WRIST, None, :]
+    index, z, little = lines[..., 0, :], lines[..., 1, :], lines[..., 2, :]
+    along_z = lines @ z[..., None]
+    y = index * along_z[..., 2, :] - little * along_z[..., 0, :]  # z x (index x little)
+    axes = np.empty(lines.shape)
+    axes[..., 0, :], axes[..., 1, :], axes[..., 2, :] = cross(y, z), y, z
+    size = length(axes)
+    size[size < _NO_SIZE] = np.nan
+    R = (axes / size[..., None]).swapaxes(-1, -2)
+    if right is True:
+        return R
+    return R * np.where(np.asarray(right)[..., None, None], 1.0, [-1.0, -1.0, 1.0])
 
 
 def rotation_vectors(rotations: np.ndarray) -> list[list[float]]:
@@ -80,7 +85,3 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.n
     t = mu_target[..., 0, :] - s[..., None] * np.einsum("...ij,...j->...i", R, mu_source[..., 0, :])
     return s, R, t
 
-
-def _unit(vectors):
-    norm = np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True))
-    return vectors / np.where(norm > 1e-9, norm, np.nan)

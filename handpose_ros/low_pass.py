@@ -58,4 +58,4 @@ class Rates:
 
 def smoothing(cutoff, dt: float):
     """Share 0..1 of the new value in a first-order low-pass of `cutoff` [Hz] after `dt` [s]."""
-    return 1 - 1 / (1 + 2 * np.pi * dt * cutoff)
+    return cutoff / (cutoff + 1 / (2 * np.pi * dt))
