@@ -7,7 +7,7 @@ import numpy as np
 from handpose_ros.geometry import length, wrist_rotation
 from handpose_ros.hand import PARENTS, WRIST
 
-SHORTEST = 1e-9  # [m] of a bone: what has no length has no direction, and is divided by this
+_SHORTEST = 1e-9  # [m] by which a bone without a length is divided
 
 
 def _joints_to_bones() -> np.ndarray:
@@ -27,12 +27,10 @@ _BONES_TO_JOINTS = np.linalg.inv(_JOINTS_TO_BONES).round()  # 1 where a bone lie
 class Body:
     """A hand as what is filtered. Bone k ends at joint k: bone 0 is the line from the camera to the wrist."""
 
+    joints: np.ndarray  # (..., 21, 3) [m]
     R: np.ndarray  # (..., 3, 3) R_camera_from_wrist of the hand taken as a right one, whichever it is
     directions: np.ndarray  # (..., 21, 3) unit vectors: of bone 0 in the camera's axes, of the others in the wrist's
     lengths: np.ndarray  # (..., 21) [m] above 0
-
-    def __len__(self):
-        return len(self.R)
 
     @classmethod
     def of(cls, joints: np.ndarray) -> "Body":
@@ -40,24 +38,32 @@ class Body:
         R = wrist_rotation(joints, True)
         bones = _JOINTS_TO_BONES @ joints
         bones[..., 1:, :] = bones[..., 1:, :] @ R
-        lengths = np.maximum(length(bones), SHORTEST)
-        return cls(R, bones / lengths[..., None], lengths)
+        directions, lengths = directed(bones)
+        return cls(joints, R, directions, lengths)
+
+    @classmethod
+    def made(cls, R: np.ndarray, directions: np.ndarray, lengths: np.ndarray) -> "Body":
+        """The body of these bones."""
+        bones = directions * lengths[..., None]
+        bones[..., 1:, :] = bones[..., 1:, :] @ R.swapaxes(-1, -2)
+        return cls(_BONES_TO_JOINTS @ bones, R, directions, lengths)
+
+    def __len__(self) -> int:
+        return len(self.joints)
 
     @property
     def wrist(self) -> np.ndarray:
         """(..., 3) [m]."""
-        return self.directions[..., WRIST, :] * self.lengths[..., WRIST, None]
+        return self.joints[..., WRIST, :]
 
-    @property
-    def joints(self) -> np.ndarray:
-        """(..., 21, 3) [m]."""
-        bones = self.directions * self.lengths[..., None]
-        bones[..., 1:, :] = bones[..., 1:, :] @ np.swapaxes(self.R, -1, -2)
-        return _BONES_TO_JOINTS @ bones
-
-    def placed(self, wrist: np.ndarray) -> "Body":
-        """The same hand with its wrist at `wrist` (..., 3) [m]."""
+    def moved(self, wrist: np.ndarray, R: np.ndarray) -> "Body":
+        """The same bones with the wrist at `wrist` (..., 3) [m], turned to `R` (..., 3, 3)."""
         directions, lengths = self.directions.copy(), self.lengths.copy()
-        lengths[..., WRIST] = np.maximum(length(wrist), SHORTEST)
-        directions[..., WRIST, :] = wrist / lengths[..., WRIST, None]
-        return Body(self.R, directions, lengths)
+        directions[..., WRIST, :], lengths[..., WRIST] = directed(wrist)
+        return Body.made(R, directions, lengths)
+
+
+def directed(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (..., 3) and lengths (...) of `vectors` (..., 3) [m]; one of no length has the direction 0."""
+    lengths = np.maximum(length(vectors), _SHORTEST)
+    return vectors / lengths[..., None], lengths

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from handpose_ros.body import Body
-from handpose_ros.following import BEARING, DISTANCE, Followed, together
-from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
+from handpose_ros.following import BEARING, DISTANCE, TURN_ROW, Followed, change, together
+from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
 
 FILTERS = ("one_euro", "none")
 
@@ -48,7 +48,7 @@ class _Track(NamedTuple):
         velocity = followed.velocity[row]
         if self.source is DepthSource.NONE:  # relative to the wrist, which therefore seems to rest
             velocity = np.concatenate([_UNKNOWN, velocity[3:]])
-        return replace(hand, joints_3d=followed.joints[row], wrist_velocity=velocity)
+        return replace(hand, joints_3d=followed.body.joints[row], wrist_velocity=velocity)
 
 
 class HandFilter:
@@ -77,25 +77,23 @@ class HandFilter:
 
     def _moved_on(self, hands: HandPoses) -> list[_Track | None]:
         """What to remember of each of the `hands`; None: nothing."""
-        now, tracks = hands.stamp, [None] * len(hands)
-        alike: dict[tuple, list[int]] = {}  # hands that are predicted or follow from the same times: one batch
         olds, news = [self._known(hand) for hand in hands], _measured(hands)
+        tracks = [None] * len(hands)
+        alike: dict[tuple, list[int]] = {}  # places of hands that go on from the same times: one batch
         for place, (hand, old, new) in enumerate(zip(hands, olds, news, strict=True)):
-            jumped = old and new and _is_jump(old, hand, new, now)
-            if new and (not old or jumped and now - old.last_measured >= _JUMP_TIME):
-                tracks[place] = _Track((Followed.new(together([new])), 0), hand.depth_source, now, now)
-            elif old:
-                follows = new is not None and not jumped and now > old.stamp  # else the same image again
+            if old:
+                follows = new is not None and hands.stamp > old.stamp  # else it is not seen, or is the same image again
                 alike.setdefault((follows, old.stamp, old.last_measured), []).append(place)
-        for (follows, stamp, last_measured), places in alike.items():
-            followed = together([olds[place].at for place in places])
+            elif new:
+                tracks[place] = _started(new, hand.depth_source, hands.stamp)
+        for (follows, *_), places in alike.items():
+            group = [olds[place] for place in places]
             if follows:
-                new = together([news[place] for place in places])
-                followed, last_measured = followed.after(new, now - last_measured, now - stamp), now
+                group = _followed(group, [news[place] for place in places], hands.stamp)
             else:
-                followed = followed.predicted(now - stamp)
-            for row, place in enumerate(places):
-                tracks[place] = _Track((followed, row), olds[place].source, now, last_measured)
+                group = _predicted(group, hands.stamp)
+            for place, track in zip(places, group, strict=True):
+                tracks[place] = track
         return tracks
 
     def _known(self, hand: HandPose) -> _Track | None:
@@ -119,10 +117,36 @@ def _measured(hands: HandPoses) -> list[tuple[Body, int] | None]:
     return measured
 
 
-def _is_jump(old: _Track, hand: HandPose, new: tuple[Body, int], now: float) -> bool:
-    """Whether no hand gets so far."""
-    (followed, i), (body, k), dt = old.at, new, now - old.last_measured
-    moved = math.dist(followed.joints[i, WRIST].tolist(), hand.joints_3d[WRIST].tolist())
-    cosine = (np.vdot(followed.posture.R[i], body.R[k]) - 1) / 2
-    turned = math.acos(min(max(cosine, -1.0), 1.0))
+def _started(new: tuple[Body, int], source: DepthSource, stamp: float) -> _Track:
+    return _Track((Followed.new(together([new])), 0), source, stamp, stamp)
+
+
+def _predicted(tracks: list[_Track], stamp: float) -> list[_Track]:
+    """The `tracks`, which are of the same times, at `stamp` [s] without a measurement."""
+    followed = together([track.at for track in tracks]).predicted(stamp - tracks[0].stamp)
+    return [
+        _Track((followed, row), track.source, stamp, track.last_measured) for row, track in enumerate(tracks)
+    ]
+
+
+def _followed(tracks: list[_Track], news: list[tuple[Body, int]], stamp: float) -> list[_Track]:
+    """The `tracks`, which are of the same times, after the measurements `news` at `stamp` [s]."""
+    before, measured = together([track.at for track in tracks]), together(news)
+    dt = stamp - tracks[0].last_measured
+    away = change(before.body, measured)
+    followed = before.after(measured, away, dt, stamp - tracks[0].stamp)
+    result = []
+    for row, track in enumerate(tracks):
+        if not _is_jump(before.body.wrist[row], measured.wrist[row], away[row, TURN_ROW], dt):
+            result.append(_Track((followed, row), track.source, stamp, stamp))
+        elif dt < _JUMP_TIME:
+            result += _predicted([track], stamp)
+        else:
+            result.append(_started(news[row], track.source, stamp))
+    return result
+
+
+def _is_jump(a, b, turn, dt) -> bool:
+    """Whether no wrist gets from a to b (3,) [m] with a `turn` (3,) [rad] in `dt` [s]."""
+    moved, turned = math.dist(a, b), math.hypot(*turn)
     return moved > _JUMP_FLOOR + _JUMP_SPEED * dt or turned > _JUMP_TURN_FLOOR + _JUMP_TURN_SPEED * dt

@@ -7,12 +7,12 @@ smoothing cannot bend a bone, and bones keep their length while the hand moves.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from handpose_ros.body import SHORTEST, Body
-from handpose_ros.geometry import length, rotation_matrices, rotation_vectors
+from handpose_ros.body import Body, directed
+from handpose_ros.geometry import rotation_matrices, rotation_vectors
 from handpose_ros.hand import WRIST
 from handpose_ros.low_pass import OneEuro, Rates, smoothing
 
@@ -24,7 +24,7 @@ TURN = OneEuro(min_cutoff=1.0, beta=2.0)
 BONES = OneEuro(min_cutoff=1.0, beta=2.0)  # closing the hand in half a second turns bones by about 3 rad/s
 
 # What is low-passed of a hand, row by row: the bearing is the direction of the bone from the camera to the wrist.
-_TURN, _DISTANCE, _DIRECTIONS = 0, 1, slice(2, 23)
+TURN_ROW, _DISTANCE, _DIRECTIONS = 0, 1, slice(2, 23)
 _ROWS = [TURN, DISTANCE, BEARING] + 20 * [BONES]
 _CONSTANTS = OneEuro(*np.array([(row.min_cutoff, row.beta) for row in _ROWS]).T.copy())
 
@@ -33,86 +33,56 @@ _PREDICTION_DECAY = 0.1  # [s] in which the velocity of a hand that is not seen 
 
 
 @dataclass(frozen=True, eq=False)
-class _Posture:
-    """What is low-passed of N bodies."""
-
-    R: np.ndarray  # (N, 3, 3) as of a body
-    vectors: np.ndarray  # (N, 23, 3) 0 where a change has the turn; logarithm of the distance, 0, 0; directions
-
-    @classmethod
-    def of(cls, body: Body) -> "_Posture":
-        vectors = np.zeros((len(body.R), 23, 3))
-        vectors[:, _DISTANCE, 0] = np.log(body.lengths[:, WRIST])
-        vectors[:, _DIRECTIONS] = body.directions
-        return cls(body.R, vectors)
-
-    def to(self, other: "_Posture") -> np.ndarray:
-        """(N, 23, 3) what makes `other` of this: the turn [rad], the step of the logarithm, those of directions."""
-        change = other.vectors - self.vectors
-        change[:, _TURN] = rotation_vectors(other.R @ self.R.swapaxes(-1, -2))
-        return change
-
-    def changed(self, change: np.ndarray) -> "_Posture":
-        """The inverse of `to`."""
-        vectors = self.vectors + change
-        vectors[:, _TURN] = 0
-        directions = vectors[:, _DIRECTIONS]
-        directions /= np.maximum(length(directions), SHORTEST)[..., None]
-        return _Posture(rotation_matrices(change[:, _TURN]) @ self.R, vectors)
-
-    def body(self, lengths: np.ndarray) -> Body:
-        """With bones of these `lengths` (N, 21) [m]; that of the first, to the wrist, becomes the distance."""
-        lengths[:, WRIST] = np.exp(self.vectors[:, _DISTANCE, 0])
-        return Body(self.R, self.vectors[:, _DIRECTIONS], lengths)
-
-
-@dataclass(frozen=True, eq=False)
 class Followed:
     """What is remembered of N hands."""
 
-    posture: _Posture  # (N) smooth
-    lengths: np.ndarray  # (N, 21) [m] of the bones, smooth
-    joints: np.ndarray  # (N, 21, 3) [m] smooth
+    body: Body  # (N) smooth
     velocity: np.ndarray  # (N, 6) [m/s, rad/s] linear, angular
-    measured: _Posture  # (N) latest
+    measured: Body  # (N) the latest measurement
     measurements: np.ndarray  # (N, 1) how many
     rates: Rates  # (N, 23)
-
-    def __len__(self):
-        return len(self.joints)
 
     @classmethod
     def new(cls, measured: Body) -> "Followed":
         """Hands of which nothing is known but that they were `measured` (N) so."""
-        posture, count = _Posture.of(measured), len(measured.R)
-        unknown, once = np.full((count, 6), np.nan), np.ones((count, 1))
-        return cls(posture, measured.lengths, measured.joints, unknown, posture, once, Rates.unknown(count, 23))
+        count = len(measured)
+        return cls(measured, np.full((count, 6), np.nan), measured, np.ones((count, 1)), Rates.unknown(count, 23))
 
-    def after(self, measured: Body, dt: float, since: float) -> "Followed":
-        """Part of the way to what is `measured` (N) `dt` [s] after the last; `since` [s] is the age of the joints."""
-        posture = _Posture.of(measured)
-        rates = self.rates.after(self.measured.to(posture), dt, self.measurements)
-        share = smoothing(_CONSTANTS.cutoff(rates.speed(dt)), dt)
-        change = share[..., None] * self.posture.to(posture)
-        smooth = self.posture.changed(change)
+    def __len__(self) -> int:
+        return len(self.body)
+
+    def after(self, measured: Body, away: np.ndarray, dt: float, since: float) -> "Followed":
+        """Part of the way `away` (N, 23, 3) to what is `measured` (N), as `change` gives it.
+
+        `dt` [s] is the time from the last measurement, `since` [s] the age of the body.
+        """
+        before = self.body
+        rates = self.rates.after(change(self.measured, measured), dt, self.measurements)
+        step = smoothing(_CONSTANTS.cutoff(rates.speed(dt)), dt)[..., None] * away
         measurements = self.measurements + 1
         weight = np.maximum(1 / measurements, min(dt / _LENGTHS_TIME, 1.0))
-        body = smooth.body(self.lengths + weight * (measured.lengths - self.lengths))
-        joints = body.joints
-        velocity = np.concatenate([joints[:, WRIST] - self.joints[:, WRIST], change[:, _TURN]], axis=-1) / since
-        return Followed(smooth, body.lengths, joints, velocity, posture, measurements, rates)
+        lengths = before.lengths + weight * (measured.lengths - before.lengths)
+        lengths[:, WRIST] = before.lengths[:, WRIST] * np.exp(step[:, _DISTANCE, 0])
+        directions, _ = directed(before.directions + step[:, _DIRECTIONS])
+        body = Body.made(rotation_matrices(step[:, TURN_ROW]) @ before.R, directions, lengths)
+        velocity = np.concatenate([body.wrist - before.wrist, step[:, TURN_ROW]], axis=-1) / since
+        return Followed(body, velocity, measured, measurements, rates)
 
     def predicted(self, dt: float) -> "Followed":
         """Moved on by `dt` [s] without a measurement, by a velocity that decays."""
         velocity = self.velocity * math.exp(-dt / _PREDICTION_DECAY)
         moved = np.nan_to_num(velocity) * dt
-        R = rotation_matrices(moved[:, 3:]) @ self.posture.R
-        body = Body(R, self.posture.vectors[:, _DIRECTIONS], self.lengths)
-        body = body.placed(self.joints[:, WRIST] + moved[:, :3])
-        smooth = _Posture.of(body)
-        return Followed(
-            smooth, body.lengths, body.joints, velocity, self.measured, self.measurements, self.rates
-        )
+        body = self.body.moved(self.body.wrist + moved[:, :3], rotation_matrices(moved[:, 3:]) @ self.body.R)
+        return replace(self, body=body, velocity=velocity)
+
+
+def change(a: Body, b: Body) -> np.ndarray:
+    """(N, 23, 3) what makes `b` of `a`: the turn [rad], the step of the distance's logarithm, those of directions."""
+    steps = np.zeros((len(a), 23, 3))
+    steps[:, TURN_ROW] = rotation_vectors(b.R @ a.R.swapaxes(-1, -2))
+    steps[:, _DISTANCE, 0] = np.log(b.lengths[:, WRIST] / a.lengths[:, WRIST])
+    np.subtract(b.directions, a.directions, out=steps[:, _DIRECTIONS])
+    return steps
 
 
 def together(entries: Sequence[tuple]):

@@ -61,7 +61,7 @@ def _smooth_stretch(hands: list[HandPose], period: float, window: float, lengths
     directions = smooth(body.directions)
     directions = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
     lengths = np.broadcast_to(lengths, body.lengths.shape)
-    joints = Body(R, directions, lengths).placed(smooth(body.wrist)).joints
+    joints = Body.made(body.R, directions, lengths).moved(smooth(body.wrist), R).joints
     spin = smooth(body.R, 1) @ np.swapaxes(R, -1, -2)  # its skew part is the angular velocity
     angular = np.stack(
         [spin[:, 2, 1] - spin[:, 1, 2], spin[:, 0, 2] - spin[:, 2, 0], spin[:, 1, 0] - spin[:, 0, 1]], -1
