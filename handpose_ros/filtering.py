@@ -135,9 +135,10 @@ def _followed(tracks: list[_Track], news: list[tuple[Body, int]], stamp: float) 
     dt = stamp - tracks[0].last_measured
     away = change(before.body, measured)
     followed = before.after(measured, away, dt, stamp - tracks[0].stamp)
+    moves = zip(before.body.wrist.tolist(), measured.wrist.tolist(), away[:, TURN_ROW].tolist(), strict=True)
     result = []
-    for row, track in enumerate(tracks):
-        if not _is_jump(before.body.wrist[row], measured.wrist[row], away[row, TURN_ROW], dt):
+    for row, (track, move) in enumerate(zip(tracks, moves, strict=True)):
+        if not _is_jump(*move, dt):
             result.append(_Track((followed, row), track.source, stamp, stamp))
         elif dt < _JUMP_TIME:
             result += _predicted([track], stamp)

@@ -81,7 +81,7 @@ def change(a: Body, b: Body) -> np.ndarray:
     steps = np.zeros((len(a), 23, 3))
     steps[:, TURN_ROW] = rotation_vectors(b.R @ a.R.swapaxes(-1, -2))
     steps[:, _DISTANCE, 0] = np.log(b.lengths[:, WRIST] / a.lengths[:, WRIST])
-    np.subtract(b.directions, a.directions, out=steps[:, _DIRECTIONS])
+    steps[:, _DIRECTIONS] = b.directions - a.directions
     return steps
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from handpose_ros.hand import MCPS, WRIST
 
 _PALM = np.array([MCPS[0], MCPS[1], MCPS[3]])  # of index, middle and little finger
-_NO_SIZE = 1e-12  # of axes before they are unit vectors: x [m^4], y [m^3], z [m]
+_NO_AREA = 1e-12  # [m^4] twice the area of the palm, by the square of its length
+_UNKNOWN = ((math.nan,) * 3,) * 3
 _YZX, _ZXY = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
@@ -20,39 +21,29 @@ def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     """
     joints = np.asarray(joints, dtype=float)
     lines = joints.take(_PALM, axis=-2) - joints[..., WRIST, None, :]
-    index, z, little = lines[..., 0, :], lines[..., 1, :], lines[..., 2, :]
-    along_z = lines @ z[..., None]
-    y = index * along_z[..., 2, :] - little * along_z[..., 0, :]  # z x (index x little)
-    axes = np.empty(lines.shape)
-    axes[..., 0, :], axes[..., 1, :], axes[..., 2, :] = cross(y, z), y, z
-    size = length(axes)
-    size[size < _NO_SIZE] = np.nan
-    R = (axes / size[..., None]).swapaxes(-1, -2)
+    R = np.array([_palm_axes(*hand) for hand in lines.reshape(-1, 3, 3).tolist()]).reshape(lines.shape)
     if right is True:
         return R
     return R * np.where(np.asarray(right)[..., None, None], 1.0, [-1.0, -1.0, 1.0])
 
 
 def rotation_vectors(rotations: np.ndarray) -> list[list[float]]:
-    """(N, 3) [rad] the axes of `rotations` (N, 3, 3), each as long as its turn, 0 to pi.
-
-    In plain floats, which for a few rotations takes a third of the time of the same on arrays.
-    """
+    """(N, 3) [rad] the axes of `rotations` (N, 3, 3), each as long as its turn, 0 to pi."""
     vectors = []
-    for R, ((xx, xy, xz), (yx, yy, yz), (zx, zy, zz)) in zip(rotations, rotations.tolist(), strict=True):
-        x, y, z = zy - yz, xz - zx, yx - xy  # along the axis, twice the sine of the turn long
-        sine, cosine = math.sqrt(x * x + y * y + z * z) / 2, (xx + yy + zz - 1) / 2
+    for n, ((xx, xy, xz), (yx, yy, yz), (zx, zy, zz)) in enumerate(rotations.tolist()):
+        axis = zy - yz, xz - zx, yx - xy  # twice the sine of the turn long
+        sine, cosine = math.hypot(*axis) / 2, (xx + yy + zz - 1) / 2
         if sine < 1e-4 and cosine < 0:  # half a turn: what is left of the axis is noise
-            vectors.append(cv2.Rodrigues(R)[0][:, 0].tolist())
-            continue
-        scale = math.atan2(sine, cosine) / (2 * sine) if sine else 0.5
-        vectors.append([scale * x, scale * y, scale * z])
+            axis, scale = cv2.Rodrigues(rotations[n])[0][:, 0], 1.0
+        else:
+            scale = math.atan2(sine, cosine) / (2 * sine) if sine else 0.5
+        vectors.append([scale * coordinate for coordinate in axis])
     return vectors
 
 
 def rotation_matrices(vectors: np.ndarray) -> np.ndarray:
     """(N, 3, 3) the rotations about `vectors` (N, 3) by as much as these are long [rad]."""
-    return np.array([cv2.Rodrigues(vector)[0] for vector in vectors]).reshape(-1, 3, 3)
+    return np.array([cv2.Rodrigues(vector)[0] for vector in vectors])
 
 
 def length(vectors: np.ndarray) -> np.ndarray:
@@ -85,3 +76,20 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.n
     t = mu_target[..., 0, :] - s[..., None] * np.einsum("...ij,...j->...i", R, mu_source[..., 0, :])
     return s, R, t
 
+
+
+def _palm_axes(index, middle, little):
+    """Rows of the R of a right hand, whose lines from the wrist to three fingers' MCPs are these.
+
+    In plain floats: for the few hands of an image a third of the time of the same on arrays.
+    """
+    (ix, iy, iz), (zx, zy, zz), (lx, ly, lz) = index, middle, little
+    along_index, along_little = ix * zx + iy * zy + iz * zz, lx * zx + ly * zy + lz * zz
+    yx = ix * along_little - lx * along_index  # y = z x (index x little)
+    yy = iy * along_little - ly * along_index
+    yz = iz * along_little - lz * along_index
+    xx, xy, xz = yy * zz - yz * zy, yz * zx - yx * zz, yx * zy - yy * zx  # y x z
+    x, y, z = math.hypot(xx, xy, xz), math.hypot(yx, yy, yz), math.hypot(zx, zy, zz)
+    if not x > _NO_AREA:
+        return _UNKNOWN
+    return (xx / x, yx / y, zx / z), (xy / x, yy / y, zy / z), (xz / x, yz / y, zz / z)
