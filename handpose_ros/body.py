@@ -23,7 +23,7 @@ _JOINTS_TO_BONES = _joints_to_bones()
 _BONES_TO_JOINTS = np.linalg.inv(_JOINTS_TO_BONES).round()  # 1 where a bone lies between the camera and a joint
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Body:
     """A hand as what is filtered. Bone k ends at joint k: bone 0 is the line from the camera to the wrist."""
 

@@ -4,14 +4,13 @@ Which hand follows which of the image before, which starts anew, and which measu
 is in following.py. Only joints_3d and wrist_velocity are filtered; joints_2d stay what was measured.
 """
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from handpose_ros.body import Body
-from handpose_ros.following import BEARING, DISTANCE, TURN_ROW, Followed, change, together
+from handpose_ros.following import BEARING, DISTANCE, Followed, together
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
 
 FILTERS = ("one_euro", "none")
@@ -48,7 +47,7 @@ class _Track(NamedTuple):
         velocity = followed.velocity[row]
         if self.source is DepthSource.NONE:  # relative to the wrist, which therefore seems to rest
             velocity = np.concatenate([_UNKNOWN, velocity[3:]])
-        return replace(hand, joints_3d=followed.body.joints[row], wrist_velocity=velocity)
+        return replace(hand, joints_3d=followed.body.joints[row].copy(), wrist_velocity=velocity)
 
 
 class HandFilter:
@@ -124,20 +123,17 @@ def _started(new: tuple[Body, int], source: DepthSource, stamp: float) -> _Track
 def _predicted(tracks: list[_Track], stamp: float) -> list[_Track]:
     """The `tracks`, which are of the same times, at `stamp` [s] without a measurement."""
     followed = together([track.at for track in tracks]).predicted(stamp - tracks[0].stamp)
-    return [
-        _Track((followed, row), track.source, stamp, track.last_measured) for row, track in enumerate(tracks)
-    ]
+    return [_Track((followed, row), track.source, stamp, track.last_measured) for row, track in enumerate(tracks)]
 
 
 def _followed(tracks: list[_Track], news: list[tuple[Body, int]], stamp: float) -> list[_Track]:
     """The `tracks`, which are of the same times, after the measurements `news` at `stamp` [s]."""
     before, measured = together([track.at for track in tracks]), together(news)
     dt = stamp - tracks[0].last_measured
-    away = change(before.body, measured)
+    away = before.away(measured)
     followed = before.after(measured, away, dt, stamp - tracks[0].stamp)
-    moves = zip(before.body.wrist.tolist(), measured.wrist.tolist(), away[:, TURN_ROW].tolist(), strict=True)
     result = []
-    for row, (track, move) in enumerate(zip(tracks, moves, strict=True)):
+    for row, (track, move) in enumerate(zip(tracks, before.moves(measured, away), strict=True)):
         if not _is_jump(*move, dt):
             result.append(_Track((followed, row), track.source, stamp, stamp))
         elif dt < _JUMP_TIME:
@@ -147,7 +143,6 @@ def _followed(tracks: list[_Track], news: list[tuple[Body, int]], stamp: float) 
     return result
 
 
-def _is_jump(a, b, turn, dt) -> bool:
-    """Whether no wrist gets from a to b (3,) [m] with a `turn` (3,) [rad] in `dt` [s]."""
-    moved, turned = math.dist(a, b), math.hypot(*turn)
+def _is_jump(moved: float, turned: float, dt: float) -> bool:
+    """Whether no wrist moves by `moved` [m] or turns by `turned` [rad] in `dt` [s]."""
     return moved > _JUMP_FLOOR + _JUMP_SPEED * dt or turned > _JUMP_TURN_FLOOR + _JUMP_TURN_SPEED * dt

@@ -24,7 +24,7 @@ TURN = OneEuro(min_cutoff=1.0, beta=2.0)
 BONES = OneEuro(min_cutoff=1.0, beta=2.0)  # closing the hand in half a second turns bones by about 3 rad/s
 
 # What is low-passed of a hand, row by row: the bearing is the direction of the bone from the camera to the wrist.
-TURN_ROW, _DISTANCE, _DIRECTIONS = 0, 1, slice(2, 23)
+_TURN, _DISTANCE, _DIRECTIONS = 0, 1, slice(2, 23)
 _ROWS = [TURN, DISTANCE, BEARING] + 20 * [BONES]
 _CONSTANTS = OneEuro(*np.array([(row.min_cutoff, row.beta) for row in _ROWS]).T.copy())
 
@@ -32,7 +32,7 @@ _LENGTHS_TIME = 3.0  # [s] over which the bones' lengths are averaged
 _PREDICTION_DECAY = 0.1  # [s] in which the velocity of a hand that is not seen falls to a third
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Followed:
     """What is remembered of N hands."""
 
@@ -51,21 +51,31 @@ class Followed:
     def __len__(self) -> int:
         return len(self.body)
 
-    def after(self, measured: Body, away: np.ndarray, dt: float, since: float) -> "Followed":
-        """Part of the way `away` (N, 23, 3) to what is `measured` (N), as `change` gives it.
+    def away(self, measured: Body) -> np.ndarray:
+        """(N, 23, 3) the way from the bodies to what is `measured` (N), row by row of what is low-passed."""
+        return _change(self.body, measured)
 
-        `dt` [s] is the time from the last measurement, `since` [s] the age of the body.
+    def moves(self, measured: Body, away: np.ndarray) -> list[tuple[float, float]]:
+        """How far [m] and by how much [rad] the way `away` to what is `measured` moves and turns each wrist."""
+        wrists = zip(self.body.wrist.tolist(), measured.wrist.tolist(), strict=True)
+        return [(math.dist(*ab), math.hypot(*turn)) for ab, turn in zip(wrists, away[:, _TURN].tolist(), strict=True)]
+
+    def after(self, measured: Body, away: np.ndarray, dt: float, since: float) -> "Followed":
+        """Part of the way `away` to what is `measured` (N).
+
+        `dt` [s] is the time from the last measurement, `since` [s] the age of the bodies.
         """
         before = self.body
-        rates = self.rates.after(change(self.measured, measured), dt, self.measurements)
+        rates = self.rates.after(_change(self.measured, measured), dt, self.measurements)
         step = smoothing(_CONSTANTS.cutoff(rates.speed(dt)), dt)[..., None] * away
         measurements = self.measurements + 1
         weight = np.maximum(1 / measurements, min(dt / _LENGTHS_TIME, 1.0))
         lengths = before.lengths + weight * (measured.lengths - before.lengths)
         lengths[:, WRIST] = before.lengths[:, WRIST] * np.exp(step[:, _DISTANCE, 0])
         directions, _ = directed(before.directions + step[:, _DIRECTIONS])
-        body = Body.made(rotation_matrices(step[:, TURN_ROW]) @ before.R, directions, lengths)
-        velocity = np.concatenate([body.wrist - before.wrist, step[:, TURN_ROW]], axis=-1) / since
+        turn = step[:, _TURN]
+        body = Body.made(rotation_matrices(turn) @ before.R, directions, lengths)
+        velocity = np.concatenate([body.wrist - before.wrist, turn], axis=-1) / since
         return Followed(body, velocity, measured, measurements, rates)
 
     def predicted(self, dt: float) -> "Followed":
@@ -76,17 +86,17 @@ class Followed:
         return replace(self, body=body, velocity=velocity)
 
 
-def change(a: Body, b: Body) -> np.ndarray:
+def _change(a: Body, b: Body) -> np.ndarray:
     """(N, 23, 3) what makes `b` of `a`: the turn [rad], the step of the distance's logarithm, those of directions."""
     steps = np.zeros((len(a), 23, 3))
-    steps[:, TURN_ROW] = rotation_vectors(b.R @ a.R.swapaxes(-1, -2))
+    steps[:, _TURN] = rotation_vectors(b.R @ a.R.swapaxes(-1, -2))
     steps[:, _DISTANCE, 0] = np.log(b.lengths[:, WRIST] / a.lengths[:, WRIST])
     steps[:, _DIRECTIONS] = b.directions - a.directions
     return steps
 
 
 def together(entries: Sequence[tuple]):
-    """One dataclass of arrays with the `entries`, pairs of another such and an index of its arrays."""
+    """The `entries` in one dataclass of arrays; each is another such and a row of its arrays."""
     wholes, indices = zip(*entries, strict=True)
     if indices == tuple(range(len(wholes[0]))) and all(whole is wholes[0] for whole in wholes):
         return wholes[0]

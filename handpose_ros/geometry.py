@@ -33,7 +33,7 @@ def rotation_vectors(rotations: np.ndarray) -> list[list[float]]:
     for n, ((xx, xy, xz), (yx, yy, yz), (zx, zy, zz)) in enumerate(rotations.tolist()):
         axis = zy - yz, xz - zx, yx - xy  # twice the sine of the turn long
         sine, cosine = math.hypot(*axis) / 2, (xx + yy + zz - 1) / 2
-        if sine < 1e-4 and cosine < 0:  # half a turn: what is left of the axis is noise
+        if sine < 1e-7 and cosine < 0:  # half a turn: what is left of the axis is noise
             axis, scale = cv2.Rodrigues(rotations[n])[0][:, 0], 1.0
         else:
             scale = math.atan2(sine, cosine) / (2 * sine) if sine else 0.5
@@ -75,7 +75,6 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.n
     s = (S * signs).sum(axis=-1) / (a * a).sum(axis=(-1, -2))
     t = mu_target[..., 0, :] - s[..., None] * np.einsum("...ij,...j->...i", R, mu_source[..., 0, :])
     return s, R, t
-
 
 
 def _palm_axes(index, middle, little):

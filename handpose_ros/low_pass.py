@@ -1,4 +1,4 @@
-"""The One Euro filter: a low-pass whose cut-off frequency rises with the speed, steady at rest and hardly late in motion.
+"""The One Euro filter: a low-pass whose cut-off frequency rises with the speed: steady at rest, hardly late in motion.
 
 Source: Casiez, Roussel, Vogel, 1 Euro Filter, CHI 2012.
 """
@@ -14,7 +14,7 @@ _NOISE_TIME = 1.0  # [s] over which the noise of a measurement is averaged
 _NOISE_MARGIN = 2.0  # a speed is real as far as its square is above this multiple of what noise makes of it
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class OneEuro:
     """Constants of the filter. `unit` is what is filtered: rad, or 1 for the logarithm of a distance."""
 
@@ -26,7 +26,7 @@ class OneEuro:
         return self.min_cutoff + self.beta * speed
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Rates:
     """What is remembered of how fast N times K vectors change.
 
@@ -40,7 +40,7 @@ class Rates:
 
     @classmethod
     def unknown(cls, count: int, vectors: int) -> "Rates":
-        """Of `count` times `vectors` vectors of which one measurement is known."""
+        """Of `count` times `vectors` vectors that were measured once."""
         return cls(np.zeros((count, vectors, 3)), np.zeros((count, vectors, 3)), np.zeros((count, vectors)))
 
     def after(self, moved: np.ndarray, dt: float, count: np.ndarray) -> "Rates":

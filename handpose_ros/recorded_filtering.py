@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.signal import savgol_filter
 
-from handpose_ros.body import Body
+from handpose_ros.body import Body, directed
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
 
 _ORDER = 2
@@ -58,10 +58,9 @@ def _smooth_stretch(hands: list[HandPose], period: float, window: float, lengths
 
     body = Body.of(np.stack([hand.joints_3d for hand in hands]))
     R = _nearest_rotation(smooth(body.R))
-    directions = smooth(body.directions)
-    directions = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+    directions, _ = directed(smooth(body.directions))
     lengths = np.broadcast_to(lengths, body.lengths.shape)
-    joints = Body.made(body.R, directions, lengths).moved(smooth(body.wrist), R).joints
+    joints = Body.made(R, directions, lengths).moved(smooth(body.wrist), R).joints
     spin = smooth(body.R, 1) @ np.swapaxes(R, -1, -2)  # its skew part is the angular velocity
     angular = np.stack(
         [spin[:, 2, 1] - spin[:, 1, 2], spin[:, 0, 2] - spin[:, 2, 0], spin[:, 1, 0] - spin[:, 0, 1]], -1

@@ -5,7 +5,6 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros.body import Body
 from handpose_ros.filtering import HandFilter, filter_lag
 from handpose_ros.hand import BONES, WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import posed_hand
@@ -62,12 +61,6 @@ def bone_lengths(joints):
 
 def test_a_hand_at_rest_comes_out_as_it_went_in():
     assert_allclose(joints_of(played(at([PLACE] * 20))), at([PLACE] * 20), atol=1e-12)
-
-
-def test_the_body_of_a_hand_gives_the_hand_back_over_batch_shapes():
-    turned = HAND @ Rotation.random(6, random_state=0).as_matrix()
-    for hands in (turned, turned.reshape(2, 3, 21, 3), turned[0]):
-        assert_allclose(Body.of(hands).joints, hands, atol=1e-12)
 
 
 def test_noise_of_the_networks_at_rest_falls_below_a_millimetre():
@@ -262,6 +255,14 @@ def test_bones_of_a_recording_have_one_length():
     smooth = smooth_recording(recorded(at(places) + network_noise(len(stamps)), stamps))
     lengths = bone_lengths(joints_of([hands.hands[0] for hands in smooth]))
     assert_allclose(lengths, np.broadcast_to(lengths[0], lengths.shape), atol=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_recording_relative_to_the_wrist_stays_at_the_wrist():
+    joints = HAND - HAND[WRIST] + network_noise(30) - network_noise(30)[:, [WRIST]]
+    smooth = smooth_recording(recorded(joints, np.arange(30) / RATE, metric=False))
+    assert abs(joints_of([hands.hands[0] for hands in smooth])[:, WRIST]).max() < 1e-12
+    assert np.isnan(smooth[15].hands[0].wrist_velocity[:3]).all()
 
 
 def test_what_was_not_measured_stays_as_it_is_in_a_recording():
