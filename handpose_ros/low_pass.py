@@ -1,4 +1,4 @@
-"""The One Euro filter: a low-pass whose cut-off frequency rises with the speed: steady at rest, hardly late in motion.
+"""The One Euro filter: a low-pass whose cut-off frequency rises with the speed of what it filters.
 
 Source: Casiez, Roussel, Vogel, 1 Euro Filter, CHI 2012.
 """
@@ -44,7 +44,10 @@ class Rates:
         return cls(np.zeros((count, vectors, 3)), np.zeros((count, vectors, 3)), np.zeros((count, vectors)))
 
     def after(self, moved: np.ndarray, dt: float, count: np.ndarray) -> "Rates":
-        """When measurements `moved` (N, K, 3) [unit] in `dt` [s]; that makes `count` (N, 1) rates."""
+        """With one more measurement, which is `moved` (N, K, 3) [unit] from the last one, `dt` [s] before.
+
+        It makes `count` (N, 1) rates of each vector.
+        """
         last = moved / dt
         weight = np.maximum(1 / count, min(dt / _NOISE_TIME, 1.0))
         noise = self.noise + weight * (squared_length(last - self.last) - self.noise)
