@@ -117,6 +117,7 @@ def _measured(hands: HandPoses) -> list[tuple[Body, int] | None]:
 
 
 def _started(new: tuple[Body, int], source: DepthSource, stamp: float) -> _Track:
+    """The track of a hand of which nothing is known but what is measured of it at `stamp` [s]."""
     return _Track((Followed.new(together([new])), 0), source, stamp, stamp)
 
 

@@ -26,7 +26,7 @@ BONES = OneEuro(min_cutoff=1.0, beta=2.0)  # closing the hand in half a second t
 # What is low-passed of a hand, row by row: the bearing is the direction of the bone from the camera to the wrist.
 _TURN, _DISTANCE, _DIRECTIONS = 0, 1, slice(2, 23)
 _ROWS = [TURN, DISTANCE, BEARING] + 20 * [BONES]
-_CONSTANTS = OneEuro(*np.array([(row.min_cutoff, row.beta) for row in _ROWS]).T.copy())
+_CONSTANTS = OneEuro(*np.array([(row.min_cutoff, row.beta) for row in _ROWS]).T)
 
 _LENGTHS_TIME = 3.0  # [s] over which the bones' lengths are averaged
 _PREDICTION_DECAY = 0.1  # [s] in which the velocity of a hand that is not seen falls to a third
@@ -104,6 +104,7 @@ def together(entries: Sequence[tuple]):
 
 
 def _picked(values, indices):
+    """Entry `indices[k]` of `values[k]`, for all k: of arrays, or of dataclasses of such."""
     if isinstance(values[0], np.ndarray):
         return np.array([value[index] for value, index in zip(values, indices, strict=True)])
     names = [field.name for field in fields(values[0])]

@@ -8,7 +8,7 @@ import numpy as np
 from handpose_ros.hand import MCPS, WRIST
 
 _PALM = np.array([MCPS[0], MCPS[1], MCPS[3]])  # of index, middle and little finger
-_NO_AREA = 1e-12  # [m^4] twice the area of the palm, by the square of its length
+_NO_LENGTH, _NO_AREA = 1e-9, 1e-9  # of a palm: [m], and of the square of its length
 _NOWHERE = ((math.nan,) * 3,) * 3
 _ONES = np.ones(3)
 _YZX, _ZXY = np.array([1, 2, 0]), np.array([2, 0, 1])
@@ -90,7 +90,7 @@ def _palm_axes(index, middle, little):
     yz = iz * along_little - lz * along_index
     xx, xy, xz = yy * zz - yz * zy, yz * zx - yx * zz, yx * zy - yy * zx  # y x z
     x, y, z = math.hypot(xx, xy, xz), math.hypot(yx, yy, yz), math.hypot(zx, zy, zz)
-    if not x > _NO_AREA:
+    if not (z > _NO_LENGTH and x > _NO_AREA * z**4):
         return _NOWHERE
     return (xx / x, yx / y, zx / z), (xy / x, yy / y, zy / z), (xz / x, yz / y, zz / z)
 

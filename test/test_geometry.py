@@ -43,9 +43,15 @@ def test_a_hand_without_a_palm_has_no_wrist_axes():
     assert np.isnan(wrist_rotation(np.zeros((21, 3)), True)).all()
 
 
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e3])
+def test_the_wrist_axes_do_not_depend_on_the_size_of_the_hand(size):
+    assert_allclose(wrist_rotation(size * POINTS, True), wrist_rotation(POINTS, True), atol=1e-12)
+
+
 @pytest.mark.filterwarnings("error")
-def test_a_palm_whose_joints_lie_on_a_line_has_no_wrist_axes():
-    line = np.linspace(0, 0.1, 21)[:, None] * [0.3, -0.5, 0.8]
+@pytest.mark.parametrize("length", [1e-12, 0.1, 10.0])
+def test_a_palm_whose_joints_lie_on_a_line_has_no_wrist_axes(length):
+    line = 0.4 + np.linspace(0, length, 21)[:, None] * [0.3, -0.5, 0.8]
     assert np.isnan(wrist_rotation(line, True)).all()
 
 
