@@ -24,10 +24,11 @@ def pointwise(x, weight, bias, slope, residual, activation):
     given, rows = weight.shape[1], count * height * width
     y = x.new_empty((count, height, width, given))
     block_rows, columns = _cut(_USUAL * height * width, given, 64, 64)
-    depth = min(max(triton.next_power_of_2(taken), 16), 128)
+    depth = max(triton.next_power_of_2(taken), 16)
+    depth = depth if depth <= 256 else 128
     _pointwise[triton.cdiv(rows, block_rows), triton.cdiv(given, columns)](
         x, weight, bias, slope, residual, y, rows, taken, given, activation, residual is not None,
-        block_rows, columns, depth, num_warps=4 if block_rows * columns > 1024 else 2, num_stages=4,
+        block_rows, columns, depth, num_warps=4 if block_rows * columns > 1024 else 2, num_stages=3,
     )  # fmt: skip
     return y
 
