@@ -80,8 +80,10 @@ class Stopwatch:
         taken, self.seconds = self.seconds, dict.fromkeys(self.seconds, 0.0)
         return taken
 
-    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
-        detections = self._timed("detect", self._backend.detect, frame, squares)
+    def detect(
+        self, frame: Frame, squares: Sequence[Region] | None = None, meanwhile: bool = False
+    ) -> Callable[[], list[Detection]]:
+        detections = self._timed("detect", self._backend.detect, frame, squares, meanwhile)
         return lambda: self._timed("detect", detections)
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:

@@ -1,9 +1,10 @@
 """A network on the CPU, run by OpenVINO: the fastest of the runtimes tried there."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import openvino
@@ -22,9 +23,12 @@ class OpenvinoNetwork:
     """See `handpose_ros.runtimes.Network`.
 
     All threads share the work on a single image. Of several images two are in work at once, each with half of the
-    threads and sampled by them too: threads that share an image wait for the slowest of them after every layer. A
-    single thread takes two as a batch.
+    threads and sampled by them too: threads that share an image wait for the slowest of them after every layer. So are
+    an image that this network was asked for and one that another network was begun with. A single thread takes two
+    images as a batch.
     """
+
+    _begun: ClassVar[Future | None] = None  # the last look of this process that something else is done beside
 
     def __init__(self, path: Path, batch: int, num_threads: int, precision: str = "float32"):
         """Compiles the network now, for several images too if `batch` says so: no image waits for it later.
@@ -36,14 +40,14 @@ class OpenvinoNetwork:
         if precision == "int8":
             model = quantized(model, RECIPES[path.stem])
         self.size: int = model.input(0).get_shape()[1]
-        abreast = min(_ABREAST, batch, num_threads)
         self._alone = _Request(core, model, num_threads)
-        self._abreast = [self._alone]
-        if abreast > 1:
-            self._abreast = [_Request(core, model, num_threads // abreast) for _ in range(abreast)]
+        self._halves = []  # as many as there may be at once; none of a single thread
+        self._pair = None
+        if num_threads > 1:
+            self._halves = [_Request(core, model, num_threads // _ABREAST) for _ in range(min(_ABREAST, batch))]
         elif batch > 1:
             model.reshape([_ABREAST, *model.input(0).get_shape()[1:]])
-            self._abreast = [_Request(core, model, num_threads)]
+            self._pair = _Request(core, model, num_threads)
         self._threads = ThreadPoolExecutor(_ABREAST - 1, "hand network")  # beside the caller's
         name = "f32" if precision == "float32" else precision
         self.description = f"OpenVINO {openvino.__version__.split('-')[0]} on the CPU, {num_threads} threads, {name}"
@@ -55,24 +59,39 @@ class OpenvinoNetwork:
         return self._run([fill(image) for image in images])
 
     def look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> tuple[np.ndarray, ...]:
+        return self._run(self._sampling(image, crops, border))
+
+    def start_look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> Callable[[], tuple[np.ndarray, ...]]:
+        if not self._halves:
+            return partial(self.look, image, crops, border)
+        fills = self._sampling(image, crops, border)
+        OpenvinoNetwork._begun = self._threads.submit(_one_by_one, self._halves[-1], fills)
+        return OpenvinoNetwork._begun.result
+
+    def _sampling(self, image, crops, border):
         def fill(crop):
             return lambda place: crop.sample(image, self.size, border, place)
 
-        return self._run([fill(crop) for crop in crops])
-
-    def start_look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> Callable[[], tuple[np.ndarray, ...]]:
-        return partial(self.look, image, crops, border)  # the cores have enough to do
+        return [fill(crop) for crop in crops]
 
     def _run(self, fills: Sequence[Callable[[np.ndarray], object]]):
         """The outputs of the images that `fills` write into the array that each is given."""
-        count, parts = self._abreast[0].batch * len(self._abreast), []
-        for start in range(0, len(fills), count):
-            some = fills[start : start + count]
-            *others, own = self._abreast if len(some) == count else [self._alone]
-            rest = zip(others, some[own.batch :], strict=True)
-            running = [self._threads.submit(other.run, [fill]) for other, fill in rest]
-            parts += [own.run(some[: own.batch]), *(each.result() for each in running)]
-        return parts[0] if len(parts) == 1 else tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+        begun = OpenvinoNetwork._begun
+        if self._halves and begun is not None and not begun.done():
+            return _one_by_one(self._halves[0], fills)
+        parts = [self._run_pair(fills[start : start + _ABREAST]) for start in range(0, len(fills), _ABREAST)]
+        return parts[0] if len(parts) == 1 else _one_after_the_other(parts)
+
+    def _run_pair(self, fills):
+        """The outputs of one or two images."""
+        if len(fills) == 1:
+            return self._alone.run(fills)
+        if self._pair is not None:
+            return self._pair.run(fills)
+        if len(self._halves) < _ABREAST:
+            return _one_by_one(self._alone, fills)
+        other = self._threads.submit(self._halves[1].run, fills[1:])
+        return _one_after_the_other([self._halves[0].run(fills[:1]), other.result()])
 
 
 class _Request:
@@ -87,14 +106,24 @@ class _Request:
         }
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
         self._places = self._request.input_tensors[0].data  # (batch, size, size, 3), read by the network itself
-        self.batch = len(self._places)
 
     def run(self, fills: Sequence[Callable[[np.ndarray], object]]) -> tuple[np.ndarray, ...]:
-        """The outputs of `batch` images, which `fills` write."""
+        """The outputs of as many images as it is compiled for, which `fills` write."""
         for fill, place in zip(fills, self._places, strict=True):
             fill(place)
         self._request.infer()  # on this thread: handing it to another costs 0.2 ms of CPU
         return tuple(tensor.data.copy() for tensor in self._request.output_tensors)
+
+
+def _one_by_one(request, fills):
+    """The outputs of images that a request for single ones takes in turn."""
+    parts = [request.run([fill]) for fill in fills]
+    return parts[0] if len(parts) == 1 else _one_after_the_other(parts)
+
+
+def _one_after_the_other(parts):
+    """The outputs of all images of those of some of them."""
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 def _for_bytes(model):

@@ -93,7 +93,8 @@ class HandPosePipeline:
         if boxes is not None:
             return lambda: boxed_crops(self.backend, frame, boxes)
         missing = [track.crop for track in self._tracker.tracks if track.state is TrackingState.COASTING]
-        detections = self.backend.detect(frame, self._search.next(frame.image, missing))
+        squares = self._search.next(frame.image, missing)
+        detections = self.backend.detect(frame, squares, meanwhile=bool(self._tracker.tracks))
         return lambda: [found.crop for found in detections()]
 
     def _answer(self, frame: Frame, observations: Sequence[Observation]) -> HandPoses:

@@ -101,9 +101,9 @@ class _Counted:
         self.squares, self._backend = 0, backend
         self.observe, self.track, self.model = backend.observe, backend.track, backend.model
 
-    def detect(self, frame, squares=None):
+    def detect(self, frame, squares=None, meanwhile=False):
         self.squares += len(squares or [None])
-        return self._backend.detect(frame, squares)
+        return self._backend.detect(frame, squares, meanwhile)
 
 
 def _shown(answer: HandPoses):

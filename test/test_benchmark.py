@@ -21,7 +21,7 @@ class NoHands:
     def __init__(self):
         self.looks = 0
 
-    def detect(self, frame, squares=None):
+    def detect(self, frame, squares=None, meanwhile=False):
         self.looks += 1
         return list
 
@@ -95,7 +95,7 @@ def test_a_block_is_whole_rounds_of_the_detector():
 
 def test_a_stopwatch_hands_on_what_the_backend_says(two):
     class Finds(NoHands):
-        def detect(self, frame, squares=None):
+        def detect(self, frame, squares=None, meanwhile=False):
             return lambda: [Detection(Region(np.array([9.0, 9.0]), 5.0), 0.7)]
 
     stopwatch = Stopwatch(Finds())

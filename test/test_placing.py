@@ -35,7 +35,7 @@ class Sees:
     def __init__(self, joints):
         self._seen = Observation(CAMERA.project(joints), joints - joints.mean(axis=0), 0.9, right_score=0.95)
 
-    def detect(self, frame, squares=None):
+    def detect(self, frame, squares=None, meanwhile=False):
         return lambda: [Detection(crop, 0.9) for crop in self.track(frame, [self._seen])]
 
     def observe(self, frame, crops, glance=False):

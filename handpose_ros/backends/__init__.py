@@ -28,11 +28,14 @@ class Backend(Protocol):
     license: str  # of the weights
     runtime: str  # what runs it and where, for people
 
-    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
-        """Begins to search upright `squares` of the image, all at once; the whole of it for None.
+    def detect(
+        self, frame: Frame, squares: Sequence[Region] | None = None, meanwhile: bool = False
+    ) -> Callable[[], list[Detection]]:
+        """Searches upright `squares` of the image, all at once; the whole of it for None.
 
-        What it returns waits for the hands, the best first, a few more than there are: `observe` tells which are
-        hands, and may be called meanwhile: a GPU does both at once.
+        What it returns waits for the hands, the best first, a few more than there are: `observe` tells which are hands.
+        meanwhile: `observe` will be called before that is; both are then done at once, on a CPU with several threads
+        too.
         """
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:

@@ -8,6 +8,7 @@ mirror; MediaPipe's own labels are for a mirrored selfie and say the opposite.
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
@@ -81,16 +82,20 @@ class MediaPipe:
         shared._palms, shared._hands = Gathered(self._palms), Gathered(self._hands)
         return shared
 
-    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
-        palms = self._search(frame.image, squares or [whole(frame.image)], self._max_hands + SPARE)
+    def detect(
+        self, frame: Frame, squares: Sequence[Region] | None = None, meanwhile: bool = False
+    ) -> Callable[[], list[Detection]]:
+        squares = squares or [whole(frame.image)]
+        palms = self._search(frame.image, squares, self._max_hands + SPARE, meanwhile)
         return lambda: [Detection(aim(palm.observed_region(found), frame.camera), found.score) for found in palms()]
 
     def palms(self, image: np.ndarray) -> list[palm.Palm]:
         """The palms of `image` (H, W, 3) uint8 RGB seen as a whole, the best first."""
-        return self._search(image, [whole(image)], self._max_hands)()
+        return self._search(image, [whole(image)], self._max_hands, False)()
 
-    def _search(self, image: np.ndarray, squares: Sequence[Region], count: int) -> Callable[[], list[palm.Palm]]:
-        wait = self._palms.start_look(image, squares, "black")
+    def _search(self, image, squares, count, meanwhile) -> Callable[[], list[palm.Palm]]:
+        look = (image, squares, "black")
+        wait = self._palms.start_look(*look) if meanwhile else partial(self._palms.look, *look)
 
         def found():
             palms = [

@@ -87,8 +87,10 @@ class WildHands:
         shared._finder = self._finder.shared()
         return shared
 
-    def detect(self, frame: Frame, squares: Sequence[Region] | None = None) -> Callable[[], list[Detection]]:
-        return self._finder.detect(frame, squares)
+    def detect(
+        self, frame: Frame, squares: Sequence[Region] | None = None, meanwhile: bool = False
+    ) -> Callable[[], list[Detection]]:
+        return self._finder.detect(frame, squares, meanwhile)
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
         found = self._finder.observe(frame, crops, glance)

@@ -31,7 +31,7 @@ class BrightHand:
 
     name, model, license = "bright", "bright@1", "Apache-2.0"
 
-    def detect(self, frame, squares=None):
+    def detect(self, frame, squares=None, meanwhile=False):
         if frame.image[..., 0].mean() > 127 > frame.image[..., 1].mean():
             raise RuntimeError("a bug in the backend")
         return lambda: [Detection(self._crop(frame), 0.9)] if frame.image.mean() > 127 else []
