@@ -18,7 +18,6 @@ from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
 
 _PIXELS = 1920 * 1200  # of an image, for which a GPU keeps memory
-_EXTENT = torch.ones(3, dtype=torch.int64)  # of an image, as `torch_sampling.sample` takes it
 
 
 class TorchNetwork:
@@ -60,7 +59,11 @@ class CudaNetwork:
         """
         graph = without_constant_channels(read_graph(path))
         self._module, self._sample = _on(device, to_torch(graph))
-        self._shapes = [graph.tensors[index].shape[1:] for index in graph.outputs]
+        shapes = [graph.tensors[index].shape[1:] for index in graph.outputs]
+        ends = np.cumsum([math.prod(shape) for shape in shapes]).tolist()
+        self._parts = [
+            (slice(start, end), shape) for start, end, shape in zip([0, *ends[:-1]], ends, shapes, strict=True)
+        ]  # of all outputs side by side
         shape = graph.tensors[graph.inputs[0]].shape[1:]
         self.size: int = shape[0]
         self._runs = {size: Captured(self._together, [_bytes(size, *shape)], device) for size in batch_sizes(batch)}
@@ -68,7 +71,7 @@ class CudaNetwork:
         pixels = _bytes(_PIXELS, 3)
         pixels = pixels.pin_memory() if device.type == "cuda" else pixels  # once for all sizes of a batch
         self._looks = {
-            size: Captured(self._look, [torch.zeros(size, count, count, 2), pixels, _EXTENT], device)
+            size: Captured(self._look, [torch.zeros(size, count, count, 2), pixels, _extent()], device)
             for size in self._runs
         }
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
@@ -112,9 +115,7 @@ class CudaNetwork:
 
     def _separate(self, together):
         """The file's outputs of (N, all of them flattened)."""
-        ends = np.cumsum([math.prod(shape) for shape in self._shapes])
-        outputs = zip(np.split(together, ends[:-1], axis=1), self._shapes, strict=True)
-        return tuple(output.reshape(-1, *shape) for output, shape in outputs)
+        return tuple(together[:, part].reshape(-1, *shape) for part, shape in self._parts)
 
     def _look(self, nodes, pixels, extent):
         return self._flattened(self._sample(pixels, extent, nodes, self.size))
@@ -156,7 +157,8 @@ def _triton_works(device):
     try:
         from handpose_ros import triton_layers
 
-        triton_layers.mean(torch.zeros(1, 1, 1, 1, dtype=torch.half, device=device))
+        with torch.cuda.device(device):
+            triton_layers.mean(torch.zeros(1, 1, 1, 1, dtype=torch.half, device=device))
     except Exception as error:  # not installed, no C compiler, a GPU that it does not know: whatever it is
         warnings.warn(f"Triton does not work here, so the hand networks run slower on the GPU: {error}", stacklevel=2)
         return False
@@ -165,6 +167,11 @@ def _triton_works(device):
 
 def _bytes(*shape):
     return torch.zeros(shape, dtype=torch.uint8)
+
+
+def _extent():
+    """Of an image of one pixel, as `torch_sampling.sample` takes it."""
+    return torch.ones(3, dtype=torch.int64)
 
 
 def _rows_shown(nodes, height):
