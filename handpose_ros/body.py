@@ -4,23 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handpose_ros.geometry import length, wrist_rotation
-from handpose_ros.hand import PARENTS, WRIST
-
-_SHORTEST = 1e-9  # [m] by which a bone without a length is divided
-
-
-def _joints_to_bones() -> np.ndarray:
-    """(21, 21) -1 for the joint where a bone begins and 1 for the one where it ends; the wrist's begins nowhere."""
-    ends = np.eye(21)
-    for joint, parent in enumerate(PARENTS):
-        if joint != WRIST:
-            ends[joint, parent] = -1
-    return ends
-
-
-_JOINTS_TO_BONES = _joints_to_bones()
-_BONES_TO_JOINTS = np.linalg.inv(_JOINTS_TO_BONES).round()  # 1 where a bone lies between the camera and a joint
+from handpose_ros import body_arithmetic
+from handpose_ros.hand import WRIST
 
 
 @dataclass(frozen=True)
@@ -35,21 +20,24 @@ class Body:
     @classmethod
     def of(cls, joints: np.ndarray) -> "Body":
         """The body of `joints` (..., 21, 3) [m]; NaN where the palm has no area."""
-        R = wrist_rotation(joints, True)
-        bones = _JOINTS_TO_BONES @ joints
-        bones[..., 1:, :] = bones[..., 1:, :] @ R
-        directions, lengths = directed(bones)
-        return cls(joints, R, directions, lengths)
+        joints = np.ascontiguousarray(joints, dtype=float)
+        R, directions, lengths = body_arithmetic.bodies(joints.reshape(-1, 21, 3))
+        return cls(
+            joints,
+            R.reshape(*joints.shape[:-2], 3, 3),
+            directions.reshape(joints.shape),
+            lengths.reshape(joints.shape[:-1]),
+        )
 
     @classmethod
     def made(cls, R: np.ndarray, directions: np.ndarray, lengths: np.ndarray) -> "Body":
         """The body of these bones."""
-        bones = directions * lengths[..., None]
-        bones[..., 1:, :] = bones[..., 1:, :] @ R.swapaxes(-1, -2)
-        return cls(_BONES_TO_JOINTS @ bones, R, directions, lengths)
-
-    def __len__(self) -> int:
-        return len(self.joints)
+        parts = (
+            np.ascontiguousarray(R, dtype=float).reshape(-1, 3, 3),
+            np.ascontiguousarray(directions, dtype=float).reshape(-1, 21, 3),
+            np.ascontiguousarray(lengths, dtype=float).reshape(-1, 21),
+        )
+        return cls(body_arithmetic.joints_of(*parts).reshape(directions.shape), R, directions, lengths)
 
     @property
     def wrist(self) -> np.ndarray:
@@ -65,5 +53,6 @@ class Body:
 
 def directed(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions (..., 3) and lengths (...) of `vectors` (..., 3) [m]; one of no length has the direction 0."""
-    lengths = np.maximum(length(vectors), _SHORTEST)
-    return vectors / lengths[..., None], lengths
+    vectors = np.ascontiguousarray(vectors, dtype=float)
+    directions, lengths = body_arithmetic.directed(vectors.reshape(-1, 3))
+    return directions.reshape(vectors.shape), lengths.reshape(vectors.shape[:-1])

@@ -40,6 +40,21 @@ def test_a_moved_body_has_its_wrist_there_and_its_bones_turned_about_it():
     assert_allclose(Body.of(moved.joints).lengths, moved.lengths, atol=1e-12)
 
 
+def test_bodies_of_any_layout_are_those_of_their_values():
+    hands = HAND @ TURNS
+    body, apart = Body.of(hands), Body.of(np.asfortranarray(hands))
+    assert_allclose(apart.directions, body.directions)
+    parts = (np.asfortranarray(part)[::-1] for part in (body.R, body.directions, body.lengths))
+    assert_allclose(Body.made(*parts).joints, hands[::-1], atol=1e-12)
+    assert_allclose(directed(np.asfortranarray(hands))[0], directed(hands.copy())[0])
+
+
+def test_a_body_is_the_same_alone_and_beside_one_that_is_unknown():
+    body = Body.of(np.stack([HAND, np.full((21, 3), np.nan)]))
+    assert_allclose(body.directions[0], Body.of(HAND).directions)
+    assert np.isnan(body.directions[1]).all() and np.isnan(body.R[1]).all()
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_bone_without_a_length_has_the_direction_0_and_a_hand_without_a_palm_none():
     joints = HAND.copy()

@@ -1,0 +1,29 @@
+"""Numba's compiler as this package uses it: for arithmetic on a few numbers of a hand, of which NumPy would make dozens
+of calls that each take longer than the arithmetic.
+
+A compiled function is plain Python with loops. It is compiled when its module is imported, for the types that its
+signature names, and kept on disk: no image waits for it, and the next start takes it from there. What it calls stands
+in its own file, for the date of that file tells whether what is on disk is still right.
+"""
+
+from collections.abc import Callable
+
+import numba
+
+
+def compiled(signature: str) -> Callable[[Callable], Callable]:
+    """Decorator: compiles a function for the types of `signature`, such as "f8[:,::1](f8[:,:,::1], f8)".
+
+    Arrays are taken as they are: of this type, in C order, else TypeError. NaN and infinity are as NumPy has them.
+    """
+
+    def decorate(function):
+        try:
+            return numba.njit(signature, cache=True, error_model="numpy")(function)
+        except RuntimeError:  # there is no directory to keep it in
+            return numba.njit(signature, error_model="numpy")(function)
+
+    return decorate
+
+
+inlined = numba.njit(inline="always", error_model="numpy")  # decorator of what only compiled functions call
