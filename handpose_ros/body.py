@@ -20,24 +20,18 @@ class Body:
     @classmethod
     def of(cls, joints: np.ndarray) -> "Body":
         """The body of `joints` (..., 21, 3) [m]; NaN where the palm has no area."""
-        joints = np.ascontiguousarray(joints, dtype=float)
-        R, directions, lengths = body_arithmetic.bodies(joints.reshape(-1, 21, 3))
-        return cls(
-            joints,
-            R.reshape(*joints.shape[:-2], 3, 3),
-            directions.reshape(joints.shape),
-            lengths.reshape(joints.shape[:-1]),
-        )
+        joints = np.asarray(joints, dtype=float)
+        shape = joints.shape[:-2]
+        R, directions, lengths = body_arithmetic.bodies(_in_a_row(joints, (21, 3)))
+        return cls(joints, R.reshape(*shape, 3, 3), directions.reshape(*shape, 21, 3), lengths.reshape(*shape, 21))
 
     @classmethod
     def made(cls, R: np.ndarray, directions: np.ndarray, lengths: np.ndarray) -> "Body":
         """The body of these bones."""
-        parts = (
-            np.ascontiguousarray(R, dtype=float).reshape(-1, 3, 3),
-            np.ascontiguousarray(directions, dtype=float).reshape(-1, 21, 3),
-            np.ascontiguousarray(lengths, dtype=float).reshape(-1, 21),
-        )
-        return cls(body_arithmetic.joints_of(*parts).reshape(directions.shape), R, directions, lengths)
+        shape = directions.shape[:-2]
+        each = np.broadcast_to(R, (*shape, 3, 3)), directions, np.broadcast_to(lengths, (*shape, 21))
+        rows = [_in_a_row(part, of_one) for part, of_one in zip(each, ((3, 3), (21, 3), (21,)), strict=True)]
+        return cls(body_arithmetic.joints_of(*rows).reshape(directions.shape), R, directions, lengths)
 
     @property
     def wrist(self) -> np.ndarray:
@@ -53,6 +47,10 @@ class Body:
 
 def directed(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions (..., 3) and lengths (...) of `vectors` (..., 3) [m]; one of no length has the direction 0."""
-    vectors = np.ascontiguousarray(vectors, dtype=float)
-    directions, lengths = body_arithmetic.directed(vectors.reshape(-1, 3))
+    directions, lengths = body_arithmetic.directed(_in_a_row(vectors, (3,)))
     return directions.reshape(vectors.shape), lengths.reshape(vectors.shape[:-1])
+
+
+def _in_a_row(values: np.ndarray, of_one: tuple[int, ...]) -> np.ndarray:
+    """(N, *of_one) a copy of `values` (..., *of_one) as compiled loops take it: in C order, and not read-only."""
+    return np.array(values, dtype=float, order="C").reshape(-1, *of_one)

@@ -3,15 +3,10 @@
 A body of one hand is a tuple of R (3, 3) R_camera_from_wrist, directions (21, 3) unit vectors and lengths (21) [m] of
 its bones, as in body.py. What may change is written into the arrays that are given.
 
-How a body follows what is measured of it is the One Euro filter, a low-pass whose cut-off frequency rises with the
-speed of what it filters, on 23 rows: the turn [rad], the step of the distance's logarithm (x alone), and the steps of
-the 21 directions, of which the wrist's is its bearing.
-Source: Casiez, Roussel, Vogel, 1 Euro Filter, CHI 2012.
+What makes one body of another is (23, 3): the turn [rad] in the camera's axes, the step of the logarithm of the wrist's
+distance (the first number alone), and the steps of the 21 directions, the first of which is the wrist's bearing.
 
-White noise looks like speed, and would open the filter just where it is needed. How much of it there is shows in how
-the rate changes from image to image, which a steady motion does not: that part of the speed is left out. What is
-remembered of the rates of a hand is a tuple of last (23, 3) [unit/s] between the last two measurements, mean (23, 3)
-[unit/s] low-passed, and noise (23) [unit^2/s^2], the mean square of the change of last.
+What calls another function stands below it, for all is compiled in this order.
 """
 
 import math
@@ -25,25 +20,14 @@ _INDEX, _MIDDLE, _LITTLE = MCPS[0], MCPS[1], MCPS[3]
 _NO_LENGTH, _NO_AREA = 1e-9, 1e-9  # of a palm: [m], and of the square of its length
 _SHORTEST = 1e-9  # [m] by which a bone without a length is divided
 
-_TURN, _DISTANCE, _DIRECTIONS, _ROWS = 0, 1, 2, 23
-_DERIVATIVE_CUTOFF = 1.0  # [Hz] of the low-pass that the speed itself goes through
-_NOISE_TIME = 1.0  # [s] over which the noise of a measurement is averaged
-_NOISE_MARGIN = 2.0  # a speed is real as far as its square is above this multiple of what noise makes of it
-_LENGTHS_TIME = 3.0  # [s] over which the bones' lengths are averaged
-_PREDICTION_DECAY = 0.1  # [s] in which the velocity of a hand that is not seen falls to a third
+_TURN, _DISTANCE, _DIRECTIONS = 0, 1, 2  # rows of what makes one body of another
 
-_BODY = _RATES = "Tuple((f8[:,::1], f8[:,::1], f8[::1]))"
+_BODY = "Tuple((f8[:,::1], f8[:,::1], f8[::1]))"
 
 
 @inlined
 def _length(x, y, z):
     return math.sqrt(x * x + y * y + z * z)
-
-
-@inlined
-def _smoothing(cutoff, dt):
-    """Share 0..1 of the new value in a first-order low-pass of `cutoff` [Hz] after `dt` [s]."""
-    return cutoff / (cutoff + 1 / (2 * math.pi * dt))
 
 
 @inlined
@@ -89,7 +73,7 @@ def turn_between(a, b):
     y = _turned(a, b, 0, 2) - _turned(a, b, 2, 0)
     z = _turned(a, b, 1, 0) - _turned(a, b, 0, 1)
     xx, yy, zz = _turned(a, b, 0, 0), _turned(a, b, 1, 1), _turned(a, b, 2, 2)
-    sine, cosine = math.sqrt(x * x + y * y + z * z) / 2, (xx + yy + zz - 1) / 2
+    sine, cosine = _length(x, y, z) / 2, (xx + yy + zz - 1) / 2
     if sine >= 1e-7 or not cosine < 0:
         scale = math.atan2(sine, cosine) / (2 * sine) if sine else 0.5
         return scale * x, scale * y, scale * z
@@ -101,14 +85,14 @@ def turn_between(a, b):
         x, y, z = xy, yy + 1, yz
     else:
         x, y, z = zx, yz, zz + 1
-    scale = math.pi / math.sqrt(x * x + y * y + z * z)
+    scale = math.pi / _length(x, y, z)
     return scale * x, scale * y, scale * z
 
 
 @compiled("void(f8[:,::1], f8, f8, f8)")
 def turn(R, x, y, z):
     """Turns the rotation `R` (3, 3) about the axis (x, y, z) by its length [rad]: Rodrigues' formula."""
-    angle = math.sqrt(x * x + y * y + z * z)
+    angle = _length(x, y, z)
     s = math.sin(angle) / angle if angle else 1.0
     c = 2 * (math.sin(angle / 2) / angle) ** 2 if angle else 0.5  # (1 - cos) / angle^2
     for column in range(3):
@@ -128,15 +112,13 @@ def take_apart(joints, body):
     total = directions[WRIST, 0] + directions[WRIST, 1] + directions[WRIST, 2]
     for bone in range(1, 21):
         parent = PARENTS[bone]
-        x, y, z = (
-            joints[bone, 0] - joints[parent, 0],
-            joints[bone, 1] - joints[parent, 1],
-            joints[bone, 2] - joints[parent, 2],
-        )
-        in_wrist_x = R[0, 0] * x + R[1, 0] * y + R[2, 0] * z
-        in_wrist_y = R[0, 1] * x + R[1, 1] * y + R[2, 1] * z
-        in_wrist_z = R[0, 2] * x + R[1, 2] * y + R[2, 2] * z
-        _direct(directions, lengths, bone, in_wrist_x, in_wrist_y, in_wrist_z)
+        x = joints[bone, 0] - joints[parent, 0]
+        y = joints[bone, 1] - joints[parent, 1]
+        z = joints[bone, 2] - joints[parent, 2]
+        along_x = R[0, 0] * x + R[1, 0] * y + R[2, 0] * z
+        along_y = R[0, 1] * x + R[1, 1] * y + R[2, 1] * z
+        along_z = R[0, 2] * x + R[1, 2] * y + R[2, 2] * z
+        _direct(directions, lengths, bone, along_x, along_y, along_z)
         total += directions[bone, 0] + directions[bone, 1] + directions[bone, 2]
     return math.isfinite(total)
 
@@ -154,12 +136,6 @@ def put_together(body, joints):
             joints[bone, axis] = joints[PARENTS[bone], axis] + along * lengths[bone]
 
 
-@compiled("f8(f8, f8, f8)")
-def cutoff(min_cutoff, beta, speed):
-    """[Hz] at `speed` [unit/s]: `min_cutoff` [Hz] at rest, and `beta` [Hz / (unit/s)] more with the speed."""
-    return min_cutoff + beta * speed
-
-
 @compiled(f"void({_BODY}, {_BODY}, f8[:,::1])")
 def _change(a, b, steps):
     """Writes what makes the body `b` of `a` into `steps` (23, 3)."""
@@ -169,58 +145,6 @@ def _change(a, b, steps):
     for bone in range(21):
         for axis in range(3):
             steps[_DIRECTIONS + bone, axis] = b[1][bone, axis] - a[1][bone, axis]
-
-
-@compiled(f"void({_RATES}, f8[:,::1], f8, f8, f8[:,::1], f8[:,::1])")
-def _low_pass(rates, moved, count, dt, constants, step):
-    """Shortens `step` (23, 3) [unit], the way to what is measured, and brings the `rates` up to date.
-
-    `moved` (23, 3) [unit] is the way from the measurement `dt` [s] before, the `count`-th.
-    """
-    last, mean, noise = rates
-    weight = max(1 / count, min(dt / _NOISE_TIME, 1.0))
-    share = _smoothing(_DERIVATIVE_CUTOFF, dt)
-    for row in range(_ROWS):
-        change = speed = 0.0  # squares
-        for axis in range(3):
-            rate = moved[row, axis] / dt
-            change += (rate - last[row, axis]) ** 2
-            last[row, axis] = rate
-            mean[row, axis] += share * (rate - mean[row, axis])
-            speed += mean[row, axis] ** 2
-        noise[row] += weight * (change - noise[row])
-        speed = math.sqrt(max(speed - _NOISE_MARGIN * share**2 * noise[row], 0.0))
-        part = _smoothing(cutoff(constants[row, 0], constants[row, 1], speed), dt)
-        for axis in range(3):
-            step[row, axis] *= part
-
-
-@compiled(f"void({_BODY}, f8[:,::1], f8[::1], f8)")
-def _move(body, step, measured, weight):
-    """Moves `body` by `step` (23, 3), and the lengths of its bones by `weight` of the way to `measured` (21) [m]."""
-    R, directions, lengths = body
-    turn(R, step[_TURN, 0], step[_TURN, 1], step[_TURN, 2])
-    distance = lengths[WRIST] * math.exp(step[_DISTANCE, 0])
-    for bone in range(21):
-        length = lengths[bone] + weight * (measured[bone] - lengths[bone])
-        x = directions[bone, 0] + step[_DIRECTIONS + bone, 0]
-        y = directions[bone, 1] + step[_DIRECTIONS + bone, 1]
-        z = directions[bone, 2] + step[_DIRECTIONS + bone, 2]
-        _direct(directions, lengths, bone, x, y, z)
-        lengths[bone] = length
-    lengths[WRIST] = distance
-
-
-@compiled(f"void({_BODY}, {_BODY})")
-def _copy(source, target):
-    """Makes the body `target` the same as `source`."""
-    for axis in range(3):
-        for row in range(3):
-            target[0][row, axis] = source[0][row, axis]
-        for bone in range(21):
-            target[1][bone, axis] = source[1][bone, axis]
-    for bone in range(21):
-        target[2][bone] = source[2][bone]
 
 
 @compiled("f8[:,:,::1](f8[:,:,::1])")
@@ -259,49 +183,57 @@ def directed(vectors):
     return directions, lengths
 
 
-@compiled(f"b1({_BODY}, {_BODY}, {_RATES}, f8[::1], f8[:,::1], f8[:,::1], f8[:,::1], f8, f8, f8, f8, f8)")
-def follow(body, latest, rates, velocity, smooth, constants, joints, count, dt, since, farthest, widest):
-    """Moves `body` part of the way to the measured `joints` (21, 3) [m]; returns whether it did.
+@compiled(f"UniTuple(f8, 2)({_BODY}, {_BODY}, {_BODY}, f8[:,::1], f8[:,::1], f8[:,::1])")
+def ways(body, latest, measured, joints, moved, step):
+    """How far [m], and by how much turned [rad], a wrist is from where `body` has it; NaN where not all is known.
 
-    It does not, and nothing changes, where these are not all known, or the wrist is more than `farthest` [m] or its
-    turn more than `widest` [rad] away. `latest` is the body of the measurement `dt` [s] before, the `count`-th, and
-    becomes that of this one, with the `rates`; `velocity` (6) [m/s, rad/s] and `smooth` (21, 3) [m] become those of
-    `body`, which is `since` [s] old. `constants` (23, 2) are min_cutoff and beta of `cutoff`, row by row.
+    `measured` becomes the body of its `joints` (21, 3) [m]; `moved` (23, 3) what makes that of the body `latest`, and
+    `step` (23, 3) what makes it of `body`.
     """
-    measured = np.empty((3, 3)), np.empty((21, 3)), np.empty(21)
     if not take_apart(joints, measured):
-        return False
-    step, moved = np.empty((_ROWS, 3)), np.empty((_ROWS, 3))
-    _change(body, measured, step)
-    x, y, z = smooth[WRIST, 0], smooth[WRIST, 1], smooth[WRIST, 2]
-    far = _length(joints[WRIST, 0] - x, joints[WRIST, 1] - y, joints[WRIST, 2] - z)
-    if far > farthest or _length(step[_TURN, 0], step[_TURN, 1], step[_TURN, 2]) > widest:
-        return False
+        return math.nan, math.nan
     _change(latest, measured, moved)
-    _low_pass(rates, moved, count, dt, constants, step)
-    _move(body, step, measured[2], max(1 / (count + 1), min(dt / _LENGTHS_TIME, 1.0)))
-    put_together(body, smooth)
-    velocity[0], velocity[1], velocity[2] = smooth[WRIST, 0] - x, smooth[WRIST, 1] - y, smooth[WRIST, 2] - z
-    velocity[3], velocity[4], velocity[5] = step[_TURN, 0], step[_TURN, 1], step[_TURN, 2]
-    for k in range(6):
-        velocity[k] /= since
-    _copy(measured, latest)
-    return True
+    _change(body, measured, step)
+    a, b, bearings, to = body[2][WRIST], measured[2][WRIST], body[1], measured[1]
+    x = b * to[WRIST, 0] - a * bearings[WRIST, 0]
+    y = b * to[WRIST, 1] - a * bearings[WRIST, 1]
+    z = b * to[WRIST, 2] - a * bearings[WRIST, 2]
+    return _length(x, y, z), _length(step[_TURN, 0], step[_TURN, 1], step[_TURN, 2])
 
 
-@compiled(f"void({_BODY}, f8[::1], f8[:,::1], f8)")
-def predict(body, velocity, smooth, dt):
-    """Moves `body` on by `dt` [s] with its `velocity` (6) [m/s, rad/s], which decays; `smooth` become its joints."""
+@compiled(f"void({_BODY}, f8[:,::1], f8[::1], f8, f8, f8[:,::1], f8[::1])")
+def move(body, step, measured, weight, dt, joints, velocity):
+    """Moves `body` by `step` (23, 3), and the lengths of its bones by `weight` of the way to `measured` (21) [m].
+
+    `joints` (21, 3) [m] become its own, and `velocity` (6) [m/s, rad/s] that of its wrist, which took `dt` [s] for it.
+    """
     R, directions, lengths = body
-    decay = math.exp(-dt / _PREDICTION_DECAY)
-    for k in range(6):
-        velocity[k] *= decay
-    if not math.isnan(velocity[0]):
-        turn(R, velocity[3] * dt, velocity[4] * dt, velocity[5] * dt)
-        x, y, z = (
-            smooth[WRIST, 0] + velocity[0] * dt,
-            smooth[WRIST, 1] + velocity[1] * dt,
-            smooth[WRIST, 2] + velocity[2] * dt,
-        )
-        _direct(directions, lengths, WRIST, x, y, z)
-        put_together(body, smooth)
+    x, y, z = joints[WRIST, 0], joints[WRIST, 1], joints[WRIST, 2]
+    distance = lengths[WRIST] * math.exp(step[_DISTANCE, 0])
+    for bone in range(21):
+        row, length = _DIRECTIONS + bone, lengths[bone]
+        directions[bone, 0] += step[row, 0]
+        directions[bone, 1] += step[row, 1]
+        directions[bone, 2] += step[row, 2]
+        _direct(directions, lengths, bone, directions[bone, 0], directions[bone, 1], directions[bone, 2])
+        lengths[bone] = length + weight * (measured[bone] - length)
+    lengths[WRIST] = distance
+    turn(R, step[_TURN, 0], step[_TURN, 1], step[_TURN, 2])
+    put_together(body, joints)
+    velocity[0] = (joints[WRIST, 0] - x) / dt
+    velocity[1] = (joints[WRIST, 1] - y) / dt
+    velocity[2] = (joints[WRIST, 2] - z) / dt
+    for axis in range(3):
+        velocity[3 + axis] = step[_TURN, axis] / dt
+
+
+@compiled(f"void({_BODY}, f8[::1], f8, f8[:,::1])")
+def predict(body, velocity, dt, joints):
+    """Moves `body` on by `dt` [s] with its `velocity` (6) [m/s, rad/s]; `joints` (21, 3) [m] become its own."""
+    R, directions, lengths = body
+    x = joints[WRIST, 0] + velocity[0] * dt
+    y = joints[WRIST, 1] + velocity[1] * dt
+    z = joints[WRIST, 2] + velocity[2] * dt
+    _direct(directions, lengths, WRIST, x, y, z)
+    turn(R, velocity[3] * dt, velocity[4] * dt, velocity[5] * dt)
+    put_together(body, joints)

@@ -49,6 +49,13 @@ def test_bodies_of_any_layout_are_those_of_their_values():
     assert_allclose(directed(np.asfortranarray(hands))[0], directed(hands.copy())[0])
 
 
+def test_bodies_of_another_number_than_their_rotations_cannot_be_made():
+    bodies = Body.of(HAND @ TURNS)
+    assert_allclose(Body.made(np.eye(3), bodies.directions, bodies.lengths).wrist, bodies.wrist, atol=1e-12)
+    with pytest.raises(ValueError, match="broadcast"):
+        Body.made(bodies.R[:2], bodies.directions, bodies.lengths)
+
+
 def test_a_body_is_the_same_alone_and_beside_one_that_is_unknown():
     body = Body.of(np.stack([HAND, np.full((21, 3), np.nan)]))
     assert_allclose(body.directions[0], Body.of(HAND).directions)

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros.filtering import HandFilter
+from handpose_ros.following import Followed
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import posed_hand
 
@@ -166,8 +167,38 @@ def test_what_is_done_to_filtered_joints_does_not_reach_the_filter():
         hand.joints_3d[:] = 0
 
 
-def test_a_hand_whose_joints_lie_any_way_in_memory_is_filtered_the_same():
+def test_bones_become_as_long_as_the_mean_of_what_was_measured():
+    hand = sequence(1)[0].joints_3d
+    followed = Followed(hand)
+    for _ in range(4):
+        assert followed.follow(hand[0] + 1.1 * (hand - hand[0]), 1 / 30, 1 / 30, 1.0, 1.0)
+    bones, was = (np.linalg.norm(joints[1:5] - joints[:4], axis=-1) for joints in (followed.joints, hand))
+    assert_allclose(bones, (1 + 4 * 1.1) / 5 * was)
+
+
+def test_a_hand_that_is_not_all_known_or_too_far_away_is_not_followed_and_changes_nothing():
+    hand, turned = sequence(1)[0].joints_3d, Rotation.from_rotvec([0, 0, 0.5]).as_matrix()
+    unknown = hand.copy()
+    unknown[4, 2] = np.nan
+    followed, calm = Followed(hand), Followed(hand)
+    for joints in (unknown, hand + [0, 0.11, 0], (hand - hand[0]) @ turned.T + hand[0]):
+        assert not followed.follow(joints, 1 / 30, 1 / 30, farthest=0.1, widest=0.4)
+    for each in (followed, calm):
+        assert each.follow(hand + [0, 0.09, 0], 1 / 30, 1 / 30, farthest=0.1, widest=0.4)
+    assert_allclose(followed.joints, calm.joints, rtol=0)
+    assert_allclose(followed.velocity, calm.velocity, rtol=0)
+    assert followed.known and not Followed(unknown).known
+
+
+def read_only(joints):
+    joints = joints.copy()
+    joints.flags.writeable = False
+    return joints
+
+
+@pytest.mark.parametrize("lay", [np.asfortranarray, read_only, lambda joints: np.stack([joints] * 2, -1)[..., 1]])
+def test_a_hand_is_filtered_the_same_however_its_joints_lie_in_memory(lay):
     hands = sequence(1)
-    laid = [replace(hand, joints_3d=np.asfortranarray(hand.joints_3d)) for hand in hands]
+    laid = [replace(hand, joints_3d=lay(hand.joints_3d)) for hand in hands]
     for a, b in zip(filtered([hands]), filtered([laid]), strict=True):
         assert_allclose(a[1][0], b[1][0], atol=1e-15)

@@ -69,6 +69,7 @@ def test_the_wrist_axes_of_hands_of_any_layout_and_type_are_those_of_their_value
     assert_allclose(wrist_rotation(hands, True), R)
     assert_allclose(wrist_rotation(np.asfortranarray(hands[::-1]), True), R[::-1])
     assert_allclose(wrist_rotation(hands.tolist(), True), R)
+    assert_allclose(wrist_rotation(np.broadcast_to(hands[0], (3, 21, 3)), True), R[[0, 0, 0]])
 
 
 def test_similarity_finds_scale_rotation_and_translation():
