@@ -185,19 +185,18 @@ def directed(vectors):
 
 @compiled(f"UniTuple(f8, 2)({_BODY}, {_BODY}, {_BODY}, f8[:,::1], f8[:,::1], f8[:,::1])")
 def ways(body, latest, measured, joints, moved, step):
-    """How far [m], and by how much turned [rad], a wrist is from where `body` has it; NaN where not all is known.
+    """How far [m], and by how much turned [rad], a measured wrist is from that of `body`; NaN where not all is known.
 
-    `measured` becomes the body of its `joints` (21, 3) [m]; `moved` (23, 3) what makes that of the body `latest`, and
+    `measured` becomes the body of the `joints` (21, 3) [m], `moved` (23, 3) what makes it of the body `latest`, and
     `step` (23, 3) what makes it of `body`.
     """
     if not take_apart(joints, measured):
         return math.nan, math.nan
     _change(latest, measured, moved)
     _change(body, measured, step)
-    a, b, bearings, to = body[2][WRIST], measured[2][WRIST], body[1], measured[1]
-    x = b * to[WRIST, 0] - a * bearings[WRIST, 0]
-    y = b * to[WRIST, 1] - a * bearings[WRIST, 1]
-    z = b * to[WRIST, 2] - a * bearings[WRIST, 2]
+    x = measured[1][WRIST, 0] * measured[2][WRIST] - body[1][WRIST, 0] * body[2][WRIST]
+    y = measured[1][WRIST, 1] * measured[2][WRIST] - body[1][WRIST, 1] * body[2][WRIST]
+    z = measured[1][WRIST, 2] * measured[2][WRIST] - body[1][WRIST, 2] * body[2][WRIST]
     return _length(x, y, z), _length(step[_TURN, 0], step[_TURN, 1], step[_TURN, 2])
 
 

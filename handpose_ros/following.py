@@ -31,12 +31,9 @@ class Followed:
 
     def __init__(self, joints: np.ndarray):
         """A hand of which nothing is known but that its `joints` (21, 3) [m] were measured."""
-        joints = np.array(joints, dtype=float, order="C")
-        self._body, self._latest, self._next = (
-            _empty(),
-            _empty(),
-            _empty(),
-        )  # smooth, the last measured, room for another
+        joints = np.array(joints, dtype=float, order="C")  # as compiled code takes it: not strided, not read-only
+        self._body, self._latest = _empty(), _empty()  # smooth, and as last measured
+        self._next = _empty()  # room for the next measurement
         self.known = take_apart(joints, self._body) and take_apart(joints, self._latest)  # whether they make a body
         self.joints = joints  # (21, 3) [m] smooth
         self.velocity = np.full(6, np.nan)  # [m/s, rad/s] linear, angular
