@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from handpose_ros.camera import Camera
 from handpose_ros.hand import KEYPOINTS
 from handpose_ros.lifters import LIFTERS, Lifter, make_lifter, scale_to_template
-from handpose_ros.lifting import fit_variance, translate
+from handpose_ros.ray_fit import fit, variances_along
 from tools.lifter.dataset import Samples
 from tools.lifter.lessons import network_offsets, truth
 
@@ -42,19 +42,19 @@ def errors_along_rays(samples: Samples, lifter: Lifter) -> tuple[np.ndarray, np.
     exact = true[..., :2] / true[..., 2:]
     seen = exact + PHOTOS_ERRORS * (samples.rays - exact)
     shaped = lifter(_CAMERA.unproject(seen), samples.local, samples.right)
-    translation, covariance = translate(shaped.joints, shaped.rays)
+    translation, covariance = fit(shaped.joints, shaped.rays)
     distance = ((shaped.joints + translation[:, None]) * shaped.rays).sum(axis=-1)
     joints = shaped.rays * distance[..., None]
     errors = ((joints - true) * shaped.rays).sum(axis=-1)
-    return errors, distance, fit_variance(shaped.rays, covariance)
+    return errors, distance, variances_along(shaped.rays, covariance)
 
 
-def most_likely(errors: np.ndarray, distance: np.ndarray, fit: np.ndarray) -> tuple[float, np.ndarray]:
+def most_likely(errors: np.ndarray, distance: np.ndarray, fitted: np.ndarray) -> tuple[float, np.ndarray]:
     """The relative spread of the distance and (21,) [m] of each joint's depth that explain `errors` (N, 21) best."""
 
     def surprise(logarithms):
         spread, depth = np.exp(logarithms[0]), np.exp(logarithms[1:])
-        variance = fit + (spread * distance) ** 2 + depth**2
+        variance = fitted + (spread * distance) ** 2 + depth**2
         return (np.log(variance) + errors**2 / variance).mean()
 
     found = minimize(surprise, np.full(22, np.log(0.02)), bounds=[np.log(_RANGE)] * 22)
