@@ -1,10 +1,12 @@
 """How far each joint of an observation is to be believed. A heuristic: the networks say nothing about single joints."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from handpose_ros.compiled import compiled
 from handpose_ros.hand import HandPose, Observation
 
 # [m] disagreement of a joint's place in the image with its place in the hand-relative shape that halves the
@@ -13,8 +15,8 @@ from handpose_ros.hand import HandPose, Observation
 HALVING_DISAGREEMENT = 0.01
 # Several looks at a hand agree better with each other than each agrees with the truth (docs/tracking.md).
 _LOOKS_AGREE = 3.0
-_ABOUT_MEAN = np.eye(21) - 1 / 21  # of joints
-_BOTH = np.ones(2)  # x @ _BOTH is x.sum(axis=-1), in half of its time for few numbers
+_LEAST_SCALE = 1e-6  # [px/m]
+_NOT_SPREAD = np.zeros(21)
 
 
 def joint_confidence(observations: Sequence[Observation], size: tuple[int, int]) -> np.ndarray:
@@ -22,15 +24,13 @@ def joint_confidence(observations: Sequence[Observation], size: tuple[int, int])
 
     0 outside of the image of `size` (width, height) [px].
     """
-    joints_2d = np.array([each.joints_2d for each in observations])
-    inside = (joints_2d >= -0.5) & (joints_2d < np.array(size) - 0.5)
-    apart, scale = disagreement(joints_2d, np.array([each.joints_local for each in observations]))
-    doubt = (apart / HALVING_DISAGREEMENT) ** 2
-    for index, each in enumerate(observations):
-        if each.spread is not None:
-            doubt[index] += (_LOOKS_AGREE / HALVING_DISAGREEMENT * each.spread / scale[index]) ** 2
-    score = np.array([[each.score] for each in observations])
-    return score / (1 + doubt) * (inside[..., 0] & inside[..., 1])
+    return _confidence(
+        np.array([each.joints_2d for each in observations], dtype=float),
+        np.array([each.joints_local for each in observations], dtype=float),
+        np.array([_NOT_SPREAD if each.spread is None else each.spread for each in observations], dtype=float),
+        np.array([each.score for each in observations], dtype=float),
+        *size,
+    )
 
 
 def filter_low_confidence(hand: HandPose, threshold: float) -> HandPose:
@@ -47,10 +47,43 @@ def filter_low_confidence(hand: HandPose, threshold: float) -> HandPose:
     )
 
 
-def disagreement(joints_2d: np.ndarray, joints_local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(..., 21) [m] distance of each joint in the image to the hand-relative shape, laid over it by shift and scale,
-    and (...) that scale [px/m]."""
-    flat, image = _ABOUT_MEAN @ joints_local[..., :2], _ABOUT_MEAN @ joints_2d
-    scale = np.maximum((flat * image).sum(axis=(-1, -2)) / (flat * flat).sum(axis=(-1, -2)), 1e-6)
-    off = image / scale[..., None, None] - flat
-    return np.sqrt((off * off) @ _BOTH), scale
+@compiled("Tuple((f8[:,::1], f8[::1]))(f8[:,:,::1], f8[:,:,::1])")
+def disagreement(joints_2d, joints_local):
+    """(N, 21) [m] distance of each joint in the image to the hand-relative shape, laid over it by shift and scale, and
+    (N,) that scale [px/m], of `joints_2d` (N, 21, 2) [px] and `joints_local` (N, 21, 3) [m]."""
+    apart, scales = np.empty(joints_2d.shape[:2]), np.empty(len(joints_2d))
+    for hand in range(len(joints_2d)):
+        u = v = x = y = 0.0  # means
+        for joint in range(21):
+            u, v = u + joints_2d[hand, joint, 0] / 21, v + joints_2d[hand, joint, 1] / 21
+            x, y = x + joints_local[hand, joint, 0] / 21, y + joints_local[hand, joint, 1] / 21
+        both = square = 0.0
+        for joint in range(21):
+            du, dv = joints_2d[hand, joint, 0] - u, joints_2d[hand, joint, 1] - v
+            dx, dy = joints_local[hand, joint, 0] - x, joints_local[hand, joint, 1] - y
+            both += du * dx + dv * dy
+            square += dx * dx + dy * dy
+        scale = both / square
+        if scale < _LEAST_SCALE:  # not max(): NaN stays
+            scale = _LEAST_SCALE
+        for joint in range(21):
+            off_x = (joints_2d[hand, joint, 0] - u) / scale - (joints_local[hand, joint, 0] - x)
+            off_y = (joints_2d[hand, joint, 1] - v) / scale - (joints_local[hand, joint, 1] - y)
+            apart[hand, joint] = math.hypot(off_x, off_y)
+        scales[hand] = scale
+    return apart, scales
+
+
+@compiled("f8[:,::1](f8[:,:,::1], f8[:,:,::1], f8[:,::1], f8[::1], i8, i8)")
+def _confidence(joints_2d, joints_local, spread, score, width, height):
+    """`joint_confidence` of arrays: (N, 21, 2) [px], (N, 21, 3) [m], (N, 21) [px] and (N,)."""
+    apart, scale = disagreement(joints_2d, joints_local)
+    confidence = np.empty(apart.shape)
+    for hand in range(len(apart)):
+        for joint in range(21):
+            u, v = joints_2d[hand, joint, 0], joints_2d[hand, joint, 1]
+            looks_apart = _LOOKS_AGREE * spread[hand, joint] / scale[hand]
+            doubt = (apart[hand, joint] ** 2 + looks_apart**2) / HALVING_DISAGREEMENT**2
+            inside = -0.5 <= u < width - 0.5 and -0.5 <= v < height - 0.5
+            confidence[hand, joint] = score[hand] / (1 + doubt) * (1.0 if inside else 0.0)
+    return confidence

@@ -29,7 +29,7 @@ def test_where_image_and_shape_agree_each_joint_has_the_hands_score():
 
 def test_disagreement_is_measured_in_metres():
     seen = observation((0.03, -0.04))
-    assert_allclose(disagreement(seen.joints_2d, seen.joints_local)[0][8], 0.05, atol=0.006)
+    assert_allclose(disagreement(seen.joints_2d[None], seen.joints_local[None])[0][0, 8], 0.05, atol=0.006)
 
 
 def test_a_joint_that_disagrees_is_believed_half_as_much_and_the_others_nearly_as_before():
@@ -50,6 +50,20 @@ def test_hands_of_one_image_are_judged_like_each_alone():
     hands = [replace(observation((0.02 * k, 0), score=0.5 + 0.1 * k), spread=k * apart) for k in range(4)]
     hands.append(observation())  # looked at once
     assert_allclose(joint_confidence(hands, VGA), [joint_confidence([hand], VGA)[0] for hand in hands])
+
+
+def test_a_hand_with_a_joint_that_is_not_known_has_no_confidence_and_its_neighbour_keeps_its_own():
+    unknown = replace(observation(), joints_2d=np.where(np.arange(21)[:, None] == 3, np.nan, observation().joints_2d))
+    confidence = joint_confidence([unknown, observation()], VGA)
+    assert np.isnan(confidence[0]).all()
+    assert_allclose(confidence[1], joint_confidence([observation()], VGA)[0])
+
+
+def test_how_the_arrays_lie_in_memory_does_not_matter():
+    seen = observation((0.02, 0.0))
+    laid_out = (np.asfortranarray(seen.joints_2d), np.broadcast_to(LOCAL, (2, 21, 3))[1].astype(np.float32))
+    other = replace(seen, joints_2d=laid_out[0], joints_local=laid_out[1])
+    assert_allclose(joint_confidence([other], VGA), joint_confidence([seen], VGA), rtol=1e-5)
 
 
 def test_joints_outside_of_the_image_are_not_believed():
