@@ -14,8 +14,8 @@ from handpose_ros.features import openness
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
 
 # [m] of the average hand, from the wrist's joint, where the wrist is narrowest, to the middle finger's base, where its
-# webs begin; measured on the mesh that lifters.TEMPLATE_LENGTHS are of. Landmark networks put the wrist and the knuckle
-# elsewhere, 85.7 mm apart: no crease of the skin is there.
+# webs begin; measured on the mesh that lifter_view.TEMPLATE_LENGTHS are of. Landmark networks put the wrist and the
+# knuckle elsewhere, 85.7 mm apart: no crease of the skin is there.
 PALM_LENGTH = 0.110
 WRIST_FLESH = float(FLESH[WRIST])  # [m] a tape ends at the skin
 SCALES = (0.6, 1.6)  # a hand of another size is a mistake in the unit; children of six have 0.7

@@ -12,31 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from handpose_ros.hand import MCPS, WRIST
+from handpose_ros.compiled import compiled
+from handpose_ros.lifter_view import FEATURES, look, look_back, scaled_to_template
 
-# Bones of the average hand and their lengths [m]: those of the WebXR generic hand mesh, moved to where the networks put
-# their landmarks (the wrist 11 mm and the MCPs 5 mm nearer the fingers than the mesh's joints, measured on renders).
-TEMPLATE_BONES = np.array([(0, 5), (0, 9), (0, 13), (0, 17), (5, 17), (5, 6), (9, 10), (13, 14), (17, 18)])
-TEMPLATE_LENGTHS = np.array([0.0876, 0.0857, 0.0807, 0.0769, 0.0612, 0.0386, 0.0419, 0.0379, 0.0296])
-# joints -> template bones, each over its length
-_BONES_OF_JOINTS = np.diff(np.eye(21)[TEMPLATE_BONES], axis=1)[:, 0] / TEMPLATE_LENGTHS[:, None]
 WEIGHTS = Path(__file__).parent / "data" / "lifter.npz"
-SHAPE_UNIT = 0.05  # [m] in which the learned lifter counts, so that its numbers are near 1
 # By maximum likelihood on 4,216 observations of renders that were not learned from: python -m tools.lifter.spread
 _SPREAD_BELIEVED, _SPREAD_LEARNED = 0.053, 0.027
-_INDEX, _MIDDLE, _RING, _ = MCPS
-_AHEAD_AND_UP = np.full((2, 21), 1 / 21)  # of joints: their mean, and the way from the wrist to the knuckles
-_AHEAD_AND_UP[1] = -np.eye(21)[WRIST]
-_AHEAD_AND_UP[1, [_INDEX, _MIDDLE, _RING]] = 0.25, 0.5, 0.25
-_MEAN = _AHEAD_AND_UP[:1]  # _MEAN @ joints is their mean, _ABOUT_MEAN @ joints how far they are from it
-_ABOUT_MEAN = np.eye(21) - _MEAN
-_CROSS = np.cross(np.eye(3)[:, None], np.eye(3)).reshape(3, 9)  # v @ (a @ _CROSS).reshape(3, 3) is a x v
-_SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few numbers
-_OVER_21 = np.full(42, 1 / 21)
-_ZERO = np.zeros((), np.float32)  # a plain 0 is made one of these in each call
-_OBSERVED = 105  # features are `Look.plane` and `Look.joints`; the last one is the size in the picture
+_OBSERVED = FEATURES - 1  # features are `Look.plane` and `Look.joints`; the last one is the size in the picture
 _OF_JOINTS = slice(42, _OBSERVED)
-_NARROWEST = 0.1  # least z of a unit ray about the middle of the hand: hands all around the camera are clipped
 
 
 @dataclass(frozen=True)
@@ -63,9 +46,7 @@ def make_lifter(name: str) -> Lifter:
 
 def scale_to_template(joints: np.ndarray) -> np.ndarray:
     """`joints` (..., 21, 3) scaled so that the template bones have, in the median, the average hand's lengths [m]."""
-    bones = _BONES_OF_JOINTS @ joints
-    squared = np.sort((bones * bones) @ _SUM, axis=-1)
-    return joints / np.sqrt(squared[..., len(TEMPLATE_BONES) // 2, None, None])
+    return scaled_to_template(_batch(joints, 21, 3)).reshape(joints.shape)
 
 
 def believe(rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
@@ -80,36 +61,38 @@ class Look:
     axes: np.ndarray  # (..., 3, 3) unit columns in the camera's axes; of a left hand x points to the other side
     center: np.ndarray  # (..., 1, 2) middle of the keypoints on the plane at distance 1
     extent: np.ndarray  # (..., 1, 1) root mean square of the keypoints' distances from there
-    plane: np.ndarray  # (..., 21, 2) keypoints from the center in extents
-    joints: np.ndarray  # (..., 21, 3) the network's, of the average hand's size, about their mean [SHAPE_UNIT]
+    features: np.ndarray  # (..., 106) the learned lifter's input: `plane`, `joints`, logarithm of the extent
 
     @classmethod
     def at(cls, rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> "Look":
         """At hands with these finite `rays`. Turning the camera changes nothing but `axes`."""
-        axes = _axes(rays, right)
-        seen = rays @ axes
-        plane = seen[..., :2] / np.maximum(seen[..., 2:], _NARROWEST)
-        center = _MEAN @ plane
-        flat = (plane - center).reshape(*plane.shape[:-2], 42)
-        extent = np.sqrt((flat * flat) @ _OVER_21)[..., None]
-        joints = scale_to_template(_ABOUT_MEAN @ joints_local) @ axes / SHAPE_UNIT
-        return cls(axes, center, extent[..., None], (flat / extent).reshape(plane.shape), joints)
+        shape = rays.shape[:-2]
+        right = np.full(shape, right, dtype=bool).reshape(-1)
+        axes, center, extent, features = look(_batch(rays, 21, 3), _batch(joints_local, 21, 3), right)
+        return cls(
+            axes.reshape(*shape, 3, 3),
+            center.reshape(*shape, 1, 2),
+            extent.reshape(*shape, 1, 1),
+            features.reshape(*shape, FEATURES),
+        )
 
     @property
-    def features(self) -> np.ndarray:
-        """(..., 106) the learned lifter's input."""
-        shape = self.plane.shape[:-2]
-        parts = (self.plane.reshape(*shape, 42), self.joints.reshape(*shape, 63), np.log(self.extent[..., 0]))
-        return np.concatenate(parts, axis=-1)
+    def plane(self) -> np.ndarray:
+        """(..., 21, 2) keypoints from the center in extents."""
+        return self.features[..., :42].reshape(*self.features.shape[:-1], 21, 2)
+
+    @property
+    def joints(self) -> np.ndarray:
+        """(..., 21, 3) the network's, of the average hand's size, about their mean [SHAPE_UNIT]."""
+        return self.features[..., _OF_JOINTS].reshape(*self.features.shape[:-1], 21, 3)
 
     def shape(self, observed: np.ndarray) -> Shape:
         """The way back, for (..., 105) `plane` and `joints` like this look's own."""
-        joints = observed[..., 42:].reshape(self.joints.shape)
-        rays = np.ones(joints.shape)
-        rays[..., :2] = observed[..., :42].reshape(self.plane.shape) * self.extent + self.center
-        rays /= np.sqrt((rays * rays) @ _SUM)[..., None]
-        back = np.swapaxes(self.axes, -1, -2)
-        return Shape(joints @ back * SHAPE_UNIT, rays @ back, np.full(rays.shape[:-2], _SPREAD_LEARNED))
+        shape = observed.shape[:-1]
+        axes, center, extent = self.axes.reshape(-1, 3, 3), self.center.reshape(-1, 2), self.extent.reshape(-1)
+        joints, rays = look_back(axes, center, extent, _batch(observed, _OBSERVED))
+        spread = np.full(shape, _SPREAD_LEARNED)
+        return Shape(joints.reshape(*shape, 21, 3), rays.reshape(*shape, 21, 3), spread)
 
 
 @dataclass(frozen=True)
@@ -136,9 +119,9 @@ class Network:
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(..., 105) the first of `features` (..., 106), `Look.plane` and `Look.joints`, corrected."""
         x = features.reshape(-1, features.shape[-1]).astype(np.float32)
-        x = np.maximum(x @ self.first[0] + self.first[1], _ZERO)
+        x = _rectified(x @ self.first[0], self.first[1])
         for weight, bias in self.blocks:
-            x += np.maximum(x @ weight + bias, _ZERO)
+            x += _rectified(x @ weight, bias)
         corrections = x.swapaxes(0, 1).reshape(-1, len(self.last[0])) @ self.last[0] + self.last[1]
         return features[..., :_OBSERVED] + corrections.reshape(*features.shape[:-1], _OBSERVED)
 
@@ -177,12 +160,18 @@ LIFTERS: dict[str, Callable[[], Lifter]] = {"learned": _learned, "mediapipe": la
 _STRAIGHT_AHEAD = np.stack([0.1 * np.cos(np.arange(21.0)), 0.1 * np.sin(np.arange(21.0)), np.ones(21)], axis=-1)
 
 
-def _axes(rays, right):
-    """(..., 3, 3) columns: z to the middle of the rays, y from the knuckles to the wrist, x = y x z of right hands."""
-    ahead_and_up = _AHEAD_AND_UP @ rays
-    ahead, up = ahead_and_up[..., :1, :], ahead_and_up[..., 1:, :]
-    cross = (ahead @ _CROSS).reshape(*rays.shape[:-2], 3, 3)
-    x = up @ cross
-    rows = np.concatenate([x * np.where(right, 1.0, -1.0)[..., None, None], x @ cross, ahead], axis=-2)
-    rows /= np.maximum(np.sqrt((rows * rows) @ _SUM), 1e-12)[..., None]
-    return np.swapaxes(rows, -1, -2)
+@compiled("f4[:,:,::1](f4[:,:,::1], f4[:,:,::1])")
+def _rectified(x, bias):
+    """`x` (M, R, H), which is changed, plus `bias` (M, 1, H), at least 0."""
+    members, rows, units = x.shape
+    for member in range(members):
+        for row in range(rows):
+            for unit in range(units):
+                value = x[member, row, unit] + bias[member, 0, unit]
+                x[member, row, unit] = np.float32(0) if value < 0 else value  # not max(): NaN stays
+    return x
+
+
+def _batch(array, *shape):
+    """(N, *shape) a copy of `array` (..., *shape), as compiled code takes it."""
+    return np.array(array, dtype=float, order="C").reshape(-1, *shape)

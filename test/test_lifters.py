@@ -134,6 +134,36 @@ def test_a_hand_with_a_joint_that_no_ray_reaches_is_believed_and_its_neighbour_i
     assert_allclose(broken.joints[1], whole.joints[1])
 
 
+@pytest.mark.parametrize("name", LIFTERS)
+def test_a_hand_whose_joints_are_not_numbers_has_no_shape_and_its_neighbour_is_not_harmed(name):
+    rays, local = observed((2,))
+    lifter, right = make_lifter(name), np.ones(2, bool)
+    whole = lifter(rays, local, right)
+    broken = lifter(rays, np.where(np.arange(2)[:, None, None] == 0, np.nan, local), right)
+    assert np.isnan(broken.joints[0]).all()
+    assert_allclose(broken.joints[1], whole.joints[1], atol=1e-7)
+
+
+@pytest.mark.parametrize("name", LIFTERS)
+def test_how_the_arrays_lie_in_memory_does_not_matter(name):
+    rays, local = observed((2, 3))
+    lifter, right = make_lifter(name), np.ones((2, 3), bool)
+    expected = lifter(rays, local, right)
+    rays, local = np.asfortranarray(rays), local[:, :, ::-1].copy()[:, :, ::-1]
+    rays.flags.writeable = local.flags.writeable = False
+    found = lifter(rays, local, right)
+    assert_allclose(found.joints, expected.joints, atol=1e-12)
+    assert_allclose(found.rays, expected.rays, atol=1e-12)
+
+
+def test_the_size_of_a_hand_is_the_median_bones():
+    hands = HAND * np.array([0.5, 2.0])[:, None, None]
+    hands[1, 12] += 1.0  # a tip belongs to no bone that counts
+    scaled = scale_to_template(hands)
+    assert_allclose(scaled[0], HAND, atol=1e-12)
+    assert_allclose(np.delete(scaled[1], 12, axis=0), np.delete(HAND, 12, axis=0), atol=1e-12)
+
+
 def test_the_weights_are_small_and_those_of_the_model_card():
     data = WEIGHTS.read_bytes()
     assert len(data) < 2**20

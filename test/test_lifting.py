@@ -6,7 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera
 from handpose_ros.hand import WRIST
-from handpose_ros.lifters import LIFTERS, TEMPLATE_BONES, TEMPLATE_LENGTHS, scale_to_template
+from handpose_ros.lifter_view import TEMPLATE_BONES, TEMPLATE_LENGTHS
+from handpose_ros.lifters import LIFTERS, scale_to_template
 from handpose_ros.lifting import lift
 
 K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
@@ -93,6 +94,13 @@ def test_a_hand_with_hardly_a_ray_has_no_place_and_does_not_disturb_its_neighbou
     lifted = lift(np.stack([outside, barrel.project(hand)]), np.stack([HAND, HAND]), barrel)
     assert np.isnan(lifted.joints[0]).all()
     assert_allclose(lifted.joints[1], hand, atol=1e-5)
+
+
+def test_how_the_arrays_lie_in_memory_does_not_matter():
+    camera, hands = CAMERAS["none"], hands_in_space((2, 3))
+    keypoints, shapes = np.asfortranarray(camera.project(hands)), np.asfortranarray(hands)
+    keypoints.flags.writeable = shapes.flags.writeable = False
+    assert_allclose(lift(keypoints, shapes, camera).joints, hands, atol=1e-5)
 
 
 def test_the_wrist_is_most_uncertain_along_its_viewing_ray():

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from handpose_ros.geometry import similarity
-from handpose_ros.lifters import SHAPE_UNIT
+from handpose_ros.lifter_view import SHAPE_UNIT
 from tools.lifter.lessons import OBSERVED, Lesson
 
 
