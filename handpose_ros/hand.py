@@ -93,16 +93,16 @@ class HandPose:
     joints_2d: np.ndarray  # (21, 2) [px] in the image
     joints_3d: np.ndarray  # (21, 3) [m] optical frame; relative to the wrist where depth_source is NONE
     # (21,) heuristic confidence, 0..1
-    joint_scores: np.ndarray = field(default_factory=lambda: np.full(21, np.nan))
+    joint_scores: np.ndarray = field(default_factory=np.full(21, np.nan).copy)
     depth_source: DepthSource = DepthSource.NONE
     hand_scale: float = np.nan  # this hand's size over the average hand's
     reprojection_error: float = np.nan  # [px] mean distance of the fitted hand, projected, to joints_2d
     # (21,) [m] root mean square distance to be expected of each joint of joints_3d from the true one
-    joint_sigma: np.ndarray = field(default_factory=lambda: np.full(21, np.nan))
+    joint_sigma: np.ndarray = field(default_factory=np.full(21, np.nan).copy)
     # [m^2, rad^2] x y z, rotation about x y z, optical frame
-    wrist_covariance: np.ndarray = field(default_factory=lambda: np.full((6, 6), np.nan))
+    wrist_covariance: np.ndarray = field(default_factory=np.full((6, 6), np.nan).copy)
     # [m/s, rad/s] linear, angular, optical frame
-    wrist_velocity: np.ndarray = field(default_factory=lambda: np.full(6, np.nan))
+    wrist_velocity: np.ndarray = field(default_factory=np.full(6, np.nan).copy)
     track_id: int = 0
     track_age: float = 0.0  # [s] since first seen
     state: TrackingState = TrackingState.TRACKED

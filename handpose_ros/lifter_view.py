@@ -55,7 +55,7 @@ def _cross(a, b):
 
 @inlined
 def _write_unit(vector, sign, axes, column):
-    length = max(math.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2), _NO_LENGTH)
+    length = max(math.hypot(math.hypot(vector[0], vector[1]), vector[2]), _NO_LENGTH)
     for i in range(3):
         axes[i, column] = sign * vector[i] / length
 
@@ -96,7 +96,7 @@ def _write_plane(rays, axes, center, features):
     square = 0.0
     for k in range(42):
         features[k] -= center[k % 2]
-        square += features[k] ** 2 / 21
+        square += features[k] * features[k] / 21
     extent = math.sqrt(square)
     for k in range(42):
         features[k] /= extent

@@ -65,7 +65,7 @@ class Look:
 
     @classmethod
     def at(cls, rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> "Look":
-        """At hands with these finite `rays`. Turning the camera changes nothing but `axes`."""
+        """At hands with these `rays`, NaN where one of them is. Turning the camera changes nothing but `axes`."""
         shape = rays.shape[:-2]
         right = np.full(shape, right, dtype=bool).reshape(-1)
         axes, center, extent, features = look(_batch(rays, 21, 3), _batch(joints_local, 21, 3), right)
@@ -127,11 +127,11 @@ class Network:
 
     def lift(self, rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
         """A `Lifter`. Hands with a joint outside of the camera's model are believed."""
-        finite = np.isfinite(rays)
-        if finite.all():
-            return self._correct(rays, joints_local, right)
-        known = finite.all(axis=(-1, -2), keepdims=True)
-        learned = self._correct(np.where(known, rays, _STRAIGHT_AHEAD), joints_local, right)
+        look = Look.at(rays, joints_local, right)
+        learned = look.shape(self._seen_and_blind(look.features))
+        known = np.isfinite(look.extent)
+        if known.all():
+            return learned
         believed = believe(rays, joints_local, right)
         return Shape(
             np.where(known, learned.joints, believed.joints),
@@ -139,16 +139,15 @@ class Network:
             np.where(known[..., 0, 0], learned.distance_spread, believed.distance_spread),
         )
 
-    def _correct(self, rays, joints_local, right):
-        """The mean of what it says with and without the network's joints, of hands whose `rays` are finite.
+    def _seen_and_blind(self, features):
+        """The mean of what it says with and without the network's joints.
 
         It has learned both. Joints that are wrong mislead only half of the answer.
         """
-        look = Look.at(rays, joints_local, right)
-        features = np.array([look.features] * 2)
-        features[1, ..., _OF_JOINTS] = 0
-        seeing, blind = self(features)
-        return look.shape((seeing + blind) / 2)
+        both = np.array([features, features])
+        both[1, ..., _OF_JOINTS] = 0
+        seeing, blind = self(both)
+        return (seeing + blind) / 2
 
 
 @cache
@@ -157,7 +156,6 @@ def _learned() -> Lifter:
 
 
 LIFTERS: dict[str, Callable[[], Lifter]] = {"learned": _learned, "mediapipe": lambda: believe}
-_STRAIGHT_AHEAD = np.stack([0.1 * np.cos(np.arange(21.0)), 0.1 * np.sin(np.arange(21.0)), np.ones(21)], axis=-1)
 
 
 @compiled("f4[:,:,::1](f4[:,:,::1], f4[:,:,::1])")

@@ -103,16 +103,19 @@ def _fit(shape, rays, translation, covariance):
     _move(translation, matrix, target, covariance)
     for _ in range(_ITERATIONS):
         for k in range(len(rays)):
-            along[k] = _dot(rays[k], shape[k]) + _dot(rays[k], translation)
+            distance = square = 0.0
             for i in range(3):
-                residuals[k, i] = (shape[k, i] + translation[i]) / along[k] - rays[k, i]
-            sizes[k] = math.sqrt(_dot(residuals[k], residuals[k]))
+                distance += rays[k, i] * (shape[k, i] + translation[i])
+            for i in range(3):
+                residuals[k, i] = (shape[k, i] + translation[i]) / distance - rays[k, i]
+                square += residuals[k, i] * residuals[k, i]
+            along[k], sizes[k] = distance, math.sqrt(square)
         limit = max(_HUBER_OF_MEDIAN * _lower_median(sizes, ordered), _HUBER * _MIN_SIGMA)
         # The residual e has the derivatives (I - r (r + e)^T) / along, and r e = 0.
         _clear(matrix, target)
         for k in range(len(rays)):
-            ray, residual, square = rays[k], residuals[k], sizes[k] ** 2
-            weight = limit / max(sizes[k], limit) / along[k] ** 2
+            ray, residual, square = rays[k], residuals[k], sizes[k] * sizes[k]
+            weight = limit / max(sizes[k], limit) / (along[k] * along[k])
             for i in range(3):
                 target[i] -= weight * along[k] * (residual[i] - square * ray[i])
                 for j in range(3):
@@ -122,7 +125,7 @@ def _fit(shape, rays, translation, covariance):
             break
     for i in range(3):
         for j in range(3):
-            covariance[i, j] *= (limit / _HUBER) ** 2
+            covariance[i, j] *= (limit / _HUBER) * (limit / _HUBER)
 
 
 @compiled("Tuple((f8[:,::1], f8[:,:,::1]))(f8[:,:,::1], f8[:,:,::1])")
@@ -132,7 +135,7 @@ def fit(shape, rays):
     Rays that are NaN do not count; where hardly one is left, both are NaN.
     """
     hands, joints, _ = rays.shape
-    translation, covariance = np.full((hands, 3), np.nan), np.full((hands, 3, 3), np.nan)
+    translation, covariance = np.empty((hands, 3)), np.empty((hands, 3, 3))
     known_shape, known_rays = np.empty((joints, 3)), np.empty((joints, 3))
     for hand in range(hands):
         count = 0
@@ -143,6 +146,8 @@ def fit(shape, rays):
                 count += 1
         if count >= _MIN_RAYS:
             _fit(known_shape[:count], known_rays[:count], translation[hand], covariance[hand])
+        else:
+            translation[hand], covariance[hand] = np.nan, np.nan
     return translation, covariance
 
 
@@ -184,11 +189,15 @@ def place(shape, scale, rays, distance_spread, size_spread):
     Returns joints (N, 21, 3) [m] on their rays, the same as the shape has them (N, 21, 3) [m], covariance of the wrists
     (N, 3, 3) [m^2] and root mean square errors (N, 21) [m] to be expected of the joints.
     """
-    shape, rays = scale * shape, rays.copy()
+    shape, rays = shape.copy(), rays.copy()
+    for hand in range(len(shape)):
+        for joint in range(21):
+            for i in range(3):
+                shape[hand, joint, i] *= scale
     translation, covariance = fit(shape, rays)
     joints, along = np.empty_like(shape), np.empty(shape.shape[:2])
     for hand in range(len(shape)):
-        spread = distance_spread[hand] ** 2 + size_spread**2
+        spread = distance_spread[hand] * distance_spread[hand] + size_spread * size_spread
         for joint in range(21):
             point, ray = shape[hand, joint], rays[hand, joint]
             for i in range(3):
@@ -200,7 +209,7 @@ def place(shape, scale, rays, distance_spread, size_spread):
             distance = _dot(ray, point)
             for i in range(3):
                 joints[hand, joint, i] = ray[i] * distance
-            along[hand, joint] = _variance_along(ray, covariance[hand]) + spread * distance**2 + _DEPTH[joint]
+            along[hand, joint] = _variance_along(ray, covariance[hand]) + spread * distance * distance + _DEPTH[joint]
     wrist_covariance, joint_sigma = errors_about(rays, along)
     return joints, shape, wrist_covariance, joint_sigma
 
