@@ -49,11 +49,14 @@ def filter_low_confidence(hand: HandPose, threshold: float) -> HandPose:
 
 @compiled("Tuple((f8[:,::1], f8[::1]))(f8[:,:,::1], f8[:,:,::1])")
 def disagreement(joints_2d, joints_local):
-    """(N, 21) [m] distance of each joint in the image to the hand-relative shape, laid over it by shift and scale, and
-    (N,) that scale [px/m], of `joints_2d` (N, 21, 2) [px] and `joints_local` (N, 21, 3) [m]."""
+    """(N, 21) [m] distance of each joint in the image to the hand-relative shape, laid over it by shift and scale,
+    and (N,) that scale [px/m].
+
+    Of `joints_2d` (N, 21, 2) [px] and `joints_local` (N, 21, 3) [m].
+    """
     apart, scales = np.empty(joints_2d.shape[:2]), np.empty(len(joints_2d))
     for hand in range(len(joints_2d)):
-        u = v = x = y = 0.0  # means
+        u = v = x = y = 0.0  # the middles of both
         for joint in range(21):
             u, v = u + joints_2d[hand, joint, 0] / 21, v + joints_2d[hand, joint, 1] / 21
             x, y = x + joints_local[hand, joint, 0] / 21, y + joints_local[hand, joint, 1] / 21

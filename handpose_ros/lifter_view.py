@@ -14,6 +14,7 @@ from handpose_ros.hand import MCPS, WRIST
 # their landmarks (the wrist 11 mm and the MCPs 5 mm nearer the fingers than the mesh's joints, measured on renders).
 TEMPLATE_BONES = np.array([(0, 5), (0, 9), (0, 13), (0, 17), (5, 17), (5, 6), (9, 10), (13, 14), (17, 18)])
 TEMPLATE_LENGTHS = np.array([0.0876, 0.0857, 0.0807, 0.0769, 0.0612, 0.0386, 0.0419, 0.0379, 0.0296])
+_BONES = len(TEMPLATE_BONES)
 SHAPE_UNIT = 0.05  # [m] in which the learned lifter counts, so that its numbers are near 1
 FEATURES = 106  # (x, y) of 21 joints in the picture, (x, y, z) of 21 joints, and the size in the picture
 _INDEX, _MIDDLE, _RING, _ = MCPS
@@ -23,8 +24,8 @@ _NO_LENGTH = 1e-12
 
 @inlined
 def _template_scale(joints, ordered):
-    """The factor that gives `joints` (21, 3) the average hand's size; `ordered` (9,) is overwritten."""
-    for bone in range(9):
+    """The factor that gives `joints` (21, 3) the average hand's size; `ordered` (9,) is for the bones."""
+    for bone in range(_BONES):
         start, end, square = TEMPLATE_BONES[bone, 0], TEMPLATE_BONES[bone, 1], 0.0
         for i in range(3):
             square += ((joints[end, i] - joints[start, i]) / TEMPLATE_LENGTHS[bone]) ** 2
@@ -33,13 +34,13 @@ def _template_scale(joints, ordered):
             ordered[place] = ordered[place - 1]
             place -= 1
         ordered[place] = square
-    return 1 / math.sqrt(ordered[4])
+    return 1 / math.sqrt(ordered[_BONES // 2])
 
 
 @compiled("f8[:,:,::1](f8[:,:,::1])")
 def scaled_to_template(joints):
     """`joints` (N, 21, 3) scaled so that the template bones have, in the median, the average hand's lengths [m]."""
-    scaled, ordered = np.empty(joints.shape), np.empty(9)
+    scaled, ordered = np.empty(joints.shape), np.empty(_BONES)
     for hand in range(len(joints)):
         scale = _template_scale(joints[hand], ordered)
         for joint in range(21):
@@ -84,8 +85,8 @@ def _turned(x, y, z, axes):
 
 @inlined
 def _write_plane(rays, axes, center, features):
-    """Writes the `center` (2,) of `rays` (21, 3) on the plane at distance 1 and, as the first `features`, where they
-    are from there, in units of the extent; returns that, their root mean square distance."""
+    """Writes the `center` (2,) of `rays` (21, 3) on the plane at distance 1 and, as the first 42 `features`, their
+    ways from there in extents; returns the extent, which is the root mean square of these ways."""
     center[:] = 0.0
     for joint in range(21):
         x, y, z = _turned(rays[joint, 0], rays[joint, 1], rays[joint, 2], axes)
@@ -119,15 +120,14 @@ def _write_joints(joints, axes, scale, features):
 
 @compiled("Tuple((f8[:,:,::1], f8[:,::1], f8[::1], f8[:,::1]))(f8[:,:,::1], f8[:,:,::1], b1[::1])")
 def look(rays, joints_local, right):
-    """At unit `rays` (N, 21, 3) and `joints_local` (N, 21, 3) of hands, of which those are right ones that (N,) `right`
-    says.
+    """At hands of unit `rays` (N, 21, 3) and shapes `joints_local` (N, 21, 3); `right` (N,) says which are right ones.
 
     Returns axes (N, 3, 3), center (N, 2), extent (N,) and features (N, 106): see `lifters.Look`.
     """
     hands = len(rays)
     axes, features = np.empty((hands, 3, 3)), np.empty((hands, FEATURES))
     center, extent = np.empty((hands, 2)), np.empty(hands)
-    ordered = np.empty(9)
+    ordered = np.empty(_BONES)
     for hand in range(hands):
         _write_axes(rays[hand], right[hand], axes[hand])
         extent[hand] = _write_plane(rays[hand], axes[hand], center[hand], features[hand])
@@ -139,7 +139,7 @@ def look(rays, joints_local, right):
 
 @compiled("Tuple((f8[:,:,::1], f8[:,:,::1]))(f8[:,:,::1], f8[:,::1], f8[::1], f8[:,::1])")
 def look_back(axes, center, extent, observed):
-    """Joints (N, 21, 3) [m] and unit rays (N, 21, 3) in the camera's axes, of features `observed` (N, 105 or more)."""
+    """Joints (N, 21, 3) [m] and unit rays (N, 21, 3) in the camera's axes, of features `observed` (N, 105)."""
     joints, rays = np.empty((len(axes), 21, 3)), np.empty((len(axes), 21, 3))
     for hand in range(len(axes)):
         for joint in range(21):

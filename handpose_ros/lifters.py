@@ -46,7 +46,12 @@ def make_lifter(name: str) -> Lifter:
 
 def scale_to_template(joints: np.ndarray) -> np.ndarray:
     """`joints` (..., 21, 3) scaled so that the template bones have, in the median, the average hand's lengths [m]."""
-    return scaled_to_template(_batch(joints, 21, 3)).reshape(joints.shape)
+    return scaled_to_template(batch(joints, 21, 3)).reshape(joints.shape)
+
+
+def batch(array: np.ndarray, *shape: int) -> np.ndarray:
+    """(N, *shape) a copy of `array` (..., *shape) as compiled code takes it: of floats, in C order, writeable."""
+    return np.array(array, dtype=float, order="C").reshape(-1, *shape)
 
 
 def believe(rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
@@ -68,7 +73,7 @@ class Look:
         """At hands with these `rays`, NaN where one of them is. Turning the camera changes nothing but `axes`."""
         shape = rays.shape[:-2]
         right = np.full(shape, right, dtype=bool).reshape(-1)
-        axes, center, extent, features = look(_batch(rays, 21, 3), _batch(joints_local, 21, 3), right)
+        axes, center, extent, features = look(batch(rays, 21, 3), batch(joints_local, 21, 3), right)
         return cls(
             axes.reshape(*shape, 3, 3),
             center.reshape(*shape, 1, 2),
@@ -90,7 +95,7 @@ class Look:
         """The way back, for (..., 105) `plane` and `joints` like this look's own."""
         shape = observed.shape[:-1]
         axes, center, extent = self.axes.reshape(-1, 3, 3), self.center.reshape(-1, 2), self.extent.reshape(-1)
-        joints, rays = look_back(axes, center, extent, _batch(observed, _OBSERVED))
+        joints, rays = look_back(axes, center, extent, batch(observed, _OBSERVED))
         spread = np.full(shape, _SPREAD_LEARNED)
         return Shape(joints.reshape(*shape, 21, 3), rays.reshape(*shape, 21, 3), spread)
 
@@ -168,8 +173,3 @@ def _rectified(x, bias):
                 value = x[member, row, unit] + bias[member, 0, unit]
                 x[member, row, unit] = np.float32(0) if value < 0 else value  # not max(): NaN stays
     return x
-
-
-def _batch(array, *shape):
-    """(N, *shape) a copy of `array` (..., *shape), as compiled code takes it."""
-    return np.array(array, dtype=float, order="C").reshape(-1, *shape)

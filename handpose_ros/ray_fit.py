@@ -60,7 +60,7 @@ def _lower_median(values, ordered):
 def _move(translation, matrix, target, inverse):
     """Adds to `translation` (3,) what symmetric `matrix` (3, 3) takes to `target` (3,); also writes the `inverse`.
 
-    Returns the largest coordinate of that. The inverse is of the cofactors over the determinant.
+    Returns how much the coordinates change at most. The inverse is the cofactors over the determinant.
     """
     for i in range(3):
         for j in range(3):
@@ -111,7 +111,7 @@ def _fit(shape, rays, translation, covariance):
                 square += residuals[k, i] * residuals[k, i]
             along[k], sizes[k] = distance, math.sqrt(square)
         limit = max(_HUBER_OF_MEDIAN * _lower_median(sizes, ordered), _HUBER * _MIN_SIGMA)
-        # The residual e has the derivatives (I - r (r + e)^T) / along, and r e = 0.
+        # The residual e has the derivatives (I - r (r + e)^T) / along, and r^T e = 0.
         _clear(matrix, target)
         for k in range(len(rays)):
             ray, residual, square = rays[k], residuals[k], sizes[k] * sizes[k]
@@ -183,11 +183,11 @@ def errors_about(rays, along):
 
 @compiled("Tuple((f8[:,:,::1], f8[:,:,::1], f8[:,:,::1], f8[:,::1]))(f8[:,:,::1], f8, f8[:,:,::1], f8[::1], f8)")
 def place(shape, scale, rays, distance_spread, size_spread):
-    """`scale` times `shape` (N, 21, 3) on its unit `rays` (N, 21, 3), of which some may be NaN.
+    """`scale` times `shape` (N, 21, 3) where it fits unit `rays` (N, 21, 3) best, of which some may be NaN.
 
     `distance_spread` (N,) and `size_spread` are relative standard deviations of the distance and of the `scale`.
-    Returns joints (N, 21, 3) [m] on their rays, the same as the shape has them (N, 21, 3) [m], covariance of the wrists
-    (N, 3, 3) [m^2] and root mean square errors (N, 21) [m] to be expected of the joints.
+    Returns joints (N, 21, 3) [m] on their rays, those of the shape as it is (N, 21, 3) [m], and `errors_about` them:
+    the wrists' covariance (N, 3, 3) [m^2] and the joints' root mean square errors (N, 21) [m].
     """
     shape, rays = shape.copy(), rays.copy()
     for hand in range(len(shape)):
