@@ -119,7 +119,7 @@ def _write_joints(joints, axes, scale, features):
 
 
 @compiled("Tuple((f8[:,:,::1], f8[:,::1], f8[::1], f8[:,::1]))(f8[:,:,::1], f8[:,:,::1], b1[::1])")
-def look(rays, joints_local, right):
+def look_at(rays, joints_local, right):
     """At hands of unit `rays` (N, 21, 3) and shapes `joints_local` (N, 21, 3); `right` (N,) says which are right ones.
 
     Returns axes (N, 3, 3), center (N, 2), extent (N,) and features (N, 106): see `lifters.Look`.

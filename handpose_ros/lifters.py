@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from handpose_ros.compiled import compiled
-from handpose_ros.lifter_view import FEATURES, look, look_back, scaled_to_template
+from handpose_ros.lifter_view import FEATURES, look_at, look_back, scaled_to_template
 
 WEIGHTS = Path(__file__).parent / "data" / "lifter.npz"
 # By maximum likelihood on 4,216 observations of renders that were not learned from: python -m tools.lifter.spread
@@ -73,7 +73,7 @@ class Look:
         """At hands with these `rays`, NaN where one of them is. Turning the camera changes nothing but `axes`."""
         shape = rays.shape[:-2]
         right = np.full(shape, right, dtype=bool).reshape(-1)
-        axes, center, extent, features = look(batch(rays, 21, 3), batch(joints_local, 21, 3), right)
+        axes, center, extent, features = look_at(batch(rays, 21, 3), batch(joints_local, 21, 3), right)
         return cls(
             axes.reshape(*shape, 3, 3),
             center.reshape(*shape, 1, 2),
