@@ -41,13 +41,15 @@ class Captured:
     @torch.inference_mode()
     def start(self, *arrays: np.ndarray) -> Callable[[], np.ndarray]:
         """Begins; what it returns waits for the result, before anything else is begun."""
-        for rows, array in zip(self._rows, arrays, strict=True):
-            rows[: len(array)] = array  # by this thread: torch's copy wakes others, which takes longer than the copy
+        for index, (rows, array) in enumerate(zip(self._rows, arrays, strict=True)):
+            if index not in self._large:
+                rows[: len(array)] = array
         if self._graph is None:
             return lambda: self.without_graph().numpy()
         with torch.cuda.stream(self._stream):
             for index in self._large:
                 count = len(arrays[index])
+                self._sent[index][:count] = torch.from_numpy(arrays[index])  # by several threads
                 self._inputs[index][:count].copy_(self._sent[index][:count], non_blocking=True)
             self._graph.replay()
         return self._wait
