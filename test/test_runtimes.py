@@ -135,6 +135,22 @@ def test_what_crops_show_is_what_their_samples_are(runtime, threads):
         assert_array_equal(output, truth)
 
 
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_look_that_is_begun_and_one_meanwhile_see_what_each_sees_alone(runtime, threads):
+    image = np.concatenate([GOLDEN["hand"], GOLDEN["hand"][:, ::-1]], axis=1)
+    whole, hands = [Region(np.array([240.0, 120.0]), 480.0)], [Region(np.array([x, 120.0]), 200.0) for x in (120, 360)]
+    search, landmarks = (
+        network("palm_detection_lite", runtime, threads),
+        network("hand_landmark_lite", runtime, threads),
+    )
+    alone = search.look(image, whole, "black"), landmarks.look(image, hands, "replicate")
+    wait = search.start_look(image, whole, "black")
+    meanwhile = landmarks.look(image, hands, "replicate")
+    for seen, truth in zip((*wait(), *meanwhile), (*alone[0], *alone[1]), strict=True):
+        assert_allclose(seen, truth, rtol=1e-4, atol=1e-3)
+
+
 # The GPU's way of computing, on the CPU
 
 
