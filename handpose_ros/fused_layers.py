@@ -1,4 +1,4 @@
-"""A hand network whose convolutions are GPU kernels that do all that follows them too: see `triton_layers`."""
+"""A hand network whose convolutions are GPU kernels that do all that follows them too: see `triton_convolutions`."""
 
 import operator
 from collections import defaultdict
@@ -7,7 +7,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from handpose_ros import triton_layers
+from handpose_ros import triton_convolutions, triton_layers
 
 
 def fused(module: fx.GraphModule) -> fx.GraphModule:
@@ -50,8 +50,8 @@ class FusedConvolution(nn.Module):
             weight = weight[:, :, 0]
         self._stride = layer.stride[0]
         prelu = isinstance(activation, nn.PReLU)
-        kinds = {"none": triton_layers.NO_ACTIVATION, "relu6": triton_layers.RELU6}
-        self._activation = triton_layers.PRELU if prelu else kinds[activation]
+        kinds = {"none": triton_convolutions.NO_ACTIVATION, "relu6": triton_convolutions.RELU6}
+        self._activation = triton_convolutions.PRELU if prelu else kinds[activation]
         self.register_buffer("_weight", weight.half().contiguous())
         self.register_buffer("_bias", layer.bias.float())
         self.register_buffer("_slope", activation.weight.float() if prelu else layer.bias.float())
@@ -66,11 +66,11 @@ class FusedConvolution(nn.Module):
         x, residual = _rows_first(x), None if residual is None else _rows_first(residual)
         weights, shape = (self._weight, self._bias, self._slope), (self._activation, self._stride, self._before)
         if self._kind == "of_bytes":
-            y = triton_layers.of_bytes(x, *weights, *shape)
+            y = triton_convolutions.of_bytes(x, *weights, *shape)
         elif self._kind == "pointwise":
-            y = triton_layers.pointwise(x, *weights, residual, self._activation)
+            y = triton_convolutions.pointwise(x, *weights, residual, self._activation)
         else:
-            y = triton_layers.depthwise(x, *weights, residual, *shape)
+            y = triton_convolutions.depthwise(x, *weights, residual, *shape)
         return y.permute(0, 3, 1, 2)
 
 
@@ -88,7 +88,7 @@ class FusedLinear(nn.Module):
 
 
 def _kind(layer):
-    """Which function of `triton_layers` is for it; None if none is."""
+    """Which function of `triton_convolutions` is for it; None if none is."""
     if layer.groups == 1 and layer.in_channels == 3:
         return "of_bytes"
     if layer.groups == 1 and layer.kernel_size == layer.stride == (1, 1):

@@ -28,7 +28,8 @@ class LaunchFloor:
 
 def launch_floor(network: CudaNetwork) -> LaunchFloor:
     """Measured on the network's GPU."""
-    return LaunchFloor(_kernels(network), _launch_us(), _run_ms(network))
+    with torch.cuda.device(network.device):
+        return LaunchFloor(_kernels(network), _launch_us(), _run_ms(network))
 
 
 def _kernels(network):

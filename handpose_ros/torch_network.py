@@ -57,6 +57,7 @@ class CudaNetwork:
 
         Raises: torch.OutOfMemoryError, here and never later.
         """
+        self.device = device
         graph = without_constant_channels(read_graph(path))
         self._module, self._sample = _on(device, to_torch(graph))
         shapes = [graph.tensors[index].shape[1:] for index in graph.outputs]

@@ -15,10 +15,10 @@ FLOORS = {
     "features depth hand_size placing taxonomy claims contacts distance_rule grasp_types cascade motion phases grasp "
     "gripper metrics trajectories sequence_metrics synthetic people grasp_templates gestures grasp_evaluation",
     "inference": "weights tflite constant_channels tflite_torch tflite_openvino quantization openvino_network captured "
-    "torch_sampling triton_sampling triton_layers fused_layers torch_network launch_floor runtimes gathering backends "
-    "backends.palm backends.mediapipe backends.rotations backends.mano_pickle backends.mano backends.checkpoint "
-    "backends.resnet backends.wildhands_network backends.wildhands_checkpoint backends.wildhands_crops "
-    "backends.undistortion backends.wildhands finding abreast pipeline",
+    "torch_sampling triton_sampling triton_convolutions triton_layers fused_layers torch_network launch_floor "
+    "runtimes gathering backends backends.palm backends.mediapipe backends.rotations backends.mano_pickle "
+    "backends.mano backends.checkpoint backends.resnet backends.wildhands_network backends.wildhands_checkpoint "
+    "backends.wildhands_crops backends.undistortion backends.wildhands finding abreast pipeline",
     "edges": "failures spool share decoding calibration sources drawing messages markers recordings bags answers "
     "summary processes interrupts bag_images comparison results plots track_plots recording_report "
     "joint_arrays joint_tables overlapping datasets evaluation accuracy report report_page sequences "

@@ -7,12 +7,12 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 from test_lifting import HAND, hands_in_space
 
-from handpose_ros.lifters import Network
+from handpose_ros.lifters import LIFTERS, Network, make_lifter, scale_to_template
 from tools.lifter.backdrops import backdrop, degrade, solid
 from tools.lifter.dataset import Samples
 from tools.lifter.lessons import imagine, join, network_offsets, prepare, split, truth
 from tools.lifter.poses import HIGHEST, LOWEST, random_angles
-from tools.lifter.spread import most_likely
+from tools.lifter.spread import errors_along_rays, most_likely
 from tools.lifter.training import Recipe, examine, export, place, teach
 
 SMALL = Recipe(width=32, blocks=1, steps=150, batch=64, plane_noise=0.0, shape_noise=0.0, blind=0.1)
@@ -126,6 +126,15 @@ def test_the_truth_of_a_left_hand_is_the_mirror_image_of_a_right_ones():
         }
     )
     assert_allclose(truth(left, OFFSETS), truth(right, OFFSETS) @ turn, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LIFTERS)
+def test_distances_less_their_errors_are_the_true_ones(name):
+    samples = observed(10)
+    errors, distances, variances = errors_along_rays(samples, make_lifter(name))
+    true = np.linalg.norm(scale_to_template(truth(samples, network_offsets(samples))), axis=-1)
+    assert_allclose(distances - errors, true, rtol=1e-3)
+    assert np.abs(errors).mean() > 0.01 and (variances > 0).all()  # [m]: the network sees the hands flattened
 
 
 def test_random_hands_bend_as_hands_can():
