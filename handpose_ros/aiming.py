@@ -1,4 +1,7 @@
-"""Which crop shows a hand: a square around its points, seen by a virtual camera where the real one is calibrated."""
+"""Which crop shows a hand: a square around its points, seen by a virtual camera where the real one is calibrated.
+
+The arithmetic is compiled. What calls another function stands below it, for all is compiled in this order.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,41 +10,122 @@ from dataclasses import replace
 import numpy as np
 
 from handpose_ros.camera import Camera
+from handpose_ros.compiled import compiled, inlined
 from handpose_ros.cropping import Crop, Region, View
 
+# (M, N, 2) points of M hands -> (M, 4) the square around each: x and y of its centre, its side, and its angle [rad]
+Rule = Callable[[np.ndarray], np.ndarray]
+
 _IN_FRONT = 0.1  # least cosine between a point and the middle of all for a plane that faces them to hold it
+_BEHIND = -0.999  # z of a direction nearly straight behind: any half turn leads there
 
 
-def place(rule: Callable[[np.ndarray], Region], points: np.ndarray, camera: Camera | None) -> list[Crop]:
+@inlined
+def _on_plane(ray, turn):
+    """Where a ray meets the plane at distance 1 of a camera with this `turn`, and how far in front of it the ray is."""
+    x = turn[0, 0] * ray[0] + turn[1, 0] * ray[1] + turn[2, 0] * ray[2]
+    y = turn[0, 1] * ray[0] + turn[1, 1] * ray[1] + turn[2, 1] * ray[2]
+    z = turn[0, 2] * ray[0] + turn[1, 2] * ray[1] + turn[2, 2] * ray[2]
+    return x / z, y / z, z
+
+
+@compiled("f8(f8, f8)")
+def upright_angle(right, down):
+    """Angle [rad] of the region in which a line of the image, so far to the right and down, goes straight up."""
+    return math.atan2(right, -down)
+
+
+@compiled("f8[:,::1](f8, f8, f8)")
+def _turn_to(x, y, z):
+    """(3, 3) the rotation by the smallest angle that turns the z axis to (x, y, z)."""
+    length = math.sqrt(x * x + y * y + z * z)
+    x, y, z = x / length, y / length, z / length
+    if z < _BEHIND:
+        return np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
+    k = 1 / (1 + z)
+    return np.array([[1 - k * x * x, -k * x * y, x], [-k * x * y, 1 - k * y * y, y], [-x, -y, z]])
+
+
+@compiled("f8[:,::1](f8, f8, f8, f8)")
+def _cross(x, y, side, angle):
+    """(5, 2) a cross in the middle of a square, half as large: its middle, right, left, lower and upper end."""
+    cos, sin = side / 4 * math.cos(angle), side / 4 * math.sin(angle)
+    return np.array([[x, y], [x + cos, y + sin], [x - cos, y - sin], [x - sin, y + cos], [x + sin, y - cos]])
+
+
+@compiled("Tuple((f8[:,::1], f8))(f8[:,::1])")
+def _aimed(cross):
+    """How a view is turned, (3, 3), and its extent, that shows a square whose `_cross` lies on these rays (5, 3)."""
+    turn = _turn_to(cross[0, 0], cross[0, 1], cross[0, 2])
+    right_x, right_y, _ = _on_plane(cross[1], turn)
+    left_x, left_y, _ = _on_plane(cross[2], turn)
+    lower_x, lower_y, _ = _on_plane(cross[3], turn)
+    upper_x, upper_y, _ = _on_plane(cross[4], turn)
+    roll = upright_angle(upper_x - lower_x, upper_y - lower_y)
+    cos, sin = math.cos(roll), math.sin(roll)
+    for row in range(3):
+        a, b = turn[row, 0], turn[row, 1]
+        turn[row, 0], turn[row, 1] = a * cos + b * sin, b * cos - a * sin
+    across = math.hypot(right_x - left_x, right_y - left_y)
+    along = math.hypot(lower_x - upper_x, lower_y - upper_y)
+    return turn, 2 * math.sqrt(across * along)
+
+
+@compiled("Tuple((f8[:,:,::1], f8[:,:,::1], b1[::1]))(f8[:,:,::1])")
+def _faced(rays):
+    """Cameras that face the `rays` (M, N, 3) of M hands, (M, 3, 3); where their planes at distance 1 have the rays,
+    (M, N, 2); and whether they have them all, (M,), which they have not where a ray is NaN."""
+    hands, points, _ = rays.shape
+    facing, seen, all_seen = np.empty((hands, 3, 3)), np.empty((hands, points, 2)), np.ones(hands, np.bool_)
+    for hand in range(hands):
+        x = y = z = 0.0
+        for point in range(points):
+            x, y, z = x + rays[hand, point, 0], y + rays[hand, point, 1], z + rays[hand, point, 2]
+        facing[hand] = _turn_to(x, y, z)
+        for point in range(points):
+            seen[hand, point, 0], seen[hand, point, 1], ahead = _on_plane(rays[hand, point], facing[hand])
+            all_seen[hand] &= ahead >= _IN_FRONT
+    return facing, seen, all_seen
+
+
+@compiled("Tuple((f8[:,:,::1], f8[::1]))(f8[:,:,::1], f8[:,::1])")
+def _views(facing, squares):
+    """How views are turned, (M, 3, 3), and their extents (M,), that show `squares` (M, 4) on the planes at distance 1
+    of cameras turned by `facing` (M, 3, 3)."""
+    turns, extents, rays = np.empty(facing.shape), np.empty(len(facing)), np.ones((5, 3))
+    for hand in range(len(facing)):
+        rays[:, :2] = _cross(squares[hand, 0], squares[hand, 1], squares[hand, 2], squares[hand, 3])
+        turn, extents[hand] = _aimed(rays)
+        for row in range(3):
+            a, b, c = facing[hand, row]
+            for column in range(3):
+                turns[hand, row, column] = a * turn[0, column] + b * turn[1, column] + c * turn[2, column]
+    return turns, extents
+
+
+def place(rule: Rule, points: np.ndarray, camera: Camera | None) -> list[Crop]:
     """The squares that `rule` draws around each of M sets of `points` (M, N, 2) [px]: in the image, or in views aimed
     at them.
 
     The rule is given pixels, or coordinates on planes that face the points, and must not care which.
     """
     if camera is None or not len(points):
-        return [rule(each) for each in points]
-    rays = camera.unproject(points)
-    facing = np.array([_smallest_turn(*ray) for ray in rays.sum(axis=1).tolist()])
-    seen = rays @ facing
-    if seen[..., 2].min() >= _IN_FRONT:  # not so where a point has no ray
-        regions = map(rule, seen[..., :2] / seen[..., 2:])
-        views = [_aimed([(x, y, 1.0) for x, y in _cross(region)]) for region in regions]
-        turns = facing @ np.array([turn for turn, _ in views])
-        return [View(camera, turn, extent) for turn, (_, extent) in zip(turns, views, strict=True)]
+        return [_region(*square) for square in rule(points).tolist()]
+    facing, seen, all_seen = _faced(camera.unproject(points))
+    if all_seen.all():
+        turns, extents = _views(facing, rule(seen))
+        return [View(camera, turn, extent) for turn, extent in zip(turns, extents.tolist(), strict=True)]
     if len(points) > 1:
         return [crop for each in points for crop in place(rule, each[None], camera)]
-    return [aim(rule(points[0]), camera)]
+    return [aim(_region(*square), camera) for square in rule(points).tolist()]
 
 
 def aim(region: Region, camera: Camera | None) -> Crop:
     """The view of what a region of the image shows at its centre; the region itself where no camera is known."""
     if camera is None:
         return region
-    rays = camera.unproject(np.array(_cross(region)))
-    if not np.isfinite(rays).all():
-        return region
-    turn, extent = _aimed(rays.tolist())
-    return View(camera, np.array(turn), extent)
+    rays = camera.unproject(_cross(*region.center.tolist(), region.size, region.angle))
+    return View(camera, *_aimed(rays)) if np.isfinite(rays).all() else region
 
 
 def shifted(crop: Crop, offset: Sequence[float]) -> Crop:
@@ -52,44 +136,9 @@ def shifted(crop: Crop, offset: Sequence[float]) -> Crop:
     rays = crop.camera.unproject(np.array([center, center + offset]))
     if not np.isfinite(rays).all():
         return crop
-    old, new = (np.array(_smallest_turn(*ray)) for ray in rays.tolist())
+    old, new = (_turn_to(*ray) for ray in rays.tolist())
     return replace(crop, R_camera_from_crop=new @ old.T @ crop.R_camera_from_crop)
 
 
-def upright_angle(right: float, down: float) -> float:
-    """Angle [rad] of the region in which a line of the image, so far to the right and down, goes straight up."""
-    return math.atan2(right, -down)
-
-
-def _cross(region):
-    """The points of a cross in the middle of a region, half as large: its middle, right, left, lower and upper end."""
-    x, y = region.center.tolist()
-    cos, sin = region.size / 4 * math.cos(region.angle), region.size / 4 * math.sin(region.angle)
-    return (x, y), (x + cos, y + sin), (x - cos, y - sin), (x - sin, y + cos), (x + sin, y - cos)
-
-
-def _aimed(cross):
-    """How a view is turned, row by row, and its extent, that shows a region whose `_cross` lies on these five rays."""
-    facing = _smallest_turn(*cross[0])
-    right, left, lower, upper = (_on_plane(ray, facing) for ray in cross[1:])
-    roll = upright_angle(upper[0] - lower[0], upper[1] - lower[1])
-    cos, sin = math.cos(roll), math.sin(roll)
-    turn = [(a * cos + b * sin, b * cos - a * sin, c) for a, b, c in facing]
-    return turn, 2 * math.sqrt(math.dist(right, left) * math.dist(lower, upper))
-
-
-def _on_plane(ray, turn):
-    """Where a ray meets the plane at distance 1 of a camera with this `turn`."""
-    (x, y, z), ((ax, bx, cx), (ay, by, cy), (az, bz, cz)) = ray, turn
-    depth = cx * x + cy * y + cz * z
-    return (ax * x + ay * y + az * z) / depth, (bx * x + by * y + bz * z) / depth
-
-
-def _smallest_turn(x, y, z):
-    """The rotation by the smallest angle that turns the z axis to (x, y, z), row by row."""
-    length = math.hypot(x, y, z)
-    x, y, z = x / length, y / length, z / length
-    if z < -0.999:  # nearly straight behind: any half turn will do
-        return (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
-    k = 1 / (1 + z)
-    return (1 - k * x * x, -k * x * y, x), (-k * x * y, 1 - k * y * y, y), (-x, -y, z)
+def _region(x, y, side, angle):
+    return Region(np.array([x, y]), side, angle)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from handpose_ros.compiled import compiled
 from handpose_ros.cropping import box_iou
 from handpose_ros.hand import Observation
 
@@ -16,6 +17,24 @@ _OTHER_DISTANCE = 0.5  # hand sizes that count as much as a hand e times as larg
 _SAME_PLACE = 0.5  # intersection over union of the boxes of two hands of one side that are one
 _LEAST = 1e-9  # [px] size of a hand whose joints all lie in one place: nothing is divided by zero
 _NEVER = 1e3  # hand sizes: more than all of the others together
+
+
+@compiled("Tuple((UniTuple(f8, 2), UniTuple(f8, 2), UniTuple(f8, 2), f8))(f8[:,:])")
+def _outline(joints):
+    """The fields of the `Outline` of `joints` (N, 2) [px]."""
+    low, high, center, square = np.full(2, np.nan), np.full(2, np.nan), np.zeros(2), 0.0
+    for i in range(2):
+        for joint in range(len(joints)):
+            at = joints[joint, i]
+            if at < low[i] or np.isnan(low[i]):  # not min(): a joint that is not known bounds nothing
+                low[i] = at
+            if at > high[i] or np.isnan(high[i]):
+                high[i] = at
+            center[i] += at / len(joints)
+        for joint in range(len(joints)):
+            square += (joints[joint, i] - center[i]) ** 2 / len(joints)
+    radius = math.sqrt(square)
+    return (low[0], low[1]), (high[0], high[1]), (center[0], center[1]), _LEAST if radius < _LEAST else radius
 
 
 @dataclass(frozen=True)
@@ -30,11 +49,7 @@ class Outline:
     @classmethod
     def of(cls, hand: Observation) -> "Outline":
         """The outline of `hand`."""
-        xs, ys = hand.joints_2d.T.tolist()
-        count = len(xs)
-        x, y = sum(xs) / count, sum(ys) / count
-        square = (math.dist(xs, [x] * count) ** 2 + math.dist(ys, [y] * count) ** 2) / count
-        return cls((min(xs), min(ys)), (max(xs), max(ys)), (x, y), max(math.sqrt(square), _LEAST))
+        return cls(*_outline(hand.joints_2d))
 
     @property
     def size(self) -> float:

@@ -20,10 +20,11 @@ import cv2
 import numpy as np
 
 from handpose_ros.camera import Camera
+from handpose_ros.compiled import compiled, inlined
 
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
 CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between
-_CORNERS = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]])  # of a square of one pixel
+_I = np.eye(3)
 _UNSEEN = -1e4  # [px] where nodes lie that no camera sees: far outside of every image
 
 
@@ -104,17 +105,13 @@ class View(Crop):
         pixels = cv2.resize(nodes, None, fx=CELL, fy=CELL)[CELL : CELL + size, CELL : CELL + size]
         return cv2.remap(image, pixels, None, cv2.INTER_LINEAR, out, borderMode=BORDERS[border])
 
-    @cached_property
+    @property
     def lens(self) -> Camera | None:
         return self.camera if self.camera.is_distorted else None
 
     @cached_property
     def unit_span(self) -> np.ndarray:
-        side, rows = self.extent, self.R_camera_from_crop.tolist()
-        rays = np.array([(side * a, side * b, c - side * (a + b) / 2) for a, b, c in rows])
-        if self.lens is None:
-            rays[:2] = self.camera.K[:2] @ rays
-        return rays
+        return _span_of_view(self.R_camera_from_crop, self.extent, self.camera.K if self.lens is None else _I)
 
     @property
     def box(self) -> np.ndarray:
@@ -127,8 +124,7 @@ class View(Crop):
 def to_image(crops: Sequence[Crop], points: np.ndarray, size: int) -> np.ndarray:
     """Pixels (M, N, 2) of squares sampled from M crops -> pixels of the image (M, N, 2); see `Crop.to_image`."""
     spans = np.array([crop.span(size) for crop in crops])
-    rays = spans[..., :2] @ points.swapaxes(-1, -2) + spans[..., 2:]  # (M, 3, N): one coordinate after the other
-    return _where_rays_meet(crops, rays).swapaxes(-1, -2)
+    return _where_rays_meet(crops, _rays(spans, np.array(points, dtype=float, order="C")))
 
 
 def to_camera(crops: Sequence[Crop], joints: np.ndarray) -> np.ndarray:
@@ -142,7 +138,7 @@ def node_pixels(crops: Sequence[Crop], size: int) -> np.ndarray:
     In between places are interpolated. What no camera sees lies far outside.
     """
     spans, count = np.array([crop.span(size) for crop in crops]), size // CELL + 2  # nodes in a row
-    pixels = _where_rays_meet(crops, spans @ _nodes(size)).swapaxes(-1, -2).astype(np.float32, order="C")
+    pixels = _where_rays_meet(crops, _rays(spans, np.array([_nodes(size)] * len(crops)))).astype(np.float32)
     if not math.isfinite(pixels.sum()):
         pixels[np.isnan(pixels)] = _UNSEEN
     return pixels.reshape(-1, count, count, 2)
@@ -152,13 +148,9 @@ def apart(crops: Sequence[Crop], others: Sequence[Crop]) -> list[float]:
     """How far the corners of each crop and of another one are apart, at most, in sides of the first; inf if unknown."""
     if not crops:
         return []
-    every = [*crops, *others]
-    corners = _where_rays_meet(every, np.array([crop.unit_span for crop in every]) @ _CORNERS).swapaxes(-1, -2).tolist()
-    away = []
-    for here, there in zip(corners[: len(crops)], corners[len(crops) :], strict=True):
-        moved = list(map(math.dist, here, there))
-        away.append(max(moved) / math.dist(here[0], here[1]) if math.isfinite(sum(moved)) else math.inf)
-    return away
+    away = _corners_apart(np.array([crop.unit_span for crop in crops]), np.array([crop.unit_span for crop in others]))
+    same = [here.lens is there.lens for here, there in zip(crops, others, strict=True)]
+    return [each if comparable else math.inf for each, comparable in zip(away.tolist(), same, strict=True)]
 
 
 def roll(angle: float) -> np.ndarray:
@@ -182,25 +174,83 @@ def region_iou(a: Crop, b: Crop) -> float:
 
 
 def _where_rays_meet(crops, rays):
-    """(M, 2, N) [px] where `rays` (M, 3, N), as the spans of M crops have them, meet the image."""
+    """(M, N, 2) [px] where `rays` (M, N, 3), as the spans of M crops have them, meet the image."""
     lens = crops[0].lens
     if any(crop.lens is not lens for crop in crops):
         return np.concatenate([_where_rays_meet([crop], own[None]) for crop, own in zip(crops, rays, strict=True)])
-    if lens is not None:
-        return lens.project(rays.swapaxes(-1, -2)).swapaxes(-1, -2)
-    depth = rays[:, 2:]
-    if not depth.min(initial=np.inf) > 0:
-        depth = np.where(depth > 0, depth, np.nan)
-    return rays[:, :2] / depth
+    return _pixels(rays) if lens is None else lens.project(rays)
+
+
+@compiled("f8[:,::1](f8[:,:], f8, f8[:,:])")
+def _span_of_view(R, extent, K):
+    """(3, 3) the unit span of a view turned by `R` (3, 3), whose side is `extent`, times `K` (3, 3)."""
+    span = np.empty((3, 3))
+    for row in range(3):
+        for column in range(3):
+            span[row, column] = K[row, 0] * R[0, column] + K[row, 1] * R[1, column] + K[row, 2] * R[2, column]
+        span[row, 0], span[row, 1] = extent * span[row, 0], extent * span[row, 1]
+        span[row, 2] -= (span[row, 0] + span[row, 1]) / 2
+    return span
+
+
+@compiled("f8[:,:,::1](f8[:,:,::1], f8[:,:,::1])")
+def _rays(spans, points):
+    """(M, N, 3) the rays of M `spans` (M, 3, 3) through `points` (M, N, 2) of their squares."""
+    crops, count, _ = points.shape
+    rays = np.empty((crops, count, 3))
+    for crop in range(crops):
+        for point in range(count):
+            x, y = points[crop, point, 0], points[crop, point, 1]
+            for i in range(3):
+                rays[crop, point, i] = spans[crop, i, 0] * x + spans[crop, i, 1] * y + spans[crop, i, 2]
+    return rays
+
+
+@compiled("f8[:,:,::1](f8[:,:,::1])")
+def _pixels(rays):
+    """(M, N, 2) the homogeneous pixels `rays` (M, N, 3) as pixels; NaN behind the camera."""
+    crops, count, _ = rays.shape
+    pixels = np.full((crops, count, 2), np.nan)
+    for crop in range(crops):
+        for point in range(count):
+            if rays[crop, point, 2] > 0:
+                for i in range(2):
+                    pixels[crop, point, i] = rays[crop, point, i] / rays[crop, point, 2]
+    return pixels
+
+
+@inlined
+def _determinant(a, b, c):
+    x = a[0] * (b[1] * c[2] - b[2] * c[1])
+    return x + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+
+
+@compiled("f8[::1](f8[:,:,::1], f8[:,:,::1])")
+def _corners_apart(spans, others):
+    """(M,) `apart`, of the unit spans (M, 3, 3) of M crops and of M others with the same lens."""
+    away, ray = np.zeros(len(spans)), np.empty(3)
+    for crop in range(len(spans)):
+        a, b, c = spans[crop].T
+        for corner in range(4):
+            x, y = corner % 2, corner // 2
+            for i in range(3):
+                ray[i] = others[crop, i, 0] * x + others[crop, i, 1] * y + others[crop, i, 2]
+            # Cramer's rule: where the other one's corner lies in this square, whose side is 1
+            depth = _determinant(a, b, ray)
+            way = math.hypot(_determinant(ray, b, c) / depth - x, _determinant(a, ray, c) / depth - y)
+            if not (depth * _determinant(a, b, c) > 0 and way <= math.inf):  # behind, or not known
+                way = math.inf
+            away[crop] = max(away[crop], way)
+    return away
 
 
 @cache
 def _nodes(size: int) -> np.ndarray:
-    """(3, n * n) [px] of a crop, the last row 1: the middles of its cells, between which OpenCV interpolates, and one
-    around, row by row.
+    """(n * n, 2) [px] of a crop: the middles of its cells, between which OpenCV interpolates, and one around, row by
+    row.
     """
     x, y = np.meshgrid(*[np.arange(-CELL, size + CELL, CELL) + (CELL - 1) / 2] * 2)
-    return np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    return np.stack([x.ravel(), y.ravel()], axis=-1)
 
 
 @cache

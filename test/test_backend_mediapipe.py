@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose
 
 from handpose_ros import weights
 from handpose_ros.backends import make_backend
-from handpose_ros.backends.mediapipe import MediaPipe, tracked_region
+from handpose_ros.backends.mediapipe import MediaPipe, tracked_squares
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
 from handpose_ros.camera import Frame
 from handpose_ros.cropping import Region, region_iou
@@ -209,14 +209,14 @@ def test_the_observed_region_lies_beyond_the_palm_along_the_fingers():
 
 
 @pytest.mark.parametrize("angle", [0.0, np.pi / 2, -2.0])
-def test_the_tracked_region_is_twice_the_hand_without_tips_and_lies_a_tenth_towards_the_fingers(angle):
+def test_the_tracked_square_is_twice_the_hand_without_tips_and_lies_a_tenth_towards_the_fingers(angle):
     joints = np.zeros((21, 2))  # wrist and thumb in the origin
     joints[[5, 6, 9, 10, 13, 14, 17, 18]] = [[-20, -80]] * 2 + [[0, -80]] * 2 + [[20, -80]] * 2 + [[20, -60]] * 2
     joints[[4, 8, 12, 16, 20]] = 500
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    region = tracked_region(joints @ turn.T)
-    assert_allclose(region.center, turn @ [0, -40 - 8], atol=1e-9)
-    assert_allclose([region.size, region.angle], [160, angle])
+    ((x, y, side, own_angle),) = tracked_squares(np.array([joints @ turn.T]))
+    assert_allclose([x, y], turn @ [0, -40 - 8], atol=1e-9)
+    assert_allclose([side, own_angle], [160, angle])
 
 
 # The official solution

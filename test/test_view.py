@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.aiming import aim, place
-from handpose_ros.backends.mediapipe import tracked_region
+from handpose_ros.backends.mediapipe import tracked_squares
 from handpose_ros.camera import Camera
 from handpose_ros.cropping import Region, View, node_pixels, region_iou, to_camera, to_image
 from handpose_ros.looks import Mirrored
@@ -75,7 +75,8 @@ def test_a_ball_at_fifty_degrees_fills_the_view_as_one_on_the_axis_does():
     ring = 0.1 * np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 40)), np.sin(a), np.zeros(40)], axis=-1)
 
     def bounds(points):
-        return Region((points.min(axis=0) + points.max(axis=0)) / 2, np.ptp(points, axis=0).max())
+        low, high = points.min(axis=1), points.max(axis=1)
+        return np.column_stack([(low + high) / 2, (high - low).max(axis=1), np.zeros(len(points))])
 
     turn = np.radians(50)
     R = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
@@ -90,7 +91,7 @@ def test_a_hand_at_seventy_degrees_of_a_fisheye_looks_as_it_does_on_the_axis():
     turn = np.radians(70)
     R = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
     hands, seen = np.stack([hand, hand @ R.T]), []
-    for joints, view in zip(hands, place(tracked_region, WIDE.project(hands), WIDE), strict=True):
+    for joints, view in zip(hands, place(tracked_squares, WIDE.project(hands), WIDE), strict=True):
         local = joints @ view.R_camera_from_crop
         seen.append(local[:, :2] / local[:, 2:] / view.extent)
     assert_allclose(seen[1], seen[0], atol=0.01)
@@ -98,23 +99,23 @@ def test_a_hand_at_seventy_degrees_of_a_fisheye_looks_as_it_does_on_the_axis():
 
 def test_without_a_camera_the_square_is_one_of_the_image():
     points = RNG.uniform(100, 200, (2, 21, 2))
-    for square, own in zip(place(tracked_region, points, None), points, strict=True):
-        assert_allclose(square.box, tracked_region(own).box)
+    for square, (x, y, side, angle) in zip(place(tracked_squares, points, None), tracked_squares(points), strict=True):
+        assert_allclose([*square.center, square.size, square.angle], [x, y, side, angle])
 
 
 def test_where_the_camera_has_no_rays_the_square_is_one_of_the_image_and_other_hands_have_a_view():
     barrel = Camera(K, (2000, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")
     points = RNG.uniform(0, 100, (21, 2)) + [1500, 200]
-    outside, inside = place(tracked_region, np.stack([points, points - [1250, 0]]), barrel)
+    outside, inside = place(tracked_squares, np.stack([points, points - [1250, 0]]), barrel)
     assert isinstance(outside, Region) and isinstance(inside, View)
-    assert place(tracked_region, np.zeros((0, 21, 2)), barrel) == []
+    assert place(tracked_squares, np.zeros((0, 21, 2)), barrel) == []
 
 
 @pytest.mark.parametrize("name", CAMERAS)
 def test_each_of_several_hands_has_the_square_that_it_has_alone(name):
     points = RNG.uniform(-50, 50, (3, 21, 2)) + np.array([[[200, 150]], [[320, 240]], [[450, 300]]])
-    for square, own in zip(place(tracked_region, points, CAMERAS[name]), points, strict=True):
-        (alone,) = place(tracked_region, own[None], CAMERAS[name])
+    for square, own in zip(place(tracked_squares, points, CAMERAS[name]), points, strict=True):
+        (alone,) = place(tracked_squares, own[None], CAMERAS[name])
         corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
         assert_allclose(square.to_image(corners, 1), alone.to_image(corners, 1))
 

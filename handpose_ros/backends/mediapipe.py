@@ -9,26 +9,26 @@ import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from handpose_ros import looks as looking
 from handpose_ros import weights
-from handpose_ros.aiming import aim, place, upright_angle
+from handpose_ros.aiming import aim, place
 from handpose_ros.backends import Detection, palm
 from handpose_ros.camera import Frame
+from handpose_ros.compiled import compiled
 from handpose_ros.cropping import Crop, Region, to_camera, to_image
 from handpose_ros.gathering import Gathered
-from handpose_ros.hand import Observation
+from handpose_ros.hand import MCPS, WRIST, Observation
 from handpose_ros.runtimes import open_network
 from handpose_ros.searching import whole
 
 SIZE = 224  # [px] side of the landmark network's input
 SPARE = 2  # detections beyond the hands asked for: the palm network takes faces and elbows for palms
-_STEADY = itemgetter(0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # joints that bound the tracked region: no tips
-_WRIST_AND_KNUCKLES = itemgetter(0, 5, 9, 13)
+_STEADY = np.array([0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18])  # joints that bound the tracked square: no tips
+_INDEX, _MIDDLE, _RING, _ = MCPS
 
 
 class MediaPipe:
@@ -124,20 +124,26 @@ class MediaPipe:
 
     def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
         joints = np.array([hand.joints_2d for hand in observations]).reshape(-1, 21, 2)
-        return place(tracked_region, joints, frame.camera)
+        return place(tracked_squares, joints, frame.camera)
 
 
-def tracked_region(joints: np.ndarray) -> Region:
-    """The square, upright for the hand, in which the hand with these joints (21, 2) will be in the next image."""
-    points = joints.tolist()  # plain numbers are faster than arrays of so few
-    (wrist_x, wrist_y), (index_x, index_y), (middle_x, middle_y), (ring_x, ring_y) = _WRIST_AND_KNUCKLES(points)
-    right = ((index_x + ring_x) / 2 + middle_x) / 2 - wrist_x
-    down = ((index_y + ring_y) / 2 + middle_y) / 2 - wrist_y
-    angle = upright_angle(right, down)
-    cos, sin = math.cos(angle), math.sin(angle)
-    across = [cos * x + sin * y for x, y in _STEADY(points)]  # in the axes of the region
-    along = [cos * y - sin * x for x, y in _STEADY(points)]
-    low, high, top, bottom = min(across), max(across), min(along), max(along)
-    x, y = (low + high) / 2, (top + bottom) / 2 - 0.1 * (bottom - top)
-    center = np.array([cos * x - sin * y, sin * x + cos * y])
-    return Region(center, 2.0 * max(high - low, bottom - top), angle)
+@compiled("f8[:,::1](f8[:,:,::1])")
+def tracked_squares(joints):
+    """(M, 4) an `aiming.Rule`: the squares, upright for the hands, in which hands with these `joints` (M, 21, 2) will
+    be in the next image."""
+    squares = np.empty((len(joints), 4))
+    for hand in range(len(joints)):
+        x, y = joints[hand, :, 0], joints[hand, :, 1]
+        right = ((x[_INDEX] + x[_RING]) / 2 + x[_MIDDLE]) / 2 - x[WRIST]
+        down = ((y[_INDEX] + y[_RING]) / 2 + y[_MIDDLE]) / 2 - y[WRIST]
+        angle = math.atan2(right, -down)
+        cos, sin = math.cos(angle), math.sin(angle)
+        low = top = np.inf
+        high = bottom = -np.inf
+        for joint in _STEADY:  # in the axes of the square
+            across, along = cos * x[joint] + sin * y[joint], cos * y[joint] - sin * x[joint]
+            low, high, top, bottom = min(low, across), max(high, across), min(top, along), max(bottom, along)
+        across, along = (low + high) / 2, (top + bottom) / 2 - 0.1 * (bottom - top)
+        squares[hand, 0], squares[hand, 1] = cos * across - sin * along, sin * across + cos * along
+        squares[hand, 2], squares[hand, 3] = 2.0 * max(high - low, bottom - top), angle
+    return squares

@@ -9,7 +9,7 @@ import numpy as np
 
 from handpose_ros import weights
 from handpose_ros.aiming import place
-from handpose_ros.backends.mediapipe import SIZE, tracked_region
+from handpose_ros.backends.mediapipe import SIZE, tracked_squares
 from handpose_ros.hand import Side
 from handpose_ros.runtimes import open_network
 from tools.hand_mesh import HandMesh
@@ -138,7 +138,7 @@ def _jittered(points, rng):
 
 
 def _observe(scenes, guesses, network, start):
-    crops = [place(tracked_region, guess[None], scene.camera)[0] for scene, guess in zip(scenes, guesses, strict=True)]
+    crops = [place(tracked_squares, guess[None], scene.camera)[0] for scene, guess in zip(scenes, guesses, strict=True)]
     batch = np.stack([crop.sample(scene.image, SIZE, "replicate") for crop, scene in zip(crops, scenes, strict=True)])
     landmarks, presence, right, world = network(batch)
     landmarks, world = landmarks.reshape(-1, 21, 3), world.reshape(-1, 21, 3)
