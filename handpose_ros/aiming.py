@@ -72,7 +72,7 @@ def _aimed(cross):
 
 
 @compiled("Tuple((f8[:,:,::1], f8[:,:,::1], b1[::1]))(f8[:,:,::1])")
-def _faced(rays):
+def faced(rays):
     """Cameras that face the `rays` (M, N, 3) of M hands, (M, 3, 3); where their planes at distance 1 have the rays,
     (M, N, 2); and whether they have them all, (M,), which they have not where a ray is NaN."""
     hands, points, _ = rays.shape
@@ -111,7 +111,7 @@ def place(rule: Rule, points: np.ndarray, camera: Camera | None) -> list[Crop]:
     """
     if camera is None or not len(points):
         return [_region(*square) for square in rule(points).tolist()]
-    facing, seen, all_seen = _faced(camera.unproject(points))
+    facing, seen, all_seen = faced(camera.unproject(points))
     if all_seen.all():
         turns, extents = _views(facing, rule(seen))
         return [View(camera, turn, extent) for turn, extent in zip(turns, extents.tolist(), strict=True)]

@@ -51,7 +51,7 @@ class Camera:
         return self.model == "equidistant" or any(self.D.tolist())
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """(..., 2) pixels of `points` (..., 3) [m]; NaN behind the camera.
+        """(..., 2) pixels of `points` (..., 3) [m]; NaN behind the camera and beyond the fold of its distortion.
 
         An equidistant camera sees beyond 90 degrees, the others only z > 0.
         """

@@ -23,19 +23,11 @@ _WIDEST = 4.0  # normalised image coordinates up to which distortions are search
 
 
 def distort(xy, D):
-    """Where OpenCV's rational model puts normalised coordinates `xy` (..., 2); also takes complex ones."""
-    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = D.tolist() + [0.0] * (14 - D.size)
-    tangential = np.array([p2, p1])
-    r2 = (xy * xy) @ _BOTH
-    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    if D.size > 5:
-        radial = radial / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    bent = xy * (radial + xy @ (2 * tangential))[..., None] + r2[..., None] * tangential
-    if D.size > 8:
-        bent = bent + r2[..., None] * ([s1, s3] + r2[..., None] * [s2, s4])
-    if tx or ty:
-        tilted = bent @ _tilt(tx, ty)[:, :2].T + _tilt(tx, ty)[:, 2]
-        bent = tilted[..., :2] / tilted[..., 2:]
+    """Where OpenCV's rational model puts normalised coordinates `xy` (..., 2); NaN beyond its fold, from where it would
+    put them upon others."""
+    bent, beyond = _bent(xy, D), _length(xy) > _first_fold(D.tobytes())
+    if beyond.any():
+        bent[beyond] = np.nan
     return bent
 
 
@@ -43,10 +35,12 @@ def undistort(target, D):
     """The normalised coordinates (..., 2) that `distort` puts at `target` (..., 2); NaN beyond its fold."""
     if not target.size:
         return target
-    with np.errstate(over="ignore", invalid="ignore"):  # beyond the fold it may run away; that is found out at the end
+    with np.errstate(
+        over="ignore", invalid="ignore", divide="ignore"
+    ):  # beyond the fold it may run away; that is found out at the end
         points = np.ascontiguousarray(target).reshape(-1, 2)
         start = cv2.undistortPointsIter(points[:, None], _I, D, None, None, _FIXED_POINT)[:, 0]
-        off = np.abs(distort(start, D) - points)
+        off = np.abs(_bent(start, D) - points)
         if off.max() < _NEWTON_TOLERANCE and _length(start).max() < _first_fold(D.tobytes()):
             return start.reshape(target.shape)
         xy, found = _newton(points, D, start)
@@ -57,10 +51,13 @@ def undistort(target, D):
 
 
 def fisheye_distort(points, D):
-    """(..., 2) where an equidistant lens with `D` (4,) puts `points` (..., 3), also beyond 90 degrees."""
+    """(..., 2) where an equidistant lens with `D` (4,) puts `points` (..., 3), also beyond 90 degrees; NaN beyond its
+    fold, and straight behind, which is everywhere on a circle."""
     radius = _length(points[..., :2])
     theta = np.arctan2(radius, points[..., 2])
-    return points[..., :2] * (_theta_distorted(theta, D) / np.maximum(radius, _ON_AXIS))[..., None]
+    seen = (theta <= _theta_table(D.tobytes())[1][-1]) & (theta < np.pi)
+    scale = np.where(seen, _theta_distorted(theta, D) / np.maximum(radius, _ON_AXIS), np.nan)
+    return points[..., :2] * scale[..., None]
 
 
 def fisheye_rays(distorted, D):
@@ -81,6 +78,23 @@ def fisheye_rays(distorted, D):
     return rays
 
 
+def _bent(xy, D):
+    """`distort`, beyond the fold too; also takes complex coordinates."""
+    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = D.tolist() + [0.0] * (14 - D.size)
+    tangential = np.array([p2, p1])
+    r2 = (xy * xy) @ _BOTH
+    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    if D.size > 5:
+        radial = radial / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    bent = xy * (radial + xy @ (2 * tangential))[..., None] + r2[..., None] * tangential
+    if D.size > 8:
+        bent = bent + r2[..., None] * ([s1, s3] + r2[..., None] * [s2, s4])
+    if tx or ty:
+        tilted = bent @ _tilt(tx, ty)[:, :2].T + _tilt(tx, ty)[:, 2]
+        bent = tilted[..., :2] / tilted[..., 2:]
+    return bent
+
+
 def _tilt(tx, ty):
     """(3, 3) homography of a sensor tilted by tx, ty [rad] (Scheimpflug)."""
     cx, sx, cy, sy = np.cos(tx), np.sin(tx), np.cos(ty), np.sin(ty)
@@ -90,12 +104,15 @@ def _tilt(tx, ty):
 
 @lru_cache(maxsize=16)
 def _first_fold(D):
-    """Distance from the axis where the distortion, of the bytes of D, begins to fold; _WIDEST if it does not before."""
+    """Distance from the axis at which the distortion, of the bytes of D, begins to fold; inf if not before _WIDEST."""
     radius, angle = np.linspace(0, _WIDEST, 401), np.linspace(0, 2 * np.pi, 32, endpoint=False)
     circles = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     _, dx, dy = _distort_with_jacobian(circles.reshape(-1, 2), np.frombuffer(D))
-    rises = (_cross(dx, dy) > 0).reshape(circles.shape[:2]).all(axis=1)
-    return radius[np.argmin(rises) - 1]  # the last one, where all rise
+    rise = _cross(dx, dy).reshape(circles.shape[:2]).min(axis=1)
+    if (rise > 0).all():
+        return np.inf
+    first = np.argmin(rise > 0)
+    return radius[first] - (radius[1] - radius[0]) * rise[first] / (rise[first] - rise[first - 1])
 
 
 def _newton(target, D, xy):
@@ -106,14 +123,15 @@ def _newton(target, D, xy):
         if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
             break
         xy = xy - np.stack([_cross(residual, dy) / det, _cross(dx, residual) / det], axis=-1)
-    # Beyond the fold of a distortion no ray exists; Newton then ends nowhere, or on the mirrored far branch.
+    # Beyond the fold of a distortion no ray exists; Newton then ends nowhere, or on a far branch.
     close = (residual * residual) @ _BOTH < _ACCEPTED_RESIDUAL**2
-    return xy, close & (det > 0) & ((xy * target) @ _BOTH > -_ACCEPTED_RESIDUAL)
+    near = (det > 0) & (_length(xy) <= _first_fold(D.tobytes()))
+    return xy, close & near & ((xy * target) @ _BOTH > -_ACCEPTED_RESIDUAL)
 
 
 def _distort_with_jacobian(xy, D):
-    """`distort` of (N, 2) and its d/dx and d/dy, by complex steps: exact, and no second formula to keep right."""
-    stepped = distort(xy + _COMPLEX_STEPS, D)
+    """`_bent` of (N, 2) and its d/dx and d/dy, by complex steps: exact, and no second formula to keep right."""
+    stepped = _bent(xy + _COMPLEX_STEPS, D)
     dx, dy = stepped.imag / _COMPLEX_STEP
     return stepped[0].real, dx, dy
 

@@ -38,14 +38,16 @@ def lift(
     *,
     right: np.ndarray | bool = True,
     lifter: Lifter = believe,
+    rays: np.ndarray | None = None,
 ) -> LiftedHands:
     """The hands of keypoints `joints_2d` (..., 21, 2) [px] and shapes `joints_local` (..., 21, 3) [m].
 
     The shapes are in the camera's axes with any origin and any size. `hand_scale` is the person's hand size over the
     average hand's; None: not known, taken as average. `right` (...) says which hands are right ones, for lifters that
-    care. A joint outside the camera's model stays where the shape has it.
+    care. `rays` (..., 21, 3) are those of the keypoints, if they are known already. A joint outside the camera's model
+    stays where the shape has it.
     """
-    shaped = lifter(camera.unproject(joints_2d), joints_local, right)
+    shaped = lifter(camera.unproject(joints_2d) if rays is None else rays, joints_local, right)
     shape = shaped.distance_spread.shape
     joints, points, covariance, joint_sigma = ray_fit.place(
         batch(shaped.joints, 21, 3),

@@ -65,7 +65,8 @@ def varied(crop: Crop, count: int) -> list[Crop]:
 def together(looks: Sequence[Observation]) -> Observation:
     """One observation of what was observed in each of the crops of `varied`: the mean, and how far they are apart.
 
-    The side is that of the hand itself, whether its network saw it mirrored or not.
+    The side is that of the hand itself, whether its network saw it mirrored or not. A joint that is not known in one of
+    them is not known, and there is no hand then.
     """
     if len(looks) == 1:
         return looks[0]
@@ -79,7 +80,7 @@ def together(looks: Sequence[Observation]) -> Observation:
         looks[0],
         joints_2d=mean,
         joints_local=np.mean([look.joints_local for look in looks], axis=0),
-        score=float(np.mean([look.score for look in looks])),
+        score=0.0 if np.isnan(mean).any() else float(np.mean([look.score for look in looks])),
         right_score=float(np.mean(right)),
         spread=np.sqrt(((joints_2d - mean) ** 2).sum(axis=-1).mean(axis=0)),
     )

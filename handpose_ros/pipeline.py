@@ -1,7 +1,9 @@
 """Frame -> HandPoses: detect or follow, observe, track, lift, filter. The same for live and recorded images."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -61,7 +63,10 @@ class HandPosePipeline:
         """The hands of the next image. A stamp earlier than the last one's starts anew.
 
         `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
+        Raises: ValueError for a frame without a stamp.
         """
+        if math.isnan(frame.stamp):
+            raise ValueError("the frame has no stamp: give each its time [s]; HandPoseEstimator takes single images")
         tracker = self._tracker
         if tracker.advance(frame.stamp):
             self._search.reset()  # the filter sees for itself that time jumped
@@ -98,8 +103,7 @@ class HandPosePipeline:
         return lambda: [found.crop for found in detections()]
 
     def _answer(self, frame: Frame, observations: Sequence[Observation]) -> HandPoses:
-        next_crops = self.backend.track(frame, observations) if observations else []
-        tracks = self._tracker.update(observations, next_crops)
+        tracks = self._tracker.update(observations, partial(self.backend.track, frame))
         if self.hand_scale != self._placer.hand_scale:
             self._placer.hand_scale = self.hand_scale
             if self._filter:

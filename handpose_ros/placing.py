@@ -36,27 +36,30 @@ class Placer:
         """The hands of the tracks, in their order."""
         if not tracks:
             return ()
-        scores = joint_confidence([track.observation for track in tracks], frame.size)
+        observations = [track.observation for track in tracks]
         if frame.camera is None:
+            scores = joint_confidence(observations, frame.size)
             hands = [
                 _hand(track, joint_scores=each, joints_3d=_relative_to_wrist(track))
                 for track, each in zip(tracks, scores, strict=True)
             ]
         else:
-            hands = self._by_size(tracks, scores, frame.camera)
+            hands = self._by_size(tracks, observations, frame.camera)
             hands = [_by_network(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
             hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
             if frame.depth is not None:
                 hands = [self._by_depth(hand, frame) for hand in hands]
         return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
 
-    def _by_size(self, tracks, scores, camera):
+    def _by_size(self, tracks, observations, camera):
         """The hands where they must be to be seen as they are, for the size of the person's hand."""
         scale = self.hand_scale or self._learned.scale
-        joints_2d = np.array([track.observation.joints_2d for track in tracks])
-        joints_local = np.array([track.observation.joints_local for track in tracks])
+        joints_2d = np.array([each.joints_2d for each in observations])
+        joints_local = np.array([each.joints_local for each in observations])
         right = np.array([track.side is Side.RIGHT for track in tracks])
-        lifted = lift(joints_2d, joints_local, camera, scale, right=right, lifter=self._lifter)
+        rays = camera.unproject(joints_2d)
+        scores = joint_confidence(observations, camera.size, rays)
+        lifted = lift(joints_2d, joints_local, camera, scale, right=right, lifter=self._lifter, rays=rays)
         wrist_covariance = np.full((len(tracks), 6, 6), np.nan)
         wrist_covariance[:, :3, :3] = lifted.wrist_covariance
         return [

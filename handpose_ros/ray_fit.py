@@ -126,13 +126,16 @@ def _fit(shape, rays, translation, covariance):
     for i in range(3):
         for j in range(3):
             covariance[i, j] *= (limit / _HUBER) * (limit / _HUBER)
+    if along.sum() <= 0:  # lines go both ways, rays do not: it fits best behind the camera
+        translation[:], covariance[:] = np.nan, np.nan
 
 
 @compiled("Tuple((f8[:,::1], f8[:,:,::1]))(f8[:,:,::1], f8[:,:,::1])")
 def fit(shape, rays):
     """(N, 3) translation [m] of `shape` (N, K, 3) onto unit `rays` (N, K, 3), and its covariance (N, 3, 3) [m^2].
 
-    Rays that are NaN do not count; where hardly one is left, both are NaN.
+    Rays that are NaN do not count. Both are NaN where fewer than three are left, and of a shape that only fits behind
+    the camera.
     """
     hands, joints, _ = rays.shape
     translation, covariance = np.empty((hands, 3)), np.empty((hands, 3, 3))
@@ -216,7 +219,7 @@ def place(shape, scale, rays, distance_spread, size_spread):
 
 @compiled("f8[::1](f8[:,:,::1], f8[:,:,::1])")
 def mean_distance(points, others):
-    """(N,) between `points` (N, K, 2) and `others` (N, K, 2), without those that are NaN."""
+    """(N,) between `points` (N, K, 2) and `others` (N, K, 2), without those that are NaN; NaN where all are."""
     mean = np.empty(len(points))
     for hand in range(len(points)):
         total, count = 0.0, 0
@@ -224,5 +227,5 @@ def mean_distance(points, others):
             distance = math.hypot(points[hand, k, 0] - others[hand, k, 0], points[hand, k, 1] - others[hand, k, 1])
             if np.isfinite(distance):
                 total, count = total + distance, count + 1
-        mean[hand] = total / max(count, 1)
+        mean[hand] = total / count
     return mean

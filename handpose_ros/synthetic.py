@@ -41,7 +41,7 @@ class ExactErrors:
     model: str
     angle: float  # [deg]
     hands: int
-    worst_mm: float
+    worst_mm: float  # inf where a joint got no place
     unseen: int  # joints behind a pinhole camera, which have no keypoint
 
 
@@ -64,7 +64,7 @@ def _errors(lift, model, angle, poses, rng):
         model=model,
         angle=angle,
         hands=len(hands),
-        worst_mm=1000 * float(joint_errors(lifted, hands).max()),
+        worst_mm=1000 * float(np.nan_to_num(joint_errors(lifted, hands), nan=np.inf).max()),
         unseen=int(np.isnan(keypoints[..., 0]).sum()),
     )
 

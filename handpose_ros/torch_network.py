@@ -89,7 +89,7 @@ class CudaNetwork:
         """What of the image the crops show goes up, and they are sampled where the network runs; huge ones before."""
         nodes = node_pixels(crops, self.size)
         first, end = _rows_shown(nodes, len(image))
-        pixels = image[first:end].reshape(-1, 3)
+        pixels = np.ascontiguousarray(image[first:end]).reshape(-1, 3)
         if len(pixels) > _PIXELS:
             return self._start(self._runs, np.stack([crop.sample(image, self.size, border) for crop in crops]))
         nodes[..., 1] -= first

@@ -5,7 +5,7 @@ room for another hand: every few images, and at once while a hand is missing.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -85,15 +85,18 @@ class HandTracker:
                 admitted.append(crop)
         return admitted
 
-    def update(self, observations: Sequence[Observation], next_crops: Sequence[Crop]) -> tuple[Track, ...]:
+    def update(
+        self, observations: Sequence[Observation], follow: Callable[[Sequence[Observation]], Sequence[Crop]]
+    ) -> tuple[Track, ...]:
         """The tracks after this image, those LOST in it included.
 
         `observations` are those of `crops`, in their order, then those of the admitted ones;
-        `next_crops` say for each where its hand is to be looked for next.
+        `follow` says of hands among them where each is to be looked for next.
         """
         around = [Outline.of(found) for found in observations]
         seen = [index for index, found in enumerate(observations) if found.score > self.min_score]
         seen = distinct(seen, observations, around)
+        next_crops = dict(zip(seen, follow([observations[index] for index in seen]), strict=True)) if seen else {}
         measured = self._assign(seen, observations, around)
         crops = self._steady(measured, next_crops)
         tracks = [

@@ -114,9 +114,11 @@ class Track:
         return (self.side_score - 0.5) * self.votes
 
     def _velocity(self, stamp, outline):
-        dt = stamp - self.stamp
+        """[px/s] with a measurement at `stamp` [s]: by the way since the last one, without what was predicted since."""
+        dt, coasted = stamp - self.last_seen, self.stamp - self.last_seen
         if dt <= 0:
             return self.velocity
         (x, y), (old_x, old_y), (new_x, new_y) = self.velocity, self.outline.center, outline.center
         share = 1 - math.exp(-dt / _VELOCITY_TIME)
-        return x + share * ((new_x - old_x) / dt - x), y + share * ((new_y - old_y) / dt - y)
+        way_x, way_y = new_x - (old_x - x * coasted), new_y - (old_y - y * coasted)
+        return x + share * (way_x / dt - x), y + share * (way_y / dt - y)

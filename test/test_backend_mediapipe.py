@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
 
 from handpose_ros import weights
 from handpose_ros.backends import make_backend
 from handpose_ros.backends.mediapipe import MediaPipe, tracked_squares
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
-from handpose_ros.camera import Frame
-from handpose_ros.cropping import Region, region_iou
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.cropping import Region, View, region_iou
 from handpose_ros.hand import Observation
 from handpose_ros.searching import whole
 
@@ -138,6 +139,13 @@ def test_the_tracked_region_holds_the_hand_and_shows_the_same_joints(full, drawi
 def test_a_region_without_a_hand_is_observed_with_a_low_score(full, drawing):
     (nothing,) = full.observe(frame(np.full_like(drawing[0], 80)), [Region(np.array([120.0, 120.0]), 200.0)])
     assert nothing.score < 0.5
+
+
+def test_what_would_lie_where_the_camera_sees_nothing_is_no_hand(full):
+    camera = Camera(np.array([[20.0, 0, 120], [0, 20, 120], [0, 0, 1]]), (240, 240))
+    turn = Rotation.from_euler("y", 88, degrees=True).as_matrix()  # the right half of the square is behind the camera
+    (found,) = full.observe(Frame(np.full((240, 240, 3), 80, np.uint8), camera), [View(camera, turn, 1.0)])
+    assert np.isnan(found.joints_2d).any() and found.score == 0
 
 
 def test_an_image_without_a_hand_has_no_detections_and_no_regions_no_observations(full):

@@ -71,10 +71,28 @@ def test_a_fisheye_takes_its_axis_to_the_principal_point_and_back():
     assert_allclose(camera.unproject(np.array([320.0, 240.0])), [0.0, 0.0, 1.0])
 
 
-@pytest.mark.parametrize("offset", [500.0, 1700.0])  # 1700: the far branch, r < -1.4, does reach it
-def test_a_pixel_beyond_the_fold_of_the_distortion_has_no_ray(offset):
-    barrel = Camera(K, (640, 480), [-0.5, 0, 0, 0, 0], "plumb_bob")  # r - 0.5 r^3 has its maximum 0.54 at 0.82
+# r - 0.5 r^3 has its maximum 0.54 at 0.82; r - 0.5 r^3 + 0.1 r^5 has 0.60 at 1, and rises again from 1.41 on.
+@pytest.mark.parametrize("offset", [310.0, 330.0, 500.0, 1700.0])  # the first one's far branch, r < -1.4, reaches 1700
+@pytest.mark.parametrize("D", [[-0.5, 0, 0, 0, 0], [-0.5, 0.1, 0, 0, 0]])
+def test_a_pixel_beyond_the_fold_of_the_distortion_has_no_ray(offset, D):
+    barrel = Camera(K, (640, 480), D, "plumb_bob")
     assert np.isnan(barrel.unproject(np.array([320.0 + offset, 240.0]))).all()
+
+
+@pytest.mark.parametrize("D, fold", [([-0.5, 0, 0, 0, 0], np.sqrt(2 / 3)), ([-0.5, 0.1, 0, 0, 0], 1.0)])
+def test_a_point_beyond_the_fold_of_the_distortion_has_no_pixel_and_one_within_has(D, fold):
+    barrel = Camera(K, (640, 480), D, "plumb_bob")
+    beyond = np.array([[1.01 * fold, 0, 1], [0, -1.01 * fold, 1], [2.0, 1.0, 0.5]])
+    assert np.isnan(barrel.project(beyond)).all()
+    assert np.isfinite(barrel.project(0.999 * beyond[:2] / [1.01, 1.01, 0.999])).all()
+
+
+def test_straight_behind_a_fisheye_and_beyond_its_fold_there_is_no_pixel():
+    folding = Camera(K, (640, 480), [-0.1, 0, 0, 0], "equidistant")  # 1.826 rad
+    assert np.isnan(folding.project(np.array([[np.sin(1.83), 0, np.cos(1.83)], [0.1, 0, -1.0]]))).all()
+    straight = Camera(K, (640, 480), np.zeros(4), "equidistant")
+    assert np.isnan(straight.project(np.array([0.0, 0.0, -1.0]))).all()
+    assert np.isfinite(straight.project(np.array([0.01, 0.0, -1.0]))).all()
 
 
 def test_a_fisheye_whose_distortion_folds_has_rays_up_to_there_and_none_beyond():

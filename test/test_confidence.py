@@ -1,8 +1,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
 
+from handpose_ros.camera import Camera
 from handpose_ros.confidence import (
     HALVING_DISAGREEMENT,
     disagreement,
@@ -64,6 +67,37 @@ def test_how_the_arrays_lie_in_memory_does_not_matter():
     laid_out = (np.asfortranarray(seen.joints_2d), np.broadcast_to(LOCAL, (2, 21, 3))[1].astype(np.float32))
     other = replace(seen, joints_2d=laid_out[0], joints_local=laid_out[1])
     assert_allclose(joint_confidence([other], VGA), joint_confidence([seen], VGA), rtol=1e-5)
+
+
+CAMERAS = {
+    "none": Camera(np.array([[300.0, 0, 960], [0, 300, 540], [0, 0, 1]]), (1920, 1080)),
+    "equidistant": Camera(
+        np.array([[300.0, 0, 960], [0, 300, 540], [0, 0, 1]]), (1920, 1080), np.zeros(4), "equidistant"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+@pytest.mark.parametrize("degrees", [0, 20, 50])
+def test_a_hand_away_from_the_axis_is_believed_as_the_same_one_on_it(name, degrees):
+    camera, shape = CAMERAS[name], LOCAL / 2
+    off = np.eye(21)[8, :, None] * [0.02, -0.01, 0.0]  # one joint is seen where it is not
+    turn = Rotation.from_euler("yx", [degrees, 5], degrees=True)
+
+    def confidence(turn):
+        joints = camera.project(turn.apply(shape + off + [0, 0, 0.8]))
+        spread = np.zeros(21)
+        spread[4] = np.linalg.norm(np.ptp(joints, axis=0)) / 20
+        return joint_confidence(
+            [Observation(joints, turn.apply(shape), 1.0, 0.9, spread=spread)],
+            camera.size,
+            camera.unproject(joints[None]),
+        )
+
+    ahead, aside = confidence(Rotation.identity())[0], confidence(turn)[0]
+    assert (np.delete(ahead, [4, 8]) > 0.9).all() and 0.1 < ahead[8] < 0.4
+    assert_allclose(np.delete(aside, 4), np.delete(ahead, 4), atol=1e-6)
+    assert_allclose(aside[4], ahead[4], atol=0.05)  # pixels are no measure of angles: only about the same
 
 
 def test_joints_outside_of_the_image_are_not_believed():

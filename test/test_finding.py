@@ -51,9 +51,9 @@ def test_a_hand_at_any_size_is_one_hand(backend, clip, pixels):  # noqa: F811
 def test_boxes_of_another_detector_replace_the_own_one(backend, clip, truth, pixels):  # noqa: F811
     left, right = boxes_of(pixels)
     pipeline = HandPosePipeline(backend)
-    (hand,) = pipeline(Frame(clip[0], truth[1]), boxes=[right])
+    (hand,) = pipeline(Frame(clip[0], truth[1], 0.0), boxes=[right])
     assert hand.side is Side.RIGHT and near(hand.joints_2d, pixels[1])
-    assert len(HandPosePipeline(backend)(Frame(clip[0], truth[1]), boxes=[])) == 0
+    assert len(HandPosePipeline(backend)(Frame(clip[0], truth[1], 0.0), boxes=[])) == 0
     both = HandPosePipeline(backend).alone(Frame(clip[0], truth[1]), [left, right])
     assert near(by_side(both, Side.LEFT).joints_2d, pixels[0]) and near(by_side(both, Side.RIGHT).joints_2d, pixels[1])
 

@@ -60,6 +60,12 @@ def test_several_looks_give_their_mean_and_how_far_they_are_apart():
     assert (merged.score, merged.right_score) == (0.75, pytest.approx(0.85))  # the mirror showed a left hand
 
 
+def test_looks_of_which_one_has_a_joint_that_is_not_known_show_no_hand():
+    aside = JOINTS_2D.copy()
+    aside[3] = np.nan
+    assert together([looked(JOINTS_2D, 0.9), looked(aside, 0.9), looked(JOINTS_2D, 0.9)]).score == 0
+
+
 def test_one_look_is_what_was_observed_and_knows_of_no_spread():
     one = looked(JOINTS_2D, 0.9)
     assert together([one]) is one and one.spread is None

@@ -68,6 +68,11 @@ class Noting:
         return self._backend.observe(frame, crops, glance)
 
 
+def test_an_image_without_a_stamp_is_refused_for_nothing_could_be_followed(backend, clip, truth):
+    with pytest.raises(ValueError, match="no stamp"):
+        HandPosePipeline(backend)(Frame(clip[0], truth[1]))
+
+
 def test_the_detector_searches_while_followed_hands_are_observed(backend, clip, truth):
     noting = Noting(backend)
     pipeline = HandPosePipeline(noting, max_hands=3)  # there is room for one more than there are

@@ -126,6 +126,14 @@ def test_about_its_ray_a_wrist_errs_by_the_given_variance_along_it_and_by_the_ke
 
 
 def test_the_mean_distance_leaves_out_what_is_not_known():
-    points, others = np.zeros((2, 21, 2)), np.full((2, 21, 2), [3.0, 4.0])
-    points[0, :20], others[1, 0] = np.nan, [6.0, 8.0]
-    assert_allclose(mean_distance(points, others), [5.0, 110 / 21])
+    points, others = np.zeros((3, 21, 2)), np.full((3, 21, 2), [3.0, 4.0])
+    points[0, :20], others[1, 0], points[2] = np.nan, [6.0, 8.0], np.nan
+    assert_allclose(mean_distance(points, others), [5.0, 110 / 21, np.nan])
+
+
+def test_a_shape_that_only_fits_behind_the_camera_has_no_place_and_does_not_disturb_its_neighbour():
+    shape, rays, places = hands(2, error=0.0)
+    shape[0] *= -1
+    translation, covariance = fit(shape, rays)
+    assert np.isnan(translation[0]).all() and np.isnan(covariance[0]).all()
+    assert_allclose(translation[1], places[1], atol=1e-9)

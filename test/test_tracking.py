@@ -19,6 +19,11 @@ def region(x):
     return Region(np.array([x, 240.0]), 200.0)
 
 
+def follow(hands):
+    """Where hands are to be looked for next: around where they are."""
+    return [region(_x(each)) for each in hands]
+
+
 class Scene:
     """Feeds a tracker with what the networks would report of hands at the given places."""
 
@@ -36,7 +41,7 @@ class Scene:
             self.detections += 1
             crops += self.tracker.admit([region(_x(each)) for each in hands])
         found = [self._nearest(place, hands) for place in crops]
-        return self.tracker.update(found, [region(_x(each)) for each in found])
+        return self.tracker.update(found, follow)
 
     def _nearest(self, place, hands):
         near = [each for each in hands if abs(_x(each) - place.center[0]) < place.size / 2]
@@ -82,6 +87,16 @@ def test_a_hand_missed_for_two_images_coasts_and_comes_back_with_its_id():
     assert ids(scene.show(hand(160))) == [1]
 
 
+def test_a_hand_that_stopped_while_it_was_not_seen_is_not_taken_for_one_that_runs_back():
+    scene = Scene(coast_time=0.25)
+    for step in range(10):
+        scene.show(hand(100 + 16 * step))
+    for _ in range(5):
+        scene.show()  # predicted 80 px further on
+    (track,) = scene.show(hand(260))  # 16 px from where it was last seen, 0.2 s ago
+    assert track.id == 1 and 0 < track.velocity[0] < 480
+
+
 def test_a_coasting_hand_found_by_the_detector_beside_its_crop_keeps_its_id():
     scene = Scene(coast_time=0.25)
     scene.show(hand(150))
@@ -89,8 +104,17 @@ def test_a_coasting_hand_found_by_the_detector_beside_its_crop_keeps_its_id():
     scene.show()
     jumped = hand(150 + 0.9 * np.ptp(SHAPE, axis=0).max())
     scene.tracker.advance(scene.stamp + PERIOD)
-    tracks = scene.tracker.update([hand(150, score=0.0), jumped], [region(150), region(240)])
+    tracks = scene.tracker.update([hand(150, score=0.0), jumped], follow)
     assert ids(tracks) == [1]
+
+
+def test_where_to_look_next_is_asked_for_hands_only():
+    scene, asked = Scene(), []
+    scene.tracker.advance(PERIOD)
+    scene.tracker.update(
+        [hand(150, score=0.2), hand(500), hand(501, score=0.8)], lambda hands: asked.extend(hands) or follow(hands)
+    )
+    assert [_x(each) for each in asked] == pytest.approx([500])
 
 
 def test_a_hand_that_appears_elsewhere_gets_a_new_id():
@@ -128,7 +152,7 @@ def test_one_hand_seen_by_two_tracks_stays_with_the_older_one():
     scene.show(hand(150), hand(500))
     for _ in range(2):
         scene.tracker.advance(scene.stamp + PERIOD)
-        tracks = scene.tracker.update([hand(300), hand(302)], [region(300), region(300)])
+        tracks = scene.tracker.update([hand(300), hand(302)], follow)
     assert ids(tracks) == [1]
 
 

@@ -78,7 +78,7 @@ def inputs() -> dict[str, torch.Tensor]:
 
 
 def hands_in(backend, image: np.ndarray, camera: Camera | None = None, **options) -> HandPoses:
-    return HandPosePipeline(backend, **options)(Frame(image, camera))
+    return HandPosePipeline(backend, **options)(Frame(image, camera, stamp=0.0))
 
 
 @torch.inference_mode()

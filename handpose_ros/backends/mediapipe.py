@@ -119,7 +119,8 @@ class MediaPipe:
         landmarks, presence, right, world = self._hands.look(frame.image, crops, "replicate")
         joints_2d = to_image(crops, landmarks.reshape(-1, 21, 3)[..., :2], SIZE)
         joints_local = to_camera(crops, world.reshape(-1, 21, 3))
-        scores, right_scores = presence[:, 0].tolist(), right[:, 0].tolist()
+        unseen = np.isnan(joints_2d).any(axis=(1, 2))  # it would lie where the camera sees nothing
+        scores, right_scores = np.where(unseen, 0.0, presence[:, 0]).tolist(), right[:, 0].tolist()
         return [Observation(*each) for each in zip(joints_2d, joints_local, scores, right_scores, strict=True)]
 
     def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
