@@ -2,10 +2,13 @@
 
 import ast
 import importlib.resources
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
@@ -167,3 +170,13 @@ def test_the_demo_clip_is_found_with_the_package_and_goes_into_every_install():
 def test_every_directory_with_modules_is_a_package_and_so_gets_into_the_wheel():
     directories = {path.parent for path in (ROOT / "handpose_ros").rglob("*.py")}
     assert not [str(directory) for directory in directories if not (directory / "__init__.py").exists()]
+
+
+def test_an_install_without_ros_has_the_messages_as_text_for_its_bags(tmp_path):
+    pytest.importorskip("setuptools", minversion="77")  # of pip's build
+    steps = [["egg_info", "-e"], ["build", "-b"], ["bdist_wheel", "-b", tmp_path / "wheel", "-d"]]
+    command = [sys.executable, "setup.py", "-q", *(part for step in steps for part in (*step, tmp_path))]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "HANDPOSE_MESSAGES": "0"}, check=True, capture_output=True)
+    with ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        installed = {path.partition(".data/data/")[2] for path in wheel.namelist()}
+    assert {f"share/handpose_ros/msg/{path.name}" for path in MESSAGES} <= installed
