@@ -38,7 +38,7 @@ class HandPoseParams:
     )
     filter: str = parameter(
         "one_euro",
-        "smoothing of joints and wrist, and what wrist_velocity comes from; none: as measured",
+        "smoothing of joints and wrist, and what wrist_velocity comes from; none: as measured, and no wrist_velocity",
         choices=FILTERS,
     )
     mano: bool = parameter(True, "publish mano_pose and mano_betas, where the backend has them")
