@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 _TITLES = {"hands": "hands in 1280x960", "size": "image, two hands", "cameras": "cameras, two hands each"}
-_PANEL = (400, 330)  # [px]
+_PANEL = (440, 330)  # [px]
 _BASE, _TOP, _LEFT = 270, 50, 45  # [px] of the bars
 _PASSED, _SPENT, _INK = (170, 110, 40), (200, 190, 170), (50, 50, 50)  # BGR
 
