@@ -1,98 +1,170 @@
 """How lenses distort, and back: normalised coordinates, those on the plane at distance 1. Formulas are OpenCV's.
 
 `distort` and `undistort` are calib3d's, for D = k1 k2 p1 p2 k3 [k4 k5 k6 [s1 s2 s3 s4 [tx ty]]]; those called fisheye
-are of its fisheye module, for D = k1 k2 k3 k4 on the angle from the axis.
+are of its fisheye module, for D = k1 k2 k3 k4 on the angle from the axis. Compiled loops over the points.
+
+A distortion only tells points apart up to where it folds: beyond, it would put them upon others. There is NaN.
 """
 
+import math
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
-_NEWTON_STEPS = 20
-_NEWTON_TOLERANCE = 1e-12  # normalised image coordinates
+from handpose_ros.compiled import compiled, inlined
+
+_NEWTON_STEPS = 50
+_NEWTON_TOLERANCE = 1e-12  # normalised image coordinates, or [rad]
 _ACCEPTED_RESIDUAL = 1e-9
 _COMPLEX_STEP = 1e-30
-_COMPLEX_STEPS = 1j * _COMPLEX_STEP * np.eye(2)[:, None]
 _ON_AXIS = 1e-12  # nearer to a fisheye's axis than this the direction from it does not matter
-_BOTH = np.ones(2)  # x @ _BOTH is x.sum(axis=-1), in half of its time for few points
-_I = np.eye(3)
-# Most cameras need no more than these steps of OpenCV's fixed-point iteration, each a hundredth of one of Newton's.
-_FIXED_POINT = (cv2.TERM_CRITERIA_COUNT, 20, 0.0)
 _WIDEST = 4.0  # normalised image coordinates up to which distortions are searched for a fold: 76 degrees from the axis
 
 
-def distort(xy, D):
-    """Where OpenCV's rational model puts normalised coordinates `xy` (..., 2); NaN beyond its fold, from where it would
-    put them upon others."""
-    bent, beyond = _bent(xy, D), _length(xy) > _first_fold(D.tobytes())
-    if beyond.any():
-        bent[beyond] = np.nan
-    return bent
+def distort(xy: np.ndarray, D: np.ndarray) -> np.ndarray:
+    """(..., 2) where OpenCV's rational model puts normalised coordinates `xy` (..., 2); NaN beyond its fold."""
+    return _distort(np.ascontiguousarray(xy).reshape(-1, 2), *_lens(D.tobytes())).reshape(xy.shape)
 
 
-def undistort(target, D):
-    """The normalised coordinates (..., 2) that `distort` puts at `target` (..., 2); NaN beyond its fold."""
-    if not target.size:
-        return target
-    with np.errstate(
-        over="ignore", invalid="ignore", divide="ignore"
-    ):  # beyond the fold it may run away; that is found out at the end
-        points = np.ascontiguousarray(target).reshape(-1, 2)
-        start = cv2.undistortPointsIter(points[:, None], _I, D, None, None, _FIXED_POINT)[:, 0]
-        off = np.abs(_bent(start, D) - points)
-        if off.max() < _NEWTON_TOLERANCE and _length(start).max() < _first_fold(D.tobytes()):
-            return start.reshape(target.shape)
-        xy, found = _newton(points, D, start)
-        if not found.all():  # a strong distortion lets OpenCV's iteration diverge
-            again, found_again = _newton(points, D, points)
-            xy = np.where(found[:, None], xy, np.where(found_again[:, None], again, np.nan))
-        return xy.reshape(target.shape)
+def undistort(target: np.ndarray, D: np.ndarray) -> np.ndarray:
+    """(..., 2) the normalised coordinates that `distort` puts at `target` (..., 2); NaN where there are none."""
+    return _undistort(np.ascontiguousarray(target).reshape(-1, 2), *_lens(D.tobytes())).reshape(target.shape)
 
 
-def fisheye_distort(points, D):
-    """(..., 2) where an equidistant lens with `D` (4,) puts `points` (..., 3), also beyond 90 degrees; NaN beyond its
-    fold, and straight behind, which is everywhere on a circle."""
-    radius = _length(points[..., :2])
-    theta = np.arctan2(radius, points[..., 2])
-    seen = (theta <= _theta_table(D.tobytes())[1][-1]) & (theta < np.pi)
-    scale = np.where(seen, _theta_distorted(theta, D) / np.maximum(radius, _ON_AXIS), np.nan)
-    return points[..., :2] * scale[..., None]
+def fisheye_distort(points: np.ndarray, D: np.ndarray) -> np.ndarray:
+    """(..., 2) where an equidistant lens with `D` (4,) puts `points` (..., 3), also beyond 90 degrees.
+
+    NaN beyond its fold, and straight behind, which is everywhere on a circle.
+    """
+    last_angle, _ = _fisheye_fold(D.tobytes())
+    distorted = _fisheye_distort(np.ascontiguousarray(points).reshape(-1, 3), D, last_angle)
+    return distorted.reshape(*points.shape[:-1], 2)
 
 
-def fisheye_rays(distorted, D):
+def fisheye_rays(distorted: np.ndarray, D: np.ndarray) -> np.ndarray:
     """(..., 3) unit rays that an equidistant lens with `D` (4,) puts at `distorted` (..., 2); NaN beyond its fold."""
-    radius = _length(distorted)
-    k1, k2, k3, k4 = D.tolist()
-    theta = np.interp(radius, *_theta_table(D.tobytes()), right=np.nan)
-    for _ in range(_NEWTON_STEPS):
-        residual = _theta_distorted(theta, D) - radius
-        if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
-            break
-        t2 = theta * theta
-        theta = theta - residual / (1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4))))
-    theta = np.where(np.abs(residual) < _ACCEPTED_RESIDUAL, theta, np.nan)
-    rays = np.empty((*theta.shape, 3))
-    rays[..., :2] = distorted * (np.sin(theta) / np.maximum(radius, _ON_AXIS))[..., None]
-    rays[..., 2] = np.cos(theta)
+    rays = _fisheye_rays(np.ascontiguousarray(distorted).reshape(-1, 2), D, *_fisheye_fold(D.tobytes()))
+    return rays.reshape(*distorted.shape[:-1], 3)
+
+
+@inlined
+def _bent(x, y, D, tilt):
+    """Where the rational model with all 14 coefficients puts (x, y), beyond its fold too; takes complex numbers."""
+    r2, xy = x * x + y * y, 2 * x * y
+    radial = (1 + r2 * (D[0] + r2 * (D[1] + r2 * D[4]))) / (1 + r2 * (D[5] + r2 * (D[6] + r2 * D[7])))
+    u = x * radial + D[2] * xy + D[3] * (r2 + 2 * x * x) + r2 * (D[8] + r2 * D[9])
+    v = y * radial + D[3] * xy + D[2] * (r2 + 2 * y * y) + r2 * (D[10] + r2 * D[11])
+    w = tilt[2, 0] * u + tilt[2, 1] * v + tilt[2, 2]
+    return (tilt[0, 0] * u + tilt[0, 1] * v + tilt[0, 2]) / w, (tilt[1, 0] * u + tilt[1, 1] * v + tilt[1, 2]) / w
+
+
+@compiled("UniTuple(f8, 6)(f8, f8, f8[::1], f8[:,::1])")
+def _with_jacobian(x, y, D, tilt):
+    """`_bent` (u, v), its du/dx, dv/dx, du/dy, dv/dy, by complex steps: exact, and no second formula to keep right."""
+    step = complex(0.0, _COMPLEX_STEP)
+    u_x, v_x = _bent(x + step, y + 0 * step, D, tilt)
+    u_y, v_y = _bent(x + 0 * step, y + step, D, tilt)
+    along = 1 / _COMPLEX_STEP
+    return u_x.real, v_x.real, u_x.imag * along, v_x.imag * along, u_y.imag * along, v_y.imag * along
+
+
+@compiled("f8[:,::1](f8[:,::1], f8[::1], f8[:,::1], f8)")
+def _distort(points, D, tilt, fold):
+    distorted = np.full(points.shape, np.nan)
+    for k in range(len(points)):
+        x, y = points[k, 0], points[k, 1]
+        if math.hypot(x, y) <= fold:
+            distorted[k, 0], distorted[k, 1] = _bent(x, y, D, tilt)
+    return distorted
+
+
+@compiled("f8[:,::1](f8[:,::1], f8[::1], f8[:,::1], f8)")
+def _undistort(points, D, tilt, fold):
+    """By Newton's method, from the distorted point on. Beyond the fold it ends nowhere, or on a far branch."""
+    straight = np.full(points.shape, np.nan)
+    for k in range(len(points)):
+        x, y = points[k, 0], points[k, 1]
+        off_u = off_v = determinant = np.nan
+        for _ in range(_NEWTON_STEPS):
+            u, v, u_x, v_x, u_y, v_y = _with_jacobian(x, y, D, tilt)
+            off_u, off_v, determinant = u - points[k, 0], v - points[k, 1], u_x * v_y - u_y * v_x
+            if not max(abs(off_u), abs(off_v)) > _NEWTON_TOLERANCE:
+                break
+            x, y = x - (off_u * v_y - off_v * u_y) / determinant, y - (off_v * u_x - off_u * v_x) / determinant
+        near = (
+            determinant > 0 and math.hypot(x, y) <= fold and x * points[k, 0] + y * points[k, 1] > -_ACCEPTED_RESIDUAL
+        )
+        if near and math.hypot(off_u, off_v) < _ACCEPTED_RESIDUAL:
+            straight[k, 0], straight[k, 1] = x, y
+    return straight
+
+
+@compiled("f8[::1](f8[:,::1], f8[::1], f8[:,::1])")
+def _growth(points, D, tilt):
+    """(N,) how much larger a small area at each of `points` (N, 2) gets; negative where it is turned over."""
+    growth = np.empty(len(points))
+    for k in range(len(points)):
+        _, _, u_x, v_x, u_y, v_y = _with_jacobian(points[k, 0], points[k, 1], D, tilt)
+        growth[k] = u_x * v_y - u_y * v_x
+    return growth
+
+
+@inlined
+def _bent_angle(theta, D):
+    """[rad] of the angle `theta` [rad] as a fisheye shows it."""
+    t2 = theta * theta
+    return theta * (1 + t2 * (D[0] + t2 * (D[1] + t2 * (D[2] + t2 * D[3]))))
+
+
+@inlined
+def _slope(theta, D):
+    """d/dtheta of `_bent_angle`."""
+    t2 = theta * theta
+    return 1 + t2 * (3 * D[0] + t2 * (5 * D[1] + t2 * (7 * D[2] + t2 * 9 * D[3])))
+
+
+@compiled("f8[:,::1](f8[:,::1], f8[::1], f8)")
+def _fisheye_distort(points, D, last_angle):
+    distorted = np.full((len(points), 2), np.nan)
+    for k in range(len(points)):
+        radius = math.hypot(points[k, 0], points[k, 1])
+        theta = math.atan2(radius, points[k, 2])
+        if theta <= last_angle and theta < math.pi:
+            scale = _bent_angle(theta, D) / max(radius, _ON_AXIS)
+            distorted[k, 0], distorted[k, 1] = points[k, 0] * scale, points[k, 1] * scale
+    return distorted
+
+
+@compiled("f8[:,::1](f8[:,::1], f8[::1], f8, f8)")
+def _fisheye_rays(distorted, D, last_angle, last_radius):
+    """By Newton's method, or by halving where that does not halve what is left."""
+    rays = np.full((len(distorted), 3), np.nan)
+    for k in range(len(distorted)):
+        radius = math.hypot(distorted[k, 0], distorted[k, 1])
+        if not radius <= last_radius:
+            continue
+        low, high, theta, step = 0.0, last_angle, min(radius, last_angle), last_angle
+        for _ in range(_NEWTON_STEPS):
+            off = _bent_angle(theta, D) - radius
+            if abs(off) <= _NEWTON_TOLERANCE:
+                break
+            low, high = (low, theta) if off > 0 else (theta, high)
+            last_step, step = step, off / _slope(theta, D)
+            if not (low < theta - step < high and abs(step) < abs(last_step) / 2):
+                step = theta - (low + high) / 2
+            theta -= step
+        across = math.sin(theta) / max(radius, _ON_AXIS)
+        rays[k, 0], rays[k, 1], rays[k, 2] = distorted[k, 0] * across, distorted[k, 1] * across, math.cos(theta)
     return rays
 
 
-def _bent(xy, D):
-    """`distort`, beyond the fold too; also takes complex coordinates."""
-    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4, tx, ty = D.tolist() + [0.0] * (14 - D.size)
-    tangential = np.array([p2, p1])
-    r2 = (xy * xy) @ _BOTH
-    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    if D.size > 5:
-        radial = radial / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    bent = xy * (radial + xy @ (2 * tangential))[..., None] + r2[..., None] * tangential
-    if D.size > 8:
-        bent = bent + r2[..., None] * ([s1, s3] + r2[..., None] * [s2, s4])
-    if tx or ty:
-        tilted = bent @ _tilt(tx, ty)[:, :2].T + _tilt(tx, ty)[:, 2]
-        bent = tilted[..., :2] / tilted[..., 2:]
-    return bent
+@lru_cache(maxsize=16)
+def _lens(D):
+    """Of the bytes of D: all 14 coefficients, the homography (3, 3) of the tilted sensor, and where it folds."""
+    coefficients = np.zeros(14)
+    coefficients[: len(D) // 8] = np.frombuffer(D)
+    tilt = _tilt(*coefficients[12:].tolist())
+    return coefficients, tilt, _first_fold(coefficients, tilt)
 
 
 def _tilt(tx, ty):
@@ -102,58 +174,21 @@ def _tilt(tx, ty):
     return np.array([[R[2, 2], 0, -R[0, 2]], [0, R[2, 2], -R[1, 2]], [0, 0, 1]]) @ R
 
 
-@lru_cache(maxsize=16)
-def _first_fold(D):
-    """Distance from the axis at which the distortion, of the bytes of D, begins to fold; inf if not before _WIDEST."""
+def _first_fold(coefficients, tilt):
+    """Distance from the axis at which the distortion begins to fold; inf if not before _WIDEST."""
     radius, angle = np.linspace(0, _WIDEST, 401), np.linspace(0, 2 * np.pi, 32, endpoint=False)
     circles = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    _, dx, dy = _distort_with_jacobian(circles.reshape(-1, 2), np.frombuffer(D))
-    rise = _cross(dx, dy).reshape(circles.shape[:2]).min(axis=1)
-    if (rise > 0).all():
+    growth = _growth(circles.reshape(-1, 2), coefficients, tilt).reshape(circles.shape[:2]).min(axis=1)
+    if (growth > 0).all():
         return np.inf
-    first = np.argmin(rise > 0)
-    return radius[first] - (radius[1] - radius[0]) * rise[first] / (rise[first] - rise[first - 1])
-
-
-def _newton(target, D, xy):
-    """Newton's method on `distort`, from `xy` (N, 2) on: where it ends, and (N,) whether that is the place."""
-    for _ in range(_NEWTON_STEPS):
-        distorted, dx, dy = _distort_with_jacobian(xy, D)
-        residual, det = distorted - target, _cross(dx, dy)
-        if not (np.abs(residual) > _NEWTON_TOLERANCE).any():
-            break
-        xy = xy - np.stack([_cross(residual, dy) / det, _cross(dx, residual) / det], axis=-1)
-    # Beyond the fold of a distortion no ray exists; Newton then ends nowhere, or on a far branch.
-    close = (residual * residual) @ _BOTH < _ACCEPTED_RESIDUAL**2
-    near = (det > 0) & (_length(xy) <= _first_fold(D.tobytes()))
-    return xy, close & near & ((xy * target) @ _BOTH > -_ACCEPTED_RESIDUAL)
-
-
-def _distort_with_jacobian(xy, D):
-    """`_bent` of (N, 2) and its d/dx and d/dy, by complex steps: exact, and no second formula to keep right."""
-    stepped = _bent(xy + _COMPLEX_STEPS, D)
-    dx, dy = stepped.imag / _COMPLEX_STEP
-    return stepped[0].real, dx, dy
-
-
-def _cross(a, b):
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-
-
-def _theta_distorted(theta, D):
-    k1, k2, k3, k4 = D.tolist()
-    t2 = theta * theta
-    return theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
+    first = np.argmin(growth > 0)
+    return float(radius[first] - (radius[1] - radius[0]) * growth[first] / (growth[first] - growth[first - 1]))
 
 
 @lru_cache(maxsize=16)
-def _theta_table(D):
-    """`_theta_distorted`, by the bytes of D, from 0 to where it stops rising or pi is reached, and the angles there."""
-    theta = np.linspace(0, np.pi, 1000)
-    distorted = _theta_distorted(theta, np.frombuffer(D))
-    rising = np.argmax(np.diff(distorted, append=-np.inf) <= 0) + 1
-    return distorted[:rising], theta[:rising]
-
-
-def _length(vectors):
-    return np.sqrt((vectors * vectors) @ _BOTH)
+def _fisheye_fold(D):
+    """Of the bytes of D: the angle [rad] up to which a fisheye's picture of it grows, at most pi, and that picture."""
+    D, theta = np.frombuffer(D), np.linspace(0, np.pi, 1000)
+    falls = _slope(theta, D) <= 0
+    last = theta[np.argmax(falls) - 1] if falls.any() else np.pi
+    return float(last), float(_bent_angle(last, D))
