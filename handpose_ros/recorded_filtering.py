@@ -1,7 +1,8 @@
 """Hands of a recording, smoothed with what came before and after: no lag, and no step across a gap.
 
 Savitzky-Golay on each unbroken stretch of each track, on the same parts of a hand as the live filter: the wrist's
-position and rotation, and the bones' directions; the bones' lengths are one value for the whole track.
+position and rotation, and the bones' directions; the bones' lengths are one value for the whole track. Where its
+distance is from something else (`depth_source`), it is another track.
 """
 
 from collections.abc import Sequence
@@ -14,20 +15,23 @@ from handpose_ros.body import Body, directed
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
 
 _ORDER = 2
+_LEAST = 5  # images: a parabola goes through three of them whatever their noise
 _GAP = 1.6  # median periods between two images of one track that make a gap
 
 
 def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> list[HandPoses]:
     """`recording`, in the order of time, with smooth joints_3d and wrist_velocity; `window` [s] is how far it looks.
 
-    Within a stretch the images must come at a steady rate. Hands that coast or are lost, and stretches of fewer than
-    five images, stay as they are.
+    It looks at five images at least, where they are no further apart than `window`. Within a stretch they must come at
+    a steady rate. What stays as it is: hands that coast or are lost, stretches of fewer than five images, and images
+    further apart than `window` or without stamps that grow.
     """
-    places: dict[int, list[tuple[int, int]]] = {}  # track -> (image, place in the image)
+    # (track, where its distance is from) -> (image, place in the image): what lies between two such is no motion
+    places: dict[tuple[int, DepthSource], list[tuple[int, int]]] = {}
     for image, hands in enumerate(recording):
         for place, hand in enumerate(hands):
             if hand.state is TrackingState.TRACKED and np.isfinite(hand.joints_3d).all():
-                places.setdefault(hand.track_id, []).append((image, place))
+                places.setdefault((hand.track_id, hand.depth_source), []).append((image, place))
     result = [list(hands) for hands in recording]
     for track in places.values():
         stamps = np.array([recording[image].stamp for image, _ in track])
@@ -38,9 +42,11 @@ def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> lis
 
 
 def _smooth_track(track: list[HandPose], stamps: np.ndarray, window: float) -> list[HandPose]:
-    if len(track) < 2:
+    if len(track) < _LEAST:
         return track
     period = np.median(np.diff(stamps))
+    if not 0 < period <= window:  # NaN too
+        return track
     lengths = np.median(Body.of(np.stack([hand.joints_3d for hand in track])).lengths, axis=0)
     breaks = np.flatnonzero(np.diff(stamps) > _GAP * period) + 1
     stretches = np.split(np.arange(len(track)), breaks)
@@ -48,10 +54,10 @@ def _smooth_track(track: list[HandPose], stamps: np.ndarray, window: float) -> l
 
 
 def _smooth_stretch(hands: list[HandPose], period: float, window: float, lengths: np.ndarray) -> list[HandPose]:
-    count = min(int(round(window / period)), len(hands))
-    count -= 1 - count % 2  # odd
-    if count <= _ORDER + 1 or len(hands) < 5:
+    if len(hands) < _LEAST:
         return hands
+    count = min(max(round(window / period), _LEAST), len(hands))
+    count -= 1 - count % 2  # odd
 
     def smooth(values, derivative=0):
         return savgol_filter(values, count, _ORDER, derivative, period, axis=0)
@@ -66,8 +72,8 @@ def _smooth_stretch(hands: list[HandPose], period: float, window: float, lengths
         [spin[:, 2, 1] - spin[:, 1, 2], spin[:, 0, 2] - spin[:, 2, 0], spin[:, 1, 0] - spin[:, 0, 1]], -1
     )
     velocity = np.concatenate([smooth(body.wrist, 1), angular / 2], axis=-1)
-    metric = np.array([hand.depth_source is not DepthSource.NONE for hand in hands])
-    velocity[~metric, :3] = np.nan  # relative to the wrist, which therefore seems to rest
+    if hands[0].depth_source is DepthSource.NONE:  # relative to the wrist, which therefore seems to rest
+        velocity[:, :3] = np.nan
     return [replace(hand, joints_3d=joints[i], wrist_velocity=velocity[i]) for i, hand in enumerate(hands)]
 
 

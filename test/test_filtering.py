@@ -226,13 +226,16 @@ def recorded(joints, stamps, **options):
     return [image(t, pose(each, **options)) for t, each in zip(stamps, joints, strict=True)]
 
 
+def stacked(recording):
+    """(N, 21, 3) joints of the one hand in each image."""
+    return joints_of([hands.hands[0] for hands in recording])
+
+
 def test_a_recording_is_smoothed_without_lag():
     stamps, places = moving(0.5 * X)
     noisy = recorded(at(places) + network_noise(len(stamps)), stamps)
-    smooth = joints_of([hands.hands[0] for hands in smooth_recording(noisy)])
-    error, raw = (
-        abs((each - at(places))[:, WRIST]).mean() for each in (smooth, joints_of([h.hands[0] for h in noisy]))
-    )
+    smooth = stacked(smooth_recording(noisy))
+    error, raw = (abs((each - at(places))[:, WRIST]).mean() for each in (smooth, stacked(noisy)))
     assert error < 0.6 * raw
     assert abs((smooth - at(places))[:, WRIST, 0].mean()) < 0.0005  # 1 ms late
 
@@ -248,6 +251,43 @@ def test_smoothing_a_recording_does_not_reach_across_a_gap():
     places = np.repeat([PLACE, PLACE + 0.2 * X], 20, axis=0)
     smooth = smooth_recording(recorded(at(places), stamps))
     assert_allclose(joints_of([hands.hands[0] for hands in smooth]), at(places), atol=1e-9)
+
+
+def test_a_recording_of_ten_images_a_second_is_smoothed():
+    """0.3 s are three of them, through which a parabola goes whatever their noise: five are looked at."""
+    stamps, places = moving(0.1 * X, rate=10.0, seconds=6.0)
+    noisy = recorded(at(places) + network_noise(len(stamps)), stamps)
+    smooth = smooth_recording(noisy)
+    error, raw = (abs((joints - at(places))[:, WRIST]).mean() for joints in (stacked(smooth), stacked(noisy)))
+    assert error < 0.8 * raw
+    assert np.isfinite(smooth[0].hands[0].wrist_velocity).all()
+
+
+def test_a_recording_of_two_images_a_second_stays_as_it_is():
+    stamps, places = moving(0.1 * X, rate=2.0, seconds=10.0)
+    noisy = recorded(at(places) + network_noise(len(stamps)), stamps)
+    assert_allclose(stacked(smooth_recording(noisy)), stacked(noisy), atol=0)
+
+
+def test_a_distance_from_something_else_is_no_motion_in_a_recording():
+    """The first depth image moves a hand at rest from half a metre to 0.6 m, and its size with that."""
+    sources = [DepthSource.MONO] * 15 + [DepthSource.SENSOR] * 15
+    joints = np.array([at([PLACE])[0] * (1.0 if source is DepthSource.MONO else 1.2) for source in sources])
+    stamps = np.arange(30) / RATE
+    hands = [
+        image(t, replace(pose(each), depth_source=source))
+        for t, each, source in zip(stamps, joints, sources, strict=True)
+    ]
+    smooth = [each.hands[0] for each in smooth_recording(hands)]
+    assert_allclose(joints_of(smooth), joints, atol=1e-9)
+    assert_allclose([hand.wrist_velocity for hand in smooth], np.zeros((30, 6)), atol=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("stamps", [np.full(20, np.nan), np.full(20, 3.0), np.r_[np.arange(19.0), np.nan]])
+def test_a_recording_without_stamps_that_grow_stays_as_it_is(stamps):
+    noisy = recorded(at([PLACE] * 20) + network_noise(20), stamps)
+    assert_allclose(stacked(smooth_recording(noisy)), stacked(noisy), atol=0)
 
 
 def test_bones_of_a_recording_have_one_length():
