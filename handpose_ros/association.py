@@ -81,8 +81,7 @@ def repeats(hand: Observation, other: Observation) -> bool:
         return False
     if same_hand(hand.joints_2d, other.joints_2d) or _part_of(hand, other) or _part_of(other, hand):
         return True
-    same_side = (hand.right_score > 0.5) == (other.right_score > 0.5)
-    return same_side and shared > _SAME_PLACE
+    return hand.right == other.right and shared > _SAME_PLACE
 
 
 def distinct(indices: Sequence[int], observations: Sequence[Observation], outlines: Sequence[Outline]) -> list[int]:

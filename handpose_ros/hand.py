@@ -70,9 +70,10 @@ class Observation:
     joints_local: np.ndarray  # (21, 3) [m] about the hand's centre, in the camera's optical axes
     score: float  # confidence that this is a hand, 0..1
     right_score: float  # probability that it is a right hand, 0..1
-    joints_3d: np.ndarray | None = None  # (21, 3) [m] optical frame, from a network that places the hand itself
+    # (21, 3) [m] optical frame, from a network that places the hand itself, as one of the side that `right` says
+    joints_3d: np.ndarray | None = None
     spread: np.ndarray | None = None  # (21,) [px] root mean square distance of several looks from joints_2d, their mean
-    mano: ManoHand | None = None
+    mano: ManoHand | None = None  # of the side that `right` says
 
     def __post_init__(self):
         _check_shape("joints_2d", self.joints_2d, (21, 2))
@@ -81,6 +82,11 @@ class Observation:
             _check_shape("joints_3d", self.joints_3d, (21, 3))
         if self.spread is not None:
             _check_shape("spread", self.spread, (21,))
+
+    @property
+    def right(self) -> bool:
+        """Whether it looks like a right hand in this image; which it is, many images say together."""
+        return self.right_score > 0.5
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class HandPose:
     track_id: int = 0
     track_age: float = 0.0  # [s] since first seen
     state: TrackingState = TrackingState.TRACKED
-    mano: ManoHand | None = None  # from a backend that has it
+    mano: ManoHand | None = None  # from a backend that has it; None where it was of the other side
 
     def __post_init__(self):
         _check_shape("joints_2d", self.joints_2d, (21, 2))

@@ -34,6 +34,7 @@ class Placer:
 
     def __call__(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
         """The hands of the tracks, in their order."""
+        tracks = tuple(map(_of_its_side, tracks))
         if not tracks:
             return ()
         observations = [track.observation for track in tracks]
@@ -103,6 +104,14 @@ def _hand(track: Track, **placed) -> HandPose:
     )
 
 
+def _of_its_side(track: Track) -> Track:
+    """`track` without the joints and the body that a network gave it for a hand of the other side."""
+    seen = track.observation
+    if (seen.joints_3d is None and seen.mano is None) or seen.right == (track.side is Side.RIGHT):
+        return track
+    return replace(track, observation=replace(seen, joints_3d=None, mano=None))
+
+
 def _relative_to_wrist(track: Track) -> np.ndarray:
     joints = track.observation.joints_3d
     joints = scale_to_template(track.observation.joints_local) if joints is None else joints
@@ -114,9 +123,21 @@ def _by_network(hand: HandPose, track: Track, camera: Camera) -> HandPose:
     joints = track.observation.joints_3d
     if joints is None:
         return hand
+    if hand.state is TrackingState.COASTING:
+        joints = joints + _coasted(track, camera, np.linalg.norm(joints[WRIST]))
     error = np.linalg.norm(camera.project(joints) - hand.joints_2d, axis=-1)
     error = float(np.nanmean(error)) if np.isfinite(error).any() else np.nan
     return replace(hand, joints_3d=joints, depth_source=DepthSource.MONO, hand_scale=np.nan, reprojection_error=error)
+
+
+def _coasted(track: Track, camera: Camera, distance: float) -> np.ndarray:
+    """(3,) [m] the way of a wrist at this `distance` [m] since it was seen: from its ray to that of its pixel now.
+
+    A hand that moves and does not turn keeps its body as it is. NaN where no ray goes there.
+    """
+    now = track.observation.joints_2d[WRIST]
+    seen_on, is_on = camera.unproject(np.array([now - track.coasted, now]))
+    return distance * (is_on - seen_on)
 
 
 def _drifted(hand: HandPose, unseen: float) -> HandPose:

@@ -33,6 +33,7 @@ class Track:
     last_seen: float  # [s]
     stamp: float  # [s] of the latest image
     velocity: tuple[float, float]  # [px/s] of the hand in the image
+    coasted: tuple[float, float] = (0.0, 0.0)  # [px] that `observation` was moved on since it was made
 
     @classmethod
     def born(cls, id: int, stamp: float, observation: Observation, outline: Outline, crop: Crop) -> "Track":
@@ -43,7 +44,7 @@ class Track:
             observation=observation,
             outline=outline,
             crop=crop,
-            side=Side.RIGHT if observation.right_score > 0.5 else Side.LEFT,
+            side=Side.RIGHT if observation.right else Side.LEFT,
             right_average=observation.right_score,
             votes=1,
             first_seen=stamp,
@@ -85,6 +86,7 @@ class Track:
             outline=self.outline.moved(*way),
             crop=shifted(self.crop, way),
             stamp=stamp,
+            coasted=(self.coasted[0] + way[0], self.coasted[1] + way[1]),
         )
 
     @property

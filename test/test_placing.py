@@ -10,7 +10,7 @@ from handpose_ros.association import Outline
 from handpose_ros.backends import Detection
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.cropping import Region
-from handpose_ros.hand import WRIST, DepthSource, Observation
+from handpose_ros.hand import WRIST, DepthSource, ManoHand, Observation, Side, TrackingState
 from handpose_ros.lifters import make_lifter, scale_to_template
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.placing import Placer
@@ -103,6 +103,59 @@ def test_hands_of_one_image_tell_the_same_size_although_the_first_ones_are_enoug
     placer((track,) * 100, Frame(IMAGE, CAMERA, 0.0, depth=depth))  # more than it remembers: each says the same
     (hand,) = placer((track,), Frame(IMAGE, CAMERA, 0.1))
     assert hand.hand_scale == pytest.approx(SIZE, rel=0.01)
+
+
+BODY = ManoHand(np.zeros(48), np.zeros(10), np.zeros((778, 3)), np.zeros((1538, 3), int))
+
+
+def tracked(joints, right_scores, network):
+    """A hand that comes from the left by 8 px an image, each 1/30 s, is seen with these `right_scores`, and at last is
+    where the true hand is; its `network`, if there is one, placed it as `joints` (21, 3) [m]."""
+    track = None
+    for image, score in enumerate(right_scores):
+        pixels = CAMERA.project(true_hand()) - [8.0 * (len(right_scores) - 1 - image), 0.0]
+        own = {"joints_3d": joints, "mano": BODY} if network else {}
+        seen = Observation(pixels, true_hand(), 0.9, score, **own)
+        then = image / 30, seen, Outline.of(seen), Region(pixels.mean(axis=0), 200.0)
+        track = track.measured(*then) if track else Track.born(1, *then)
+    return track
+
+
+def placed(track, camera=CAMERA):
+    (hand,) = Placer(make_lifter("mediapipe"), None)((track,), Frame(IMAGE, camera, track.stamp))
+    return hand
+
+
+def test_a_hand_that_its_network_placed_coasts_with_its_keypoints_and_keeps_its_body_and_distance():
+    joints = true_hand() + [0.03, 0.01, 0.05]  # elsewhere than the keypoints say, as of another network
+    track = tracked(joints, [0.95] * 30, network=True)
+    seen = placed(track)
+    assert_allclose(seen.joints_3d, joints)
+    for image in range(1, 5):
+        track = track.unmeasured(track.last_seen + image / 30, coast_time=0.25)
+        hand = placed(track)
+        assert hand.state is TrackingState.COASTING
+        way = (hand.joints_2d - seen.joints_2d)[WRIST]
+        assert_allclose(way, [8.0 * image, 0.0], atol=0.1)
+        assert_allclose(CAMERA.project(hand.joints_3d[WRIST]) - CAMERA.project(joints[WRIST]), way, atol=0.3)
+        assert_allclose(np.linalg.norm(hand.joints_3d[WRIST]), np.linalg.norm(joints[WRIST]), rtol=0.01)
+        assert_allclose(hand.joints_3d - hand.joints_3d[WRIST], joints - joints[WRIST], atol=1e-12)
+        assert hand.mano is BODY
+        assert hand.reprojection_error == pytest.approx(seen.reprojection_error, abs=1.0)
+
+
+def test_what_a_network_made_of_a_hand_of_the_other_side_is_dropped_and_the_hand_placed_by_its_keypoints():
+    """One image says left, the fourteen before it right: the body is a left one's, the hand is a right one."""
+    doubtful, by_keypoints = (tracked(true_hand() + 0.1, [0.95] * 14 + [0.3], network) for network in (True, False))
+    hand = placed(doubtful)
+    assert hand.side is Side.RIGHT and hand.mano is None
+    assert_allclose(hand.joints_3d, placed(by_keypoints).joints_3d)
+    alone = placed(doubtful, camera=None)
+    assert alone.mano is None
+    assert_allclose(alone.joints_3d, placed(by_keypoints, camera=None).joints_3d)
+    sure = placed(tracked(true_hand() + 0.1, [0.95] * 15, network=True))
+    assert sure.mano is BODY
+    assert_allclose(sure.joints_3d, true_hand() + 0.1)
 
 
 def test_a_bent_hand_is_placed_by_depth_but_tells_no_size():

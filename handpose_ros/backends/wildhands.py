@@ -100,7 +100,7 @@ class WildHands:
         present = [index for index, crop in enumerate(shown) if crop is not None]
         # A hand that WildHands cannot be shown, at the very edge of a fisheye's image, is none that it sees.
         observations = [replace(hand, score=0.0) for hand in found]
-        placed = self._place(small, [shown[i] for i in present], [found[i].right_score > 0.5 for i in present])
+        placed = self._place(small, [shown[i] for i in present], [found[i].right for i in present])
         for index, (joints, body) in zip(present, placed, strict=True):
             observations[index] = replace(found[index], joints_3d=joints, mano=body)
         return observations
