@@ -16,6 +16,7 @@ from handpose_ros.claims import Claim
 from handpose_ros.contacts import contacts
 from handpose_ros.distance_rule import DistanceRule
 from handpose_ros.features import opening, palm_size, thumb_index_distance
+from handpose_ros.geometry import wrist_rotation
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.motion import Motion, Trend
 from handpose_ros.phases import PhaseBelief
@@ -83,6 +84,7 @@ class _Memory:
     opening: Trend = Trend()  # of `features.opening`
     pinch: Trend = Trend()  # of `features.thumb_index_distance`
     joints: np.ndarray | None = None  # (21, 3) [m]
+    T_camera_from_grasp: np.ndarray | None = None  # (4, 4)
     stamp: float = np.nan  # [s]
     widest: float = 0.0  # [m] aperture so far
 
@@ -116,7 +118,7 @@ class GraspTracker:
         believed = hand.state is TrackingState.TRACKED and hand.score >= self.min_confidence
         whole = np.isfinite(hand.joints_3d).all()
         if hand.state is TrackingState.COASTING or (believed and not whole and stamp - memory.stamp <= PATIENCE):
-            return replace(memory, grasp=replace(memory.grasp, changed=False, aperture_velocity=np.nan))
+            return replace(memory, grasp=_carried(memory, hand))
         if not believed or not whole:
             return _Memory(_unknown(hand, stamp, memory.grasp), widest=memory.widest)
         return self._measure(hand, lengths, stamp, memory)
@@ -156,7 +158,8 @@ class GraspTracker:
             T_camera_from_grasp=opposing.frame(joints[WRIST], hand.depth_source),
             depth_source=hand.depth_source,
         )
-        return _Memory(grasp, claim, phase, motion, open_by, pinched, joints, stamp, widest)
+        T = grasp.T_camera_from_grasp
+        return _Memory(grasp, claim, phase, motion, open_by, pinched, joints, T, stamp, widest)
 
 
 class _Lengths(NamedTuple):
@@ -187,6 +190,19 @@ def grasp_frame(joints: np.ndarray, type: GraspType, depth_source: DepthSource) 
 def _unknown(hand, stamp, last=None):
     changed, since = _dated(UNKNOWN, Phase.UNKNOWN, last, stamp) if last else (False, stamp)
     return Grasp(hand.track_id, hand.side, changed=changed, since=since, depth_source=hand.depth_source)
+
+
+def _carried(memory, hand):
+    """The latest grasp where `hand` carries it: from where it was measured it moves with the wrist."""
+    held = replace(memory.grasp, changed=False, aperture_velocity=np.nan, depth_source=hand.depth_source)
+    if memory.joints is None:
+        return held
+    here, there = memory.joints, hand.joints_3d
+    R = wrist_rotation(there, True) @ wrist_rotation(here, True).T  # of a left hand, too: twice the wrong side is none
+    T = memory.T_camera_from_grasp.copy()
+    T[:3, 3] = there[WRIST] + R @ (T[:3, 3] - here[WRIST])
+    T[:3, :3] = R @ T[:3, :3]
+    return replace(held, T_camera_from_grasp=T)
 
 
 def _closed(claim):

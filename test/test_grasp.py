@@ -294,6 +294,39 @@ def test_a_coasting_hand_holds_its_last_state():
     assert not grasp.changed and np.isnan(grasp.aperture_velocity)
 
 
+@pytest.mark.parametrize("side", [Side.LEFT, Side.RIGHT])
+def test_the_pose_of_a_grasp_goes_with_the_wrist_of_a_hand_that_coasts_and_the_grasp_stays(side):
+    """The hand moves 2 cm and turns by 0.1 rad an image: the pose is what it would be if it were measured there."""
+    joints = _pinching(1) * (MIRROR if side is Side.LEFT else 1.0)
+    turns = Rotation.from_rotvec(np.arange(6)[:, None] * [0.0, 0.06, 0.08]).as_matrix()
+    places = np.arange(6)[:, None] * [0.02, 0.0, 0.0] + [0.1, 0.0, 0.5]
+    frames = joints @ np.swapaxes(turns, -1, -2) + places[:, None]
+    track, measured = tracker(), tracker()
+    for image, (each, state) in enumerate(zip(frames, 3 * ["TRACKED"] + 3 * ["COASTING"], strict=True)):
+        shown = hand(each, side=side, state=TrackingState[state])
+        grasp = track.update(poses(shown, stamp=image * FRAME))[0]
+        expected = measured.update(poses(hand(each, side=side), stamp=image * FRAME))[0]
+        assert_allclose(grasp.T_camera_from_grasp, expected.T_camera_from_grasp, atol=1e-9)
+        assert grasp.type.name == "palmar pinch"
+
+
+def test_the_pose_of_a_grasp_goes_with_the_wrist_while_a_fingertip_is_missing():
+    track = tracker()
+    held = follow([_pinching(1)] * 3, track)[-1]
+    moved = _pinching(1) + [0.02, 0.0, 0.0]
+    moved[INDEX_TIP] = np.nan
+    grasp = track.update(poses(hand(moved), stamp=0.1))[0]
+    assert_allclose(grasp.T_camera_from_grasp[:3, 3], held.T_camera_from_grasp[:3, 3] + [0.02, 0.0, 0.0])
+    assert_allclose(grasp.T_camera_from_grasp[:3, :3], held.T_camera_from_grasp[:3, :3], atol=1e-12)
+
+
+def test_a_hand_that_coasts_without_a_grasp_has_no_pose_of_one():
+    track = tracker()
+    track.update(poses(hand(FIST, score=0.3)))
+    grasp = track.update(poses(hand(FIST, state=TrackingState.COASTING), stamp=0.1))[0]
+    assert np.isnan(grasp.T_camera_from_grasp).all()
+
+
 def test_a_lost_hand_is_released_once_and_forgotten():
     track = tracker()
     follow([_pinching(1)] * 3, track)
