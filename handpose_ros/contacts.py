@@ -9,7 +9,6 @@ from handpose_ros.features import (
     PAD_THICKNESS,
     PALM_SIZE,
     PALM_THICKNESS,
-    free_space,
     pads_center,
     palm_center,
     thumb_side_contact,
@@ -29,8 +28,11 @@ class Contacts:
 
     @property
     def aperture(self) -> float:
-        """The free space [m] between them."""
-        return float(free_space(self.first, self.second, self.flesh))
+        """The free space [m] between them; not below 0.
+
+        Of thumb and index it is the grip aperture of the literature on reaching (Jeannerod 1984).
+        """
+        return max(math.dist(self.first, self.second) - self.flesh, 0.0)
 
     def frame(self, wrist: np.ndarray, depth_source: DepthSource) -> np.ndarray:
         """(4, 4) T_camera_from_grasp of the hand with this `wrist` (3,) [m]: origin midway between the contacts, y from

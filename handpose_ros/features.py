@@ -1,4 +1,4 @@
-"""What a hand does, as numbers: joint angles, curl, openness, pinch, grab, aperture.
+"""What a hand does, as numbers: joint angles, curl, openness, pinch, grab.
 
 Joints are (..., 21, 3) in metres, in any frame; results are (...) or (..., n). A NaN joint makes NaN
 of what is computed from it. Nothing depends on where the hand is or how it is turned; a mirrored hand
@@ -104,16 +104,6 @@ def palm_center(joints: np.ndarray) -> np.ndarray:
     return np.asarray(joints, dtype=float).take(_PALM, axis=-2).sum(axis=-2) / len(_PALM)
 
 
-def palm_normal(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
-    """(..., 3) unit vector out of the palm: the x axis of `geometry.wrist_rotation`."""
-    return wrist_rotation(joints, right)[..., 0]
-
-
-def palm_width(joints: np.ndarray) -> np.ndarray:
-    """(...) [m] index MCP to little MCP, between joint centres."""
-    return _palm_lines(joints)[..., -1]
-
-
 def palm_size(joints: np.ndarray) -> np.ndarray:
     """(...) [m] the size of the hand that ratios divide by: mean length of the lines from the wrist to the four MCPs
     and of the palm's width. NaN for a hand without a size.
@@ -167,20 +157,6 @@ def opening(joints: np.ndarray) -> np.ndarray:
 def pads_center(joints: np.ndarray, digits: tuple[int, ...]) -> np.ndarray:
     """(..., 3) [m] mean of the tips of `digits`, 0 thumb .. 4 little finger: where these act as one virtual finger."""
     return np.asarray(joints, dtype=float).take([TIPS[digit] for digit in digits], axis=-2).sum(axis=-2) / len(digits)
-
-
-def aperture(joints: np.ndarray, fingers: tuple[int, ...] = (1,)) -> np.ndarray:
-    """(...) [m] free space between the pad of the thumb and those of `fingers` (1 index .. 4 little), together.
-
-    The distance between the thumb tip and the mean of the other tips, less the thickness of two pads; not below 0.
-    Thumb and index alone are the grip aperture of the literature on reaching (Jeannerod 1984).
-    """
-    return free_space(pads_center(joints, (0,)), pads_center(joints, fingers), 2 * PAD_THICKNESS)
-
-
-def free_space(first: np.ndarray, second: np.ndarray, flesh: float) -> np.ndarray:
-    """(...) [m] between two points (..., 3) inside the hand, less the `flesh` [m] over both; not below 0."""
-    return np.maximum(_length(second - first) - flesh, 0.0)
 
 
 def _finger_angles(joints):

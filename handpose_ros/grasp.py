@@ -182,11 +182,6 @@ def aperture(joints: np.ndarray, type: GraspType) -> float:
     return contacts(joints, type, float(palm_size(joints))).aperture
 
 
-def grasp_frame(joints: np.ndarray, type: GraspType, depth_source: DepthSource) -> np.ndarray:
-    """(4, 4) T_camera_from_grasp of a hand `joints` (21, 3) [m] that grasps with `type`; see `Contacts.frame`."""
-    return contacts(joints, type, float(palm_size(joints))).frame(joints[WRIST], depth_source)
-
-
 def _unknown(hand, stamp, last=None):
     changed, since = _dated(UNKNOWN, Phase.UNKNOWN, last, stamp) if last else (False, stamp)
     return Grasp(hand.track_id, hand.side, changed=changed, since=since, depth_source=hand.depth_source)

@@ -20,12 +20,10 @@ SCALAR_FEATURES = [
     features.grab_strength,
     features.pinch_distance,
     features.pinch_strength,
-    features.palm_width,
     features.palm_size,
     features.tip_distances,
     features.tip_palm_distances,
     features.thumb_side_distances,
-    features.aperture,
 ]
 RATIOS = [features.finger_curl, features.openness, features.grab_strength, features.pinch_strength]
 
@@ -125,12 +123,11 @@ def test_angles_do_not_depend_on_the_size_of_the_hand():
 def test_leading_dimensions_are_free(shape):
     joints = hands(shape)
     assert features.joint_angles(joints, True).shape == (*shape, 20)
-    assert features.palm_normal(joints, True).shape == (*shape, 3)
     assert features.palm_center(joints).shape == (*shape, 3)
     assert features.thumb_side_contact(joints).shape == (*shape, 3)
     assert features.tip_distances(joints).shape == (*shape, 4)
     assert features.tip_palm_distances(joints).shape == features.finger_curl(joints).shape == (*shape, 5)
-    assert features.openness(joints).shape == features.aperture(joints, (1, 2)).shape == shape
+    assert features.openness(joints).shape == features.opening(joints).shape == shape
 
 
 @pytest.mark.parametrize("feature", SCALAR_FEATURES)
@@ -174,27 +171,12 @@ def test_half_the_range_is_half_a_curl():
     assert_allclose(features.finger_curl(posed_hand(np.r_[np.zeros(16), bends]))[4], 0.5)
 
 
-def test_the_palm_looks_along_x_of_the_wrist_on_both_hands():
-    assert_allclose(features.palm_normal(FLAT, True), [1, 0, 0], atol=1e-9)
-    assert_allclose(features.palm_normal(FLAT * [1, -1, 1], False), [1, 0, 0], atol=1e-9)
-
-
 def test_distances_are_in_metres_between_joint_centres():
     joints = np.zeros((21, 3))
-    joints[5, 0], joints[17, 0] = 0.03, -0.03
     joints[8] = [0.0, 0.03, 0.04]
-    assert_allclose(features.palm_width(joints), 0.06)
     assert_allclose(features.pinch_distance(joints), 0.05)
     assert_allclose(features.tip_distances(joints), [0.05, 0, 0, 0])
     assert_allclose(features.tip_palm_distances(joints), [0, 0.05, 0, 0, 0], atol=1e-12)
-
-
-def test_aperture_is_the_free_space_between_the_pads():
-    joints = np.zeros((21, 3))
-    joints[8, 2], joints[12, 2] = 0.066, 0.046
-    assert_allclose(features.aperture(joints), 0.050)
-    assert_allclose(features.aperture(joints, (1, 2)), 0.040)
-    assert_allclose(features.aperture(joints, (3,)), 0.0)
 
 
 def test_pads_that_touch_are_a_full_pinch_and_three_quarters_of_a_palm_are_none():

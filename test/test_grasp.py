@@ -8,9 +8,10 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros import distance_rule, taxonomy
 from handpose_ros.claims import Claim
+from handpose_ros.contacts import contacts
 from handpose_ros.distance_rule import DistanceRule
 from handpose_ros.features import PAD_THICKNESS, PALM_SIZE, palm_size
-from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, grasp_frame, make_classifier
+from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, make_classifier
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import posed_hand
 from handpose_ros.taxonomy import Category, CoarseType, GraspType, Opposition, Phase
@@ -213,9 +214,17 @@ def test_a_fist_holds_nothing_and_a_flat_hand_is_wide():
     assert aperture(FLAT, taxonomy.OPEN) > 0.07
 
 
+def test_a_hand_with_an_unknown_thumb_tip_has_no_known_aperture():
+    assert np.isnan(aperture(with_thumb_tip(FLAT, np.nan), distance_rule.PALMAR_PINCH))
+
+
+def grasp_frame(joints, type, depth_source=DepthSource.MONO):
+    return contacts(joints, type, palm_size(joints)).frame(joints[0], depth_source)
+
+
 def test_the_grasp_frame_closes_along_y_from_thumb_to_finger_and_looks_away_from_the_wrist():
     joints = _pinching(1, gap=0.02)
-    T = grasp_frame(joints, distance_rule.PALMAR_PINCH, DepthSource.MONO)
+    T = grasp_frame(joints, distance_rule.PALMAR_PINCH)
     assert_allclose(T[:3, 3], (joints[THUMB_TIP] + joints[INDEX_TIP]) / 2)
     assert_allclose(T[:3, 1], [-1, 0, 0], atol=1e-9)  # the thumb is on the palm's side, which is +x
     assert T[:3, 2] @ (T[:3, 3] - joints[0]) > 0
@@ -224,7 +233,7 @@ def test_the_grasp_frame_closes_along_y_from_thumb_to_finger_and_looks_away_from
 
 
 def test_a_fist_closes_towards_its_palm():
-    T = grasp_frame(FIST, distance_rule.POWER, DepthSource.MONO)
+    T = grasp_frame(FIST, distance_rule.POWER)
     assert T[:3, 1] @ [1, 0, 0] > 0.8  # from the palm outwards to the fingers
     assert T[:3, 2] @ [0, 0, 1] > 0.8
 
