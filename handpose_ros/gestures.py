@@ -6,8 +6,8 @@ A counting hand has the bent fingers of a grasp. Without these, whatever is not 
 import numpy as np
 
 from handpose_ros.features import finger_curl, palm_size, thumb_side_distances, tip_distances, tip_palm_distances
-from handpose_ros.grasp_templates import HIGH, LOW, POINTING
-from handpose_ros.people import bend, random_people
+from handpose_ros.grasp_templates import POINTING
+from handpose_ros.kinematics import HIGH, LOW, bend, random_people
 
 FLAT = np.radians([0, 5, 8, 5])  # abduction and flexions of a straight finger
 BENT = np.radians([0, 75, 95, 55])

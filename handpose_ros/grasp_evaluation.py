@@ -19,8 +19,8 @@ from handpose_ros.grasp import DEFAULT_CLASSIFIER, GraspTracker, make_classifier
 from handpose_ros.grasp_templates import POINTING, TEMPLATES, Contact, PosedGrasps, pose, posed_grasps
 from handpose_ros.grasp_types import TYPES
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.kinematics import bend, random_people
 from handpose_ros.metrics import calibration_error
-from handpose_ros.people import average_people, bend, random_people
 from handpose_ros.taxonomy import Phase
 
 LEVELS = {
@@ -181,13 +181,12 @@ def reaches(classifier: str, noise: Noise, grasps: PosedGrasps) -> list:
     starts = {Phase.PRESHAPE: rest, Phase.HOLD: rest + reach, Phase.RELEASE: 2 * rest + reach}
     starts[Phase.OPEN] = 2 * (rest + reach)
     delays, orderly = {phase: [] for phase in starts}, []
-    open_angles, person = joint_angles(posed_grasps(1, SEED, TEMPLATES[:1]).joints, True), average_people(1)
+    open_angles = joint_angles(posed_grasps(1, SEED, TEMPLATES[:1]).joints, True)
     for number, joints in enumerate(grasps.joints[:: max(1, len(grasps.joints) // len(GRASPS))]):
         share = np.concatenate([np.zeros(rest), np.linspace(0, 1, reach), np.ones(rest), np.linspace(1, 0, reach)])
         share = np.concatenate([share, np.zeros(rest)])[:, None]
         angles = open_angles + share * (joint_angles(joints, True) - open_angles)
-        frames = bend(angles[:, None], person)[:, 0]
-        phases = [grasp.phase for grasp in _followed(classifier, frames, noise, number)]
+        phases = [grasp.phase for grasp in _followed(classifier, bend(angles), noise, number)]
         order = [phase for i, phase in enumerate(phases) if i == 0 or phase is not phases[i - 1]]
         orderly.append(order == [Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE, Phase.OPEN])
         for phase, start in starts.items():

@@ -11,7 +11,7 @@ from enum import Enum
 import numpy as np
 
 from handpose_ros.hand import MCPS, TIPS
-from handpose_ros.people import People, bend, random_people
+from handpose_ros.kinematics import HIGH, LOW, People, bend, random_people
 
 THUMB_TIP = TIPS[0]
 STEPS = 7  # of Gauss-Newton; contacts are then within a millimetre
@@ -21,8 +21,6 @@ STYLE = np.radians(7.0)  # standard deviation between people: of thumb joints an
 HABIT = np.radians(7.0)  # standard deviation of a joint angle between grasps
 IDLE_HABIT = np.radians(14.0)  # of a finger that takes no part: all its joints together
 IDLE_SHARE = (0.1, 1.3)  # of the bend of all fingers that take no part in a pinch: they may be stretched out
-LOW = np.radians([-5, -10, -15, -15] + [-25, -15, 0, -10] * 4)  # of a healthy hand, in the order of ANGLE_NAMES
-HIGH = np.radians([70, 65, 60, 75] + [25, 95, 115, 80] * 4)
 
 
 class Contact(Enum):

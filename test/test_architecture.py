@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 FLOORS = {
     "vocabulary": "hand distortion camera",
     "algorithms": "compiled body_arithmetic geometry cropping aiming looks searching association tracks lifter_view "
-    "lifters ray_fit lifting kinematics tracking body low_pass following filtering recorded_filtering confidence "
+    "lifters ray_fit lifting tracking body low_pass following filtering recorded_filtering confidence "
     "features depth hand_size placing taxonomy claims contacts distance_rule grasp_types cascade motion phases grasp "
-    "gripper metrics trajectories sequence_metrics synthetic people grasp_templates gestures grasp_evaluation",
+    "gripper metrics trajectories sequence_metrics kinematics synthetic grasp_templates gestures grasp_evaluation",
     "inference": "weights tflite constant_channels tflite_torch tflite_openvino quantization openvino_network captured "
     "torch_sampling triton_sampling triton_convolutions triton_layers fused_layers torch_network launch_floor "
     "runtimes gathering backends backends.palm backends.mediapipe backends.rotations backends.mano_pickle "

@@ -5,9 +5,9 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros.body import Body, directed
 from handpose_ros.hand import PARENTS, WRIST
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 
-HAND = posed_hand(np.full(20, 0.3)) + [0.05, -0.02, 0.5]
+HAND = bend(np.full(20, 0.3)) + [0.05, -0.02, 0.5]
 TURNS = Rotation.random(6, random_state=0).as_matrix()
 
 

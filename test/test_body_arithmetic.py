@@ -4,11 +4,11 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros.body_arithmetic import take_apart, turn, turn_between
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 
 AXES = np.random.default_rng(1).normal(size=(20, 3))
 AXES /= np.linalg.norm(AXES, axis=-1, keepdims=True)
-HAND = posed_hand(np.full(20, 0.3)) + [0.05, -0.02, 0.5]
+HAND = bend(np.full(20, 0.3)) + [0.05, -0.02, 0.5]
 
 
 def rotation_vectors(rotations, start=None):

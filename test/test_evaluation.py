@@ -12,14 +12,14 @@ from handpose_ros.camera import Camera
 from handpose_ros.datasets import Sample, TrueHand, load_dataset
 from handpose_ros.evaluation import Subject, calibrated_size, compare, evaluate, evaluate_folder
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 from handpose_ros.pipeline import HandPoseEstimator
 from handpose_ros.recordings import write_json
 from handpose_ros.report import as_json, as_text
 from handpose_ros.report_page import worst, write_page
 
 CAMERA = Camera.from_fov((640, 480), np.radians(60))
-SHAPE = posed_hand(np.radians([20, 20, 10, 10] + [5, 20, 20, 10] * 4))[:, [1, 2, 0]]
+SHAPE = bend(np.radians([20, 20, 10, 10] + [5, 20, 20, 10] * 4))[:, [1, 2, 0]]
 LEFT, RIGHT = SHAPE * [-1, 1, 1] + [-0.1, 0, 0.5], SHAPE + [0.1, 0, 0.5]
 PHOTOS = Path(__file__).parents[1] / ".." / "shared" / "data" / "hands" / "ntu_dev"
 SUBJECT = Subject("tiny", "a network", np.nan, "average")

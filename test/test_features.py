@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros import features
-from handpose_ros.kinematics import HIGH, LOW, posed_hand
+from handpose_ros.kinematics import HIGH, LOW, bend
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 SHAPES = [(), (0,), (2, 3)]
@@ -34,8 +34,7 @@ def random_angles(shape=(), seed=0):
 
 
 def hands(shape, seed=0):
-    angles = random_angles(shape, seed)
-    return np.array([posed_hand(each) for each in angles.reshape(-1, 20)]).reshape(*shape, 21, 3)
+    return bend(random_angles(shape, seed))
 
 
 def moved(joints, seed=3):
@@ -43,8 +42,8 @@ def moved(joints, seed=3):
     return joints @ turn.T + [0.3, -0.2, 0.8]
 
 
-FLAT = posed_hand(np.zeros(20))
-FIST = posed_hand(np.radians([20, 30, 40, 50] + [0, 85, 105, 60] * 4))
+FLAT = bend(np.zeros(20))
+FIST = bend(np.radians([20, 30, 40, 50] + [0, 85, 105, 60] * 4))
 
 
 def test_there_are_twenty_named_angles():
@@ -60,14 +59,14 @@ def test_there_are_twenty_named_angles():
 @pytest.mark.parametrize("seed", range(5))
 def test_angles_that_pose_a_hand_are_read_off_it_wherever_it_is(seed):
     angles = random_angles(seed=seed)
-    assert_allclose(features.joint_angles(moved(posed_hand(angles), seed), right=True), angles, atol=1e-6)
+    assert_allclose(features.joint_angles(moved(bend(angles), seed), right=True), angles, atol=1e-6)
 
 
 @pytest.mark.parametrize("number", range(20))
 def test_each_angle_has_its_own_place(number):
     angles = np.radians([20, 20, 10, 10] + [5, 20, 20, 10] * 4)
     angles[number] += 0.1
-    assert_allclose(features.joint_angles(posed_hand(angles), True), angles, atol=1e-6)
+    assert_allclose(features.joint_angles(bend(angles), True), angles, atol=1e-6)
 
 
 def test_the_left_hand_in_the_mirror_has_the_same_angles():
@@ -168,7 +167,7 @@ def test_a_pointing_hand_grabs_nothing():
 
 def test_half_the_range_is_half_a_curl():
     bends = np.radians([0, 80, 60, 0])  # 140 of the 20 .. 260 degrees between straight and curled
-    assert_allclose(features.finger_curl(posed_hand(np.r_[np.zeros(16), bends]))[4], 0.5)
+    assert_allclose(features.finger_curl(bend(np.r_[np.zeros(16), bends]))[4], 0.5)
 
 
 def test_distances_are_in_metres_between_joint_centres():

@@ -7,10 +7,10 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros.filtering import HandFilter, filter_lag
 from handpose_ros.hand import BONES, WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 from handpose_ros.recorded_filtering import smooth_recording
 
-HAND = posed_hand(np.full(20, 0.3)) @ Rotation.from_euler("xyz", [1.2, 0.3, 0.4]).as_matrix().T
+HAND = bend(np.full(20, 0.3)) @ Rotation.from_euler("xyz", [1.2, 0.3, 0.4]).as_matrix().T
 PLACE = np.array([0.05, -0.02, 0.5])
 RATE = 30.0
 X, Z = np.eye(3)[0], np.eye(3)[2]
@@ -96,7 +96,7 @@ def test_the_lag_falls_with_the_speed():
 
 
 def test_bones_of_constant_length_keep_it_while_the_hand_closes_and_turns():
-    closing = np.stack([posed_hand(np.full(20, angle)) for angle in np.linspace(0, 1.2, 40)])
+    closing = np.stack([bend(np.full(20, angle)) for angle in np.linspace(0, 1.2, 40)])
     turns = Rotation.from_rotvec(np.linspace(0, 1, 40)[:, None] * [0.5, -1.0, 0.7]).as_matrix()
     joints = closing @ np.swapaxes(turns, -1, -2) + PLACE
     expected = np.broadcast_to(bone_lengths(joints[0]), (40, 20))

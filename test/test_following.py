@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from handpose_ros.filtering import HandFilter
 from handpose_ros.following import Followed
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 
 IMAGES, EVENT = 24, 9  # images of a sequence, and the one in which something happens
 STAMPS = np.arange(IMAGES) / 30
@@ -21,7 +21,7 @@ def sequence(track):
     """The hand of a track in each image: it moves, turns, closes and is noisy, each hand in another way."""
     rng = np.random.default_rng(track)
     turns = Rotation.from_rotvec(STAMPS[:, None] * rng.normal(size=3)).as_matrix()
-    hands = np.stack([posed_hand(np.full(20, angle)) for angle in np.linspace(0.2, 0.2 + 0.1 * track, IMAGES)])
+    hands = np.stack([bend(np.full(20, angle)) for angle in np.linspace(0.2, 0.2 + 0.1 * track, IMAGES)])
     places = rng.normal(size=3) * 0.1 + [0, 0, 0.6] + STAMPS[:, None] * rng.normal(size=3) * 0.4
     joints = hands @ turns.swapaxes(-1, -2) + places[:, None] + rng.normal(0, 0.001, (IMAGES, 21, 3))
     pixels = np.zeros((21, 2))

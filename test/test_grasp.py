@@ -13,7 +13,7 @@ from handpose_ros.distance_rule import DistanceRule
 from handpose_ros.features import PAD_THICKNESS, PALM_SIZE, palm_size
 from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, make_classifier
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 from handpose_ros.taxonomy import Category, CoarseType, GraspType, Opposition, Phase
 
 MIRROR = np.array([1.0, -1.0, 1.0])
@@ -26,9 +26,8 @@ def posed(thumb, finger, flexed=None, fingers=0):
     """A hand from angles [deg]: the thumb's four; MCP, PIP, DIP flexion of the first `fingers`, and of the others."""
     parallel = [-17, 0, 11, 23]
     flexions = [flexed if number < fingers else finger for number in range(4)]
-    return posed_hand(
-        np.radians([thumb, *([side, *flexion] for side, flexion in zip(parallel, flexions, strict=True))])
-    )
+    fingers = [[side, *flexion] for side, flexion in zip(parallel, flexions, strict=True)]
+    return bend(np.radians([thumb, *fingers]).ravel())
 
 
 FLAT = posed([40, 10, 0, 0], [5, 5, 5])

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 
 from handpose_ros.features import (
     PAD_THICKNESS,
@@ -11,51 +10,13 @@ from handpose_ros.features import (
     tip_distances,
 )
 from handpose_ros.gestures import posed_gestures
-from handpose_ros.grasp_templates import HIGH, LOW, POINTING, TEMPLATES, Contact, pose, posed_grasps
+from handpose_ros.grasp_templates import POINTING, TEMPLATES, Contact, pose, posed_grasps
 from handpose_ros.grasp_types import TYPES
-from handpose_ros.hand import BONES, TIPS
-from handpose_ros.kinematics import posed_hand
-from handpose_ros.people import average_people, bend, random_people
+from handpose_ros.hand import TIPS
+from handpose_ros.kinematics import LOW, random_people
 from handpose_ros.taxonomy import PALM, Category, Opposition
 
-ANGLES = np.random.default_rng(0).uniform(LOW, HIGH, (7, 20))
 BY_ID = {template.leaf: template for template in TEMPLATES}
-
-
-def test_many_hands_at_once_are_the_hands_one_by_one():
-    assert_allclose(bend(ANGLES, average_people(7)), [posed_hand(angles) for angles in ANGLES], atol=1e-12)
-
-
-def test_the_angles_of_a_bent_hand_are_those_it_was_bent_by():
-    assert_allclose(joint_angles(bend(ANGLES, average_people(7)), True), ANGLES, atol=1e-6)
-
-
-@pytest.mark.parametrize("shape", [(0,), (3,), (2, 3)])
-def test_leading_dimensions_of_the_angles_are_free(shape):
-    assert bend(np.zeros((*shape, 20)), average_people(shape[-1])).shape == (*shape, 21, 3)
-
-
-def test_people_have_bones_of_their_own_within_a_fifth_of_the_average():
-    first, second = (np.array(BONES)[:, end] for end in (0, 1))
-    bones = [
-        np.linalg.norm(j[:, second] - j[:, first], axis=-1)
-        for j in (
-            bend(np.zeros((200, 20)), random_people(200, np.random.default_rng(1))),
-            bend(np.zeros((1, 20)), average_people(1)),
-        )
-    ]
-    ratio = bones[0] / bones[1]
-    assert 0.8 < ratio.min() < 0.85 and 1.15 < ratio.max() < 1.22
-
-
-def test_bending_does_not_stretch_a_bone():
-    people = random_people(7, np.random.default_rng(2))
-    first, second = (np.array(BONES)[:, end] for end in (0, 1))
-    lengths = [
-        np.linalg.norm(j[:, second] - j[:, first], axis=-1)
-        for j in (bend(ANGLES, people), bend(np.zeros((7, 20)), people))
-    ]
-    assert_allclose(*lengths, atol=1e-12)
 
 
 @pytest.mark.parametrize("feix_id", [6, 7, 8, 9, 24])

@@ -9,14 +9,14 @@ from handpose_ros.camera import Camera
 from handpose_ros.cli import main
 from handpose_ros.clip_sequences import clip_sequences
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 from handpose_ros.recordings import write_json
 from handpose_ros.sequence_evaluation import LOW_PASS, judged, low_pass
 from handpose_ros.sequence_report import as_json, as_text, rows
 from handpose_ros.sequences import NEVER, HandSequence
 
 CAMERA = Camera.from_fov((640, 480), 1.0)
-RIGHT = posed_hand(np.zeros(20))[:, [1, 2, 0]] * [-1.0, -1.0, 1.0] + [0.15, 0.05, 0.5]
+RIGHT = bend(np.zeros(20))[:, [1, 2, 0]] * [-1.0, -1.0, 1.0] + [0.15, 0.05, 0.5]
 HANDS = np.stack([RIGHT * [-1.0, 1.0, 1.0], RIGHT])  # a left and a right one
 RATE, COUNT = 30.0, 60
 RNG = np.random.default_rng(0)

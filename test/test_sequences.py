@@ -7,7 +7,7 @@ from handpose_ros.camera import Camera
 from handpose_ros.clip_sequences import clip_sequences
 from handpose_ros.datasets import Sample, TrueHand
 from handpose_ros.hand import WRIST, Side
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 from handpose_ros.photo_sequences import photo_sequences
 from handpose_ros.recorded_sequences import recorded_sequences
 from handpose_ros.sequences import HandSequence, chosen, dropped, in_view, noisy
@@ -17,7 +17,7 @@ CAMERA = Camera(
     np.array([[480.0, 0, 130.0], [0, 480.0, 110.0], [0, 0, 1]]), (256, 256), np.array([0.05, 0, 0, 0, 0]), "plumb_bob"
 )
 # Palm to the camera, fingers up, a little to the left of the axis.
-JOINTS = posed_hand(np.zeros(20))[:, [1, 2, 0]] * [1.0, -1.0, 1.0] + [-0.02, 0.05, DISTANCE]
+JOINTS = bend(np.zeros(20))[:, [1, 2, 0]] * [1.0, -1.0, 1.0] + [-0.02, 0.05, DISTANCE]
 
 
 def photo(folder, joints=JOINTS, **fields) -> Sample:

@@ -3,8 +3,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.camera import DISTORTION_SIZES, Camera
-from handpose_ros.hand import BONES
-from handpose_ros.kinematics import HIGH, LOW, posed_hand, random_hands
 from handpose_ros.lifting import lift
 from handpose_ros.report import synthetic_table
 from handpose_ros.synthetic import ANGLES, CAMERAS, LIMIT_MM, synthetic_errors
@@ -57,12 +55,3 @@ def test_the_table_has_a_line_for_each_model_and_a_column_for_each_angle():
     lines = synthetic_table(ERRORS).splitlines()
     assert len(lines) == 2 + len(CAMERAS)
     assert lines[2].split()[0] == "none" and len(lines[2].split()) == 1 + len(ANGLES)
-
-
-def test_random_hands_have_the_bones_of_one_hand_and_angles_within_its_limits():
-    hands = random_hands(5, np.random.default_rng(0))
-    a, b = np.array(BONES).T
-    lengths = np.linalg.norm(hands[:, a] - hands[:, b], axis=-1)
-    flat = posed_hand(np.zeros(20))
-    assert_allclose(lengths, np.broadcast_to(np.linalg.norm(flat[a] - flat[b], axis=-1), lengths.shape))
-    assert (LOW < HIGH).all() and not np.allclose(hands[0], hands[1])

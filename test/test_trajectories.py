@@ -5,12 +5,12 @@ from numpy.testing import assert_allclose
 from handpose_ros.comparison import compare
 from handpose_ros.grasp import Grasp
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.kinematics import posed_hand
+from handpose_ros.kinematics import bend
 from handpose_ros.trajectories import stamp_warnings, stretches, trajectories
 
 
 def hand(x=0.0, *, side=Side.LEFT, track=1, state=TrackingState.TRACKED, depth=DepthSource.MONO):
-    joints = posed_hand(np.zeros(20)) + [x, 0.0, 0.5]
+    joints = bend(np.zeros(20)) + [x, 0.0, 0.5]
     pixels = joints[:, :2] * 1000 + 300
     return HandPose(side, 0.9, 0.9, pixels, joints, track_id=track, state=state, depth_source=depth)
 
