@@ -23,7 +23,7 @@ _PERIOD = 1 / 30  # [s] between the stamps
 _WARM_UP = 2 * BLOCK
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """Images of one kind, taken by one camera."""
 

@@ -8,7 +8,7 @@ from handpose_ros import body_arithmetic
 from handpose_ros.hand import WRIST
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Body:
     """A hand as what is filtered. Bone k ends at joint k: bone 0 is the line from the camera to the wrist."""
 

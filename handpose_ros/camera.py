@@ -22,9 +22,9 @@ DISTORTION_SIZES = {"none": (0,), "plumb_bob": (5,), "rational_polynomial": (8, 
 _SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few points
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
-    """A calibrated camera: points in its optical frame <-> pixels of its image."""
+    """A calibrated camera: points in its optical frame <-> pixels of its image. Equal where all its numbers are."""
 
     K: np.ndarray  # (3, 3) intrinsics [px]
     size: tuple[int, int]  # (width, height) [px]
@@ -34,7 +34,14 @@ class Camera:
     def __post_init__(self):
         object.__setattr__(self, "K", np.array(self.K, dtype=float))
         object.__setattr__(self, "D", np.array(self.D, dtype=float).ravel())
+        object.__setattr__(self, "size", tuple(int(length) for length in self.size))
         _check_calibration(self.K, self.D, self.model, self.size)
+
+    def __eq__(self, other: object) -> bool:
+        return self._numbers == other._numbers if isinstance(other, Camera) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._numbers)
 
     @classmethod
     def from_fov(cls, size: tuple[int, int], fov: float) -> "Camera":
@@ -89,13 +96,18 @@ class Camera:
         return distort(xy, self.D) if self.is_distorted else xy
 
     @cached_property
+    def _numbers(self):
+        """What makes it the camera that it is."""
+        return self.model, self.size, *self.K.ravel().tolist(), *self.D.tolist()
+
+    @cached_property
     def _from_pixels(self):
         """(2, 3) and (3,) that take pixels, `pixels @ (2, 3) + (3,)`, to the plane z = 1."""
         at_one = np.linalg.inv(self.K[:2, :2]).T
         return np.pad(at_one, [(0, 0), (0, 1)]), np.array([*-self.K[:2, 2] @ at_one, 1.0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One image with what is known about it."""
 
@@ -132,5 +144,5 @@ def _check_calibration(K, D, model, size):
         raise ValueError(f"unknown distortion model '{model}', known are {', '.join(DISTORTION_SIZES)}")
     if D.size not in DISTORTION_SIZES[model] or not np.isfinite(D).all():
         raise ValueError(f"{model} takes {DISTORTION_SIZES[model]} finite coefficients, D is {D.tolist()}")
-    if min(size) < 1:
-        raise ValueError(f"the image size is {size}, it must be positive")
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"the image size is {size}, it must be a positive width and height")

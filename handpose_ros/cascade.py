@@ -73,7 +73,7 @@ def _features(joints, right, size):
     return np.concatenate([flat, *(each / size for each in distances), finger_curl(joints)], axis=-1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LeafNetwork:
     """Two hidden layers; gives the probabilities of TYPES."""
 

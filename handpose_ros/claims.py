@@ -7,7 +7,7 @@ import numpy as np
 from handpose_ros.taxonomy import UNKNOWN, GraspType
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Claim:
     """What a classifier says about one hand in one image, and what it wants to be told again in the next."""
 

@@ -18,7 +18,7 @@ from handpose_ros.hand import DepthSource
 from handpose_ros.taxonomy import FOUR_FINGERS, INDEX, GraspType, Opposition, digits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contacts:
     """The virtual fingers of one hand."""
 

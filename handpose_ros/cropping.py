@@ -56,7 +56,7 @@ class Crop(ABC):
         return np.asarray(joints) @ self.R_camera_from_crop.T
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region(Crop):
     """A square of an image, turned about its centre."""
 
@@ -92,7 +92,7 @@ class Region(Crop):
         return np.concatenate([self.center - self.size / 2, self.center + self.size / 2])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View(Crop):
     """A square that a virtual pinhole camera sees in the place of a real one."""
 

@@ -36,7 +36,7 @@ _PICKLED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrueHand:
     """A hand as it is annotated."""
 

@@ -50,7 +50,7 @@ def make_classifier(name: str = DEFAULT_CLASSIFIER) -> Classifier:
     return CLASSIFIERS[name]()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grasp:
     """The grasp of one hand in one image. What is not known is NaN, a level that is not claimed is 0."""
 
@@ -73,7 +73,7 @@ class Grasp:
             object.__setattr__(self, "T_camera_from_grasp", np.full((4, 4), np.nan))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Memory:
     """What is kept of a track from one measured image to the next."""
 

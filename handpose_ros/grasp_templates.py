@@ -142,7 +142,7 @@ def pose(
     return bend(unknowns[:, :20], people)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PosedGrasps:
     """n right hands in wrist axes, each of known grasp."""
 
@@ -189,7 +189,7 @@ def _varied(template: Template, count: int, rng, style: float) -> np.ndarray:
     return np.clip(varied, LOW.reshape(5, 4), HIGH.reshape(5, 4)).reshape(count, 20)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Placement:
     """Where the object is and how far its surface is from the joints that touch it, of n hands [m]."""
 

@@ -46,7 +46,7 @@ class DepthSource(IntEnum):
     MULTIVIEW = 4  # several calibrated cameras
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ManoHand:
     """A hand as the body model MANO has it, in the model of the hand's own side."""
 
@@ -62,7 +62,7 @@ class ManoHand:
         _check_shape("faces", self.faces, (1538, 3))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
     """One hand as a network sees it in one image, before tracking and lifting."""
 
@@ -89,7 +89,7 @@ class Observation:
         return self.right_score > 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandPose:
     """One hand in one image: the result of the package. What is not known is NaN."""
 

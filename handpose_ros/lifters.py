@@ -22,7 +22,7 @@ _OBSERVED = FEATURES - 1  # features are `Look.plane` and `Look.joints`; the las
 _OF_JOINTS = slice(42, _OBSERVED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shape:
     """Hands without place and size; the leading dimensions are those of the input."""
 
@@ -59,7 +59,7 @@ def believe(rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Sh
     return Shape(scale_to_template(joints_local), rays, np.full(np.shape(rays)[:-2], _SPREAD_BELIEVED))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
     """Hands as the learned lifter sees them: straight ahead, upright, all right ones, of the size of the picture."""
 
@@ -100,7 +100,7 @@ class Look:
         return Shape(joints.reshape(*shape, 21, 3), rays.reshape(*shape, 21, 3), spread)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """Residual networks side by side, M of them; what they correct is averaged."""
 

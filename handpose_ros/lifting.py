@@ -20,7 +20,7 @@ from handpose_ros.lifters import Lifter, batch, believe
 _SIZE_SPREAD = float(np.hypot(0.06, 0.06))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiftedHands:
     """Metric hands; the leading dimensions are those of the input."""
 

@@ -27,7 +27,7 @@ DWELL = 0.1  # [s]
 ENTER = 0.6  # probability at which a state is entered; the present one is left when another has it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhaseBelief:
     """The filter of one hand."""
 

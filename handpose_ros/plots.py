@@ -11,7 +11,7 @@ _MOST_POINTS = 1500  # of a line; more than the pixels of a screen
 _LABEL_GAP = 13  # [px] between the names of two lines
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """Values over time. NaN makes a gap, and so does a step in time longer than `gap`."""
 

@@ -12,7 +12,7 @@ DROPPED = 0.33  # share of the images that a busy machine loses
 NEVER = (np.inf, np.inf)  # [s] from, until
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandSequence:
     """N images of up to H hands whose truth is known. An image is made or read when it is asked for."""
 

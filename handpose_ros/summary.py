@@ -23,7 +23,7 @@ class HandsSummary:
     sides: dict[int, dict[str, int]]  # track id -> side -> frames
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Truth:
     """Where the hands of a clip really are, frame by frame."""
 

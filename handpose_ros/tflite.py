@@ -30,7 +30,7 @@ ACTIVATIONS = {0: "none", 3: "relu6"}
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tensor:
     """A value of the graph: an array that the file holds, or the result of an operator."""
 

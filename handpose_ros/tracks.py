@@ -17,7 +17,7 @@ _FLIP_MARGIN = 0.2  # the average must pass 0.5 by this much before a track chan
 _VELOCITY_TIME = 0.05  # [s] over which a hand's motion in the image is averaged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Track:
     """One hand over time, as of the latest image."""
 

@@ -13,7 +13,7 @@ from handpose_ros.hand import WRIST, DepthSource, HandPoses, Side, TrackingState
 _GAP = 1.6  # median periods between two images that make a gap
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trajectory:
     """One track over the images in which it was measured, in order."""
 

@@ -101,6 +101,29 @@ def test_the_package_itself_imports_nothing_of_its_own():
     assert not own_modules(imports_of("")), "handpose_ros.msg imports handpose_ros/__init__.py: keep it light"
 
 
+def compared_by_arrays(source: str) -> list[str]:
+    """Data classes of `source` whose `==` would compare arrays, of which Python cannot say whether they are equal."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(each) for each in node.decorator_list):
+            fields = [ast.unparse(line.annotation) for line in node.body if isinstance(line, ast.AnnAssign)]
+            arrays = any(each.startswith(("np.ndarray", "torch.Tensor")) for each in fields)
+            if arrays and not any("eq=False" in ast.unparse(each) for each in node.decorator_list):
+                found.append(node.name)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_values_that_hold_arrays_can_be_compared_and_hashed(module):
+    assert not compared_by_arrays(MODULES[module].read_text()), "give them eq=False, and an __eq__ if they need one"
+
+
+@pytest.mark.parametrize("field, refused", [("np.ndarray | None", True), ("int", False)])
+def test_a_value_that_would_compare_its_arrays_is_recognised(field, refused):
+    source = f"@dataclass(frozen=True)\nclass Value:\n    a: int\n    b: {field} = None\n"
+    assert bool(compared_by_arrays(source)) is refused
+
+
 @pytest.mark.parametrize(
     "line, name",
     [

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -136,11 +138,36 @@ def test_a_field_of_view_of_ninety_degrees_puts_the_image_border_at_forty_five()
         ({"model": "kannala", "D": [0, 0, 0, 0]}, "kannala"),
         ({"model": "plumb_bob", "D": [0.1, 0.2]}, "plumb_bob takes"),
         ({"size": (0, 480)}, "positive"),
+        ({"size": (640,)}, "positive width and height"),
     ],
 )
 def test_a_wrong_calibration_gets_a_sentence_that_says_what_is_wrong(broken, word):
     with pytest.raises(ValueError, match=word):
         Camera(**{"K": K, "size": (640, 480), **broken})
+
+
+EQUAL = Camera(K.tolist(), [640, 480], [0.02, -0.01, 0.003, -5e-4], "equidistant")
+
+
+def test_cameras_of_the_same_numbers_are_equal_and_have_the_same_hash():
+    assert EQUAL == CAMERAS["equidistant"] and hash(EQUAL) == hash(CAMERAS["equidistant"])
+    assert {EQUAL: 1}[CAMERAS["equidistant"]] == 1
+    assert len({*CAMERAS.values(), EQUAL}) == len(CAMERAS)
+    assert VGA != "a camera" and VGA != None  # noqa: E711
+
+
+@pytest.mark.parametrize(
+    "change", [{"K": K + np.eye(3)}, {"size": (640, 481)}, {"D": [0.02, -0.01, 0.003, 0]}, {"model": "none", "D": []}]
+)
+def test_a_camera_of_which_one_number_differs_is_another_one(change):
+    assert EQUAL != replace(EQUAL, **change)
+
+
+@pytest.mark.parametrize("size", [[640, 480], np.array([640, 480]), (640.0, 480.0)])
+def test_a_size_that_is_given_as_another_sequence_is_a_pair_of_whole_numbers(size):
+    camera = Camera(K, size)
+    assert camera.size == (640, 480) and [type(length) for length in camera.size] == [int, int]
+    assert Frame(np.zeros((480, 640, 3), np.uint8), camera).camera is camera
 
 
 def test_a_frame_refuses_an_image_of_another_size_than_its_camera():

@@ -13,7 +13,7 @@ WRIST, MIDDLE_MCP = 0, 2  # of the seven keypoints
 SAME_PALM = 0.3  # overlap of two boxes that are one palm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Palm:
     """A palm in an image."""
 

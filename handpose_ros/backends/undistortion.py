@@ -20,7 +20,7 @@ class Undistortion(threading.local):
         """`frame`, of a calibrated camera, without distortion; what lies outside of the image is black."""
         if not frame.camera.is_distorted:
             return frame
-        if self._camera is None or not _same(self._camera, frame.camera):
+        if frame.camera != self._camera:
             self._camera, self._maps = frame.camera, _maps(frame.camera)
         image = cv2.remap(frame.image, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return replace(frame, image=image, camera=pinhole(frame.camera))
@@ -37,7 +37,3 @@ def _maps(camera):
     source = camera.project(pinhole(camera).unproject(pixels)).astype(np.float32)
     source[~np.isfinite(source)] = -1e6  # far outside: black
     return cv2.convertMaps(source[..., 0], source[..., 1], cv2.CV_16SC2)
-
-
-def _same(a, b):
-    return a.size == b.size and a.model == b.model and np.array_equal(a.K, b.K) and np.array_equal(a.D, b.D)

@@ -17,7 +17,7 @@ _STD = np.float32([0.229, 0.224, 0.225])
 _BLUR = (5, 8.0)  # size [px] and sigma [px] of the Gaussian before the frame shrinks: nearly a box
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SmallFrame:
     """The frame as the network sees it."""
 
@@ -26,7 +26,7 @@ class SmallFrame:
     size: tuple[int, int]  # (width, height) [px] of the image it was made from
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandCrop:
     """One hand as the network sees it."""
 

@@ -22,7 +22,7 @@ _MIN_SCALE = 0.1
 _STATE = {"pose_6d": 96, "shape": 10, "cam_t/wp": 3}  # what is refined, in the order in which it is fed back
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MeshHands:
     """N hands as MANO has them, in the axes of the camera. Torch tensors."""
 
