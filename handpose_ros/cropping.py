@@ -168,7 +168,7 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return intersection / np.maximum(union, np.finfo(float).tiny)
 
 
-def region_iou(a: Crop, b: Crop) -> float:
+def region_iou(a: Region | View, b: Region | View) -> float:
     """Intersection over union, 0..1, of two squares of one image as if they were upright."""
     return float(box_iou(a.box, b.box))
 

@@ -1,4 +1,4 @@
-"""Which hand is which from image to image: the only module of the pipeline with a memory of hands.
+"""Which hand is which from image to image: the only module of the pipeline that remembers this.
 
 A track is looked for where its last observation pointed and its motion leads. The detector runs only while there is
 room for another hand: every few images, and at once while a hand is missing.
