@@ -5,6 +5,7 @@ camera already tells in which direction each joint lies and about how far. So ea
 be moved along its rays, and the largest group of joints that agree is believed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,7 +50,7 @@ def fit_depth(joints: np.ndarray, camera: Camera, depth: np.ndarray) -> DepthFit
     if group.sum() < _LEAST_JOINTS:
         return None
     shift = float(np.median(shifts[group]))
-    scatter = 1.4826 * np.median(np.abs(shifts[group] - shift))
+    scatter = robust_deviation(shifts[group])
     sigma = float(np.sqrt(scatter**2 + (_SENSOR_SIGMA * distance.mean()) ** 2 + _FLESH_SIGMA**2))
     return DepthFit(shift, sigma, float(np.median((measured / distance)[group])), int(group.sum()))
 
@@ -69,6 +70,14 @@ def moved(hand: HandPose, fit: DepthFit) -> HandPose:
         wrist_covariance=wrist_covariance,
         joint_sigma=joint_sigma,
     )
+
+
+def robust_deviation(values: Sequence[float] | np.ndarray) -> float:
+    """Standard deviation of normal `values` (N,), of which fewer than half may be anything.
+
+    It is 1.4826 median absolute deviations, as half of a normal distribution lies within 0.6745 standard deviations.
+    """
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _depths(joints, camera, depth):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handpose_ros.depth import FLESH
+from handpose_ros.depth import FLESH, robust_deviation
 from handpose_ros.features import openness
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
 
@@ -89,7 +89,7 @@ class SizeFromDistance:
                 f"{len(self._scales)} of {self._images} images show the open hand well, {_LEAST_LOOKS} must: {reason}"
             )
         scale = float(np.median(self._scales))
-        spread = _deviation(self._scales) / scale
+        spread = robust_deviation(self._scales) / scale
         if spread > _MOST_SPREAD:
             raise CalibrationError(
                 f"the images say sizes that differ by {100 * spread:.0f} %, they may by {100 * _MOST_SPREAD:.0f} %: "
@@ -140,8 +140,3 @@ def _complaint_about_all(hands):
     if hands.hands[0].depth_source is DepthSource.SENSOR:
         return "a depth image places the hand and tells its size already; nothing is to be done"
     return complaint_about(hands.hands[0], hands.size)
-
-
-def _deviation(values):
-    """Standard deviation of normal `values`, by their median absolute deviation."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.decoding import decode_depth
-from handpose_ros.depth import fit_depth, moved
+from handpose_ros.depth import fit_depth, moved, robust_deviation
 from handpose_ros.hand import WRIST, DepthSource, HandPose, Side
 from handpose_ros.kinematics import random_hands
 from handpose_ros.lifting import covariance_about_rays
@@ -145,3 +145,9 @@ def test_a_moved_hand_says_so_and_is_surer_of_its_distance_and_as_sure_across_it
     assert_allclose(across, [along, *2 * [beside]], rtol=1e-3)
     assert (after.joint_sigma < before.joint_sigma).all()
     assert np.isnan(after.wrist_covariance[3:, 3:]).all()
+
+
+def test_the_robust_deviation_of_normal_values_is_theirs_although_two_in_five_are_elsewhere():
+    normal = np.random.default_rng(0).normal(0.5, 0.01, 4001)
+    assert robust_deviation(normal) == pytest.approx(0.01, rel=0.05)
+    assert robust_deviation([1.0, 2.0, 3.0, 100.0, -100.0]) == pytest.approx(1.4826)  # off by 1 0 1 98 102
