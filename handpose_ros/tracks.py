@@ -117,10 +117,10 @@ class Track:
 
     def _velocity(self, stamp, outline):
         """[px/s] with a measurement at `stamp` [s]: by the way since the last one, without what was predicted since."""
-        dt, coasted = stamp - self.last_seen, self.stamp - self.last_seen
+        dt = stamp - self.last_seen
         if dt <= 0:
             return self.velocity
-        (x, y), (old_x, old_y), (new_x, new_y) = self.velocity, self.outline.center, outline.center
         share = 1 - math.exp(-dt / _VELOCITY_TIME)
-        way_x, way_y = new_x - (old_x - x * coasted), new_y - (old_y - y * coasted)
-        return x + share * (way_x / dt - x), y + share * (way_y / dt - y)
+        parts = zip(self.velocity, outline.center, self.outline.center, self.coasted, strict=True)
+        x, y = (v + share * ((new - (old - coasted)) / dt - v) for v, new, old, coasted in parts)
+        return x, y
