@@ -35,28 +35,35 @@ def upright_angle(right, down):
     return math.atan2(right, -down)
 
 
-@compiled("f8[:,::1](f8, f8, f8)")
-def _turn_to(x, y, z):
-    """(3, 3) the rotation by the smallest angle that turns the z axis to (x, y, z)."""
+@compiled("void(f8, f8, f8, f8[:,::1])")
+def _write_turn_to(x, y, z, turn):
+    """Writes the rotation (3, 3) by the smallest angle that turns the z axis to (x, y, z)."""
     length = math.sqrt(x * x + y * y + z * z)
     x, y, z = x / length, y / length, z / length
     if z < _BEHIND:
-        return np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
+        turn[0, 0], turn[0, 1], turn[0, 2] = 1.0, 0.0, 0.0
+        turn[1, 0], turn[1, 1], turn[1, 2] = 0.0, -1.0, 0.0
+        turn[2, 0], turn[2, 1], turn[2, 2] = 0.0, 0.0, -1.0
+        return
     k = 1 / (1 + z)
-    return np.array([[1 - k * x * x, -k * x * y, x], [-k * x * y, 1 - k * y * y, y], [-x, -y, z]])
+    turn[0, 0], turn[0, 1], turn[0, 2] = 1 - k * x * x, -k * x * y, x
+    turn[1, 0], turn[1, 1], turn[1, 2] = -k * x * y, 1 - k * y * y, y
+    turn[2, 0], turn[2, 1], turn[2, 2] = -x, -y, z
 
 
-@compiled("f8[:,::1](f8, f8, f8, f8)")
-def _cross(x, y, side, angle):
-    """(5, 2) a cross in the middle of a square, half as large: its middle, right, left, lower and upper end."""
+@compiled("void(f8, f8, f8, f8, f8[:,::1])")
+def _write_cross(x, y, side, angle, cross):
+    """Writes into the first two columns of `cross` (5, 3) the points of a cross in the middle of a square, half as
+    large: its middle, right, left, lower and upper end."""
     cos, sin = side / 4 * math.cos(angle), side / 4 * math.sin(angle)
-    return np.array([[x, y], [x + cos, y + sin], [x - cos, y - sin], [x - sin, y + cos], [x + sin, y - cos]])
+    for point, right, down in ((0, 0.0, 0.0), (1, cos, sin), (2, -cos, -sin), (3, -sin, cos), (4, sin, -cos)):
+        cross[point, 0], cross[point, 1] = x + right, y + down
 
 
-@compiled("Tuple((f8[:,::1], f8))(f8[:,::1])")
-def _aimed(cross):
-    """How a view is turned, (3, 3), and its extent, that shows a square whose `_cross` lies on these rays (5, 3)."""
-    turn = _turn_to(cross[0, 0], cross[0, 1], cross[0, 2])
+@compiled("f8(f8[:,::1], f8[:,::1])")
+def _write_aimed(cross, turn):
+    """Writes how a view is turned, (3, 3), that shows a square whose cross lies on these rays (5, 3); its extent."""
+    _write_turn_to(cross[0, 0], cross[0, 1], cross[0, 2], turn)
     right_x, right_y, _ = _on_plane(cross[1], turn)
     left_x, left_y, _ = _on_plane(cross[2], turn)
     lower_x, lower_y, _ = _on_plane(cross[3], turn)
@@ -68,7 +75,7 @@ def _aimed(cross):
         turn[row, 0], turn[row, 1] = a * cos + b * sin, b * cos - a * sin
     across = math.hypot(right_x - left_x, right_y - left_y)
     along = math.hypot(lower_x - upper_x, lower_y - upper_y)
-    return turn, 2 * math.sqrt(across * along)
+    return 2 * math.sqrt(across * along)
 
 
 @compiled("Tuple((f8[:,:,::1], f8[:,:,::1], b1[::1]))(f8[:,:,::1])")
@@ -81,10 +88,11 @@ def faced(rays):
         x = y = z = 0.0
         for point in range(points):
             x, y, z = x + rays[hand, point, 0], y + rays[hand, point, 1], z + rays[hand, point, 2]
-        facing[hand] = _turn_to(x, y, z)
+        _write_turn_to(x, y, z, facing[hand])
         for point in range(points):
             seen[hand, point, 0], seen[hand, point, 1], ahead = _on_plane(rays[hand, point], facing[hand])
-            all_seen[hand] &= ahead >= _IN_FRONT
+            if not ahead >= _IN_FRONT:
+                all_seen[hand] = False
     return facing, seen, all_seen
 
 
@@ -92,14 +100,16 @@ def faced(rays):
 def _views(facing, squares):
     """How views are turned, (M, 3, 3), and their extents (M,), that show `squares` (M, 4) on the planes at distance 1
     of cameras turned by `facing` (M, 3, 3)."""
-    turns, extents, rays = np.empty(facing.shape), np.empty(len(facing)), np.ones((5, 3))
+    turns, extents = np.empty(facing.shape), np.empty(len(facing))
+    turn, rays = np.empty((3, 3)), np.ones((5, 3))
     for hand in range(len(facing)):
-        rays[:, :2] = _cross(squares[hand, 0], squares[hand, 1], squares[hand, 2], squares[hand, 3])
-        turn, extents[hand] = _aimed(rays)
-        for row in range(3):
-            a, b, c = facing[hand, row]
-            for column in range(3):
-                turns[hand, row, column] = a * turn[0, column] + b * turn[1, column] + c * turn[2, column]
+        _write_cross(squares[hand, 0], squares[hand, 1], squares[hand, 2], squares[hand, 3], rays)
+        extents[hand] = _write_aimed(rays, turn)
+        for i in range(3):
+            for j in range(3):
+                turns[hand, i, j] = 0.0
+                for k in range(3):
+                    turns[hand, i, j] += facing[hand, i, k] * turn[k, j]
     return turns, extents
 
 
@@ -124,8 +134,10 @@ def aim(region: Region, camera: Camera | None) -> Crop:
     """The view of what a region of the image shows at its centre; the region itself where no camera is known."""
     if camera is None:
         return region
-    rays = camera.unproject(_cross(*region.center.tolist(), region.size, region.angle))
-    return View(camera, *_aimed(rays)) if np.isfinite(rays).all() else region
+    cross, turn = np.empty((5, 3)), np.empty((3, 3))
+    _write_cross(*region.center.tolist(), region.size, region.angle, cross)
+    rays = camera.unproject(cross[:, :2])
+    return View(camera, turn, _write_aimed(rays, turn)) if np.isfinite(rays).all() else region
 
 
 def shifted(crop: Crop, offset: Sequence[float]) -> Crop:
@@ -136,7 +148,9 @@ def shifted(crop: Crop, offset: Sequence[float]) -> Crop:
     rays = crop.camera.unproject(np.array([center, center + offset]))
     if not np.isfinite(rays).all():
         return crop
-    old, new = (_turn_to(*ray) for ray in rays.tolist())
+    old, new = np.empty((3, 3)), np.empty((3, 3))
+    for ray, turn in zip(rays.tolist(), (old, new), strict=True):
+        _write_turn_to(*ray, turn)
     return replace(crop, R_camera_from_crop=new @ old.T @ crop.R_camera_from_crop)
 
 

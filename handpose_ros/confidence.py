@@ -97,10 +97,13 @@ def _as_faced(joints_local, facing, on_plane):
     shape = np.zeros(joints_local.shape)
     for hand in range(len(shape)):
         for i in range(3):
+            mean = 0.0
             for joint in range(21):
                 for k in range(3):
                     shape[hand, joint, i] += joints_local[hand, joint, k] * facing[hand, k, i]
-            shape[hand, :, i] -= shape[hand, :, i].mean()
+                mean += shape[hand, joint, i] / 21
+            for joint in range(21):
+                shape[hand, joint, i] -= mean
     _, nearness = disagreement(on_plane, shape)  # [1/m]
     for hand in range(len(shape)):
         for joint in range(21):
@@ -112,10 +115,14 @@ def _as_faced(joints_local, facing, on_plane):
 @inlined
 def _radius(points):
     """Root mean square distance of `points` (21, 2) from their middle."""
-    x, y, square = points[:, 0].mean(), points[:, 1].mean(), 0.0
-    for point in points:
-        square += (point[0] - x) ** 2 + (point[1] - y) ** 2
-    return math.sqrt(square / len(points))
+    square = 0.0
+    for i in range(2):
+        mean = 0.0
+        for joint in range(21):
+            mean += points[joint, i] / 21
+        for joint in range(21):
+            square += (points[joint, i] - mean) ** 2 / 21
+    return math.sqrt(square)
 
 
 @compiled("f8[:,::1](f8[:,:,::1], f8[:,:,::1], f8[:,:,::1], f8[:,::1], f8[::1], i8, i8)")

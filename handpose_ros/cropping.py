@@ -230,7 +230,7 @@ def _corners_apart(spans, others):
     """(M,) `apart`, of the unit spans (M, 3, 3) of M crops and of M others with the same lens."""
     away, ray = np.zeros(len(spans)), np.empty(3)
     for crop in range(len(spans)):
-        a, b, c = spans[crop].T
+        a, b, c = spans[crop, :, 0], spans[crop, :, 1], spans[crop, :, 2]
         for corner in range(4):
             x, y = corner % 2, corner // 2
             for i in range(3):
