@@ -9,7 +9,7 @@ import numpy as np
 
 from handpose_ros.answers import GRASP_MARKERS, GRASPS, HAND_MODEL, HANDS, MARKERS
 from handpose_ros.bag_images import BagImage, BagImages
-from handpose_ros.bags import BagWriter, make_message, read_messages, read_topics, typestore
+from handpose_ros.bags import BagWriter, bag_files, make_message, read_messages, read_topics, typestore
 from handpose_ros.comparison import Comparison, compare
 from handpose_ros.decoding import hands_from_msg
 from handpose_ros.grasp import DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
@@ -20,7 +20,7 @@ from handpose_ros.messages import grasps_to_msg, hand_model_msg, hands_to_msg
 from handpose_ros.overlapping import Behind, ahead
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.recording_report import write_report
-from handpose_ros.recordings import make_directory, write_json
+from handpose_ros.recordings import make_directory, remove_results, write_json
 from handpose_ros.results import RecordingSummary, Results
 
 OUTPUTS = ("hands.mcap", "summary.json", "report.html", "comparison.json", *(f"joints.{each}" for each in FORMATS))
@@ -55,8 +55,7 @@ def run_bag(
     check_formats(formats)
     live = find_live_hands(images.path, compared)
     out = make_directory(out)
-    for name in OUTPUTS:
-        (out / name).unlink(missing_ok=True)
+    remove_results(out, OUTPUTS, bag_files(images.path))
     backend = pipeline.backend
     results, offline = Results(str(images.path), backend.model, backend.license, images.count, out), {}
     with BagWriter(out / "hands.mcap") as bag:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 from rosbags.interfaces import Nodetype, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -147,6 +148,14 @@ def read_topics(path: Path | str) -> tuple[Topic, ...]:
         for connection in reader.connections:
             counts[connection.topic, connection.msgtype] += connection.msgcount
     return tuple(Topic(*key, count) for key, count in sorted(counts.items()))
+
+
+def bag_files(path: Path) -> tuple[Path, ...]:
+    """The files that hold the messages of a bag that can be read."""
+    if not path.is_dir():
+        return (path,)
+    metadata = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    return tuple(path / Path(name).name for name in metadata["relative_file_paths"])
 
 
 @contextmanager

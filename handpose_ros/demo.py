@@ -21,7 +21,7 @@ from handpose_ros.bags import BagWriter
 from handpose_ros.drawing import hand_label
 from handpose_ros.hand import HandPoses, Side
 from handpose_ros.processes import ProcessDied, Processes
-from handpose_ros.recordings import make_directory, write_json
+from handpose_ros.recordings import make_directory, remove_results, write_json
 from handpose_ros.share import share_path
 from handpose_ros.sources import open_source
 from handpose_ros.summary import DemoSummary, load_truth, summarise, truth_errors
@@ -56,10 +56,9 @@ def run_demo(demo: Demo) -> DemoSummary:
     Raises OSError, ValueError and ImportError with a remedy; ProcessDied if a node ends.
     """
     with open_source(demo.source) as source:  # a wrong one is refused before anything starts
-        fps, count = source.fps, source.count
+        fps, count, files = source.fps, source.count, source.files
     out = make_directory(demo.out)
-    for name in OUTPUTS:
-        (out / name).unlink(missing_ok=True)
+    remove_results(out, OUTPUTS, files)
     os.environ.update(environment(os.environ))
     interrupted = False
     with BagWriter(out / "hands.mcap") as bag, Processes(os.environ) as processes, _recorder(bag) as recorder:

@@ -13,7 +13,7 @@ from handpose_ros.hand import HandPoses
 from handpose_ros.joint_tables import FORMATS
 from handpose_ros.recorded_filtering import smooth_recording
 from handpose_ros.recording_report import write_report
-from handpose_ros.recordings import VideoWriter, write_json
+from handpose_ros.recordings import VideoWriter, remove_results, write_json
 from handpose_ros.results import RecordingSummary, Results, captions
 
 _OVERLAY = "overlay.mp4"
@@ -35,10 +35,9 @@ class VideoTask:
     classifier: str = DEFAULT_CLASSIFIER  # of grasps: a key of grasp.CLASSIFIERS
     warnings: tuple[str, ...] = ()  # to begin with
 
-    def clear(self):
-        """Removes what an earlier run left."""
-        for name in _OUTPUTS:
-            (self.out / name).unlink(missing_ok=True)
+    def clear(self, sources: Sequence[Path] = ()):
+        """Removes what an earlier run left. Raises ValueError where one of the `sources` would be lost."""
+        remove_results(self.out, _OUTPUTS, sources)
 
 
 class VideoFinisher:

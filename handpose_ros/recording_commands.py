@@ -11,11 +11,12 @@ from handpose_ros.failures import sentence
 def image(args):
     from handpose_ros.drawing import draw_hands
     from handpose_ros.pipeline import HandPoseEstimator
-    from handpose_ros.recordings import hands_as_json, make_directory, write_image, write_json
+    from handpose_ros.recordings import check_results, hands_as_json, make_directory, write_image, write_json
     from handpose_ros.sources import read_image
 
     options, place = _options(args), _place(args)
     names = _names(args.files)
+    check_results(args.out, (f"{name}_hands.{suffix}" for name in names for suffix in ("png", "json")), args.files)
     out = make_directory(args.out)
     estimator, failed = None, 0
     for path, name in zip(args.files, names, strict=True):

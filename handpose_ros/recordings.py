@@ -5,7 +5,7 @@ A file gets its name when it is complete: what is interrupted leaves nothing hal
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +42,22 @@ def make_directory(path: Path | str) -> Path:
     except OSError as error:
         raise OSError(f"cannot write to {path} ({error.strerror}): choose another directory with --out") from error
     return path
+
+
+def check_results(out: Path, names: Iterable[str], sources: Iterable[Path]):
+    """Raises ValueError where a result that `out` is to hold under one of `names` would replace one of `sources`."""
+    files = {_file(source): source for source in sources if source.exists()}
+    for name in names:
+        source = files.get(_file(out / name)) if (out / name).exists() else None
+        if source is not None:
+            raise ValueError(f"the results would take the place of {source}: choose another --out")
+
+
+def remove_results(out: Path, names: Sequence[str], sources: Iterable[Path]):
+    """Removes what an earlier run left. Raises as `check_results`, before anything is removed."""
+    check_results(out, names, sources)
+    for name in names:
+        (out / name).unlink(missing_ok=True)
 
 
 def write_image(path: Path | str, image: np.ndarray):
@@ -128,6 +144,12 @@ def hands_as_json(hands: HandPoses) -> dict:
         "keypoints": list(KEYPOINTS),
         "hands": [_hand_as_json(hand) for hand in hands],
     }
+
+
+def _file(path):
+    """What tells whether two paths, however they are written, are one file."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
 
 
 def _partial(path):

@@ -35,6 +35,7 @@ class ImageSource:
     fps: float  # [1/s]
     count: int | None = None  # images; None: endless
     camera: Camera | None = None  # where the source knows its own
+    files: tuple[Path, ...] = ()  # that it reads
 
     def __iter__(self) -> Iterator[np.ndarray]:
         raise NotImplementedError
@@ -84,7 +85,7 @@ class VideoFile(ImageSource):
     """The frames of a video."""
 
     def __init__(self, path: Path, camera: Camera | None = None):
-        self.name, self.camera = str(path), camera
+        self.name, self.camera, self.files = str(path), camera, (path,)
         self._video = cv2.VideoCapture(self.name)
         first = _read(self._video)
         if first is None:
@@ -115,15 +116,16 @@ class ImageFolder(ImageSource):
 
     def __init__(self, folder: Path):
         self.name, self.fps = str(folder), _USUAL_FPS
-        self._paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
-        if not self._paths:
+        paths = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        self.files = tuple(sorted(paths, key=_natural))
+        if not self.files:
             raise FileNotFoundError(f"there are no images in {folder} ({', '.join(IMAGE_SUFFIXES)})")
-        self.count = len(self._paths)
-        first = read_image(self._paths[0])
+        self.count = len(self.files)
+        first = read_image(self.files[0])
         self.size = (first.shape[1], first.shape[0])
 
     def __iter__(self):
-        for path in self._paths:
+        for path in self.files:
             image = read_image(path)
             if (image.shape[1], image.shape[0]) != self.size:
                 raise ValueError(

@@ -73,7 +73,7 @@ def run_video(
         classifier,
         _distances(camera, calibrated),
     )
-    task.clear()
+    task.clear(source.files)
     empty = True
     with VideoFinisher(task) as finisher:
         with Behind(finisher.add) as finishing:  # this thread is for the networks alone

@@ -131,6 +131,47 @@ def test_two_images_whose_results_would_be_called_the_same_are_refused(tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["video", "bag", "demo"])
+def test_results_that_would_replace_their_source_are_refused_and_it_stays(tmp_path, command, need_weights, capsys):
+    name = {"video": "overlay.mp4", "bag": "hands.mcap", "demo": "contact_sheet.png"}[command]
+    path = tmp_path / name
+    if command == "bag":
+        next(write_bag(tmp_path / "bag", demo_messages(1)).glob("*.mcap")).rename(path)
+    elif command == "video":
+        write_video(path)
+    else:
+        cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "summary.json").write_text("of an earlier run")
+    content = path.read_bytes()
+    source = ["--source", str(tmp_path)] if command == "demo" else [str(path)]
+    assert main([command, *source, "--out", f"{tmp_path}/../{tmp_path.name}"]) == 1
+    error = capsys.readouterr().err
+    assert error.endswith(f"the results would take the place of {path}: choose another --out\n")
+    assert path.read_bytes() == content and (tmp_path / "summary.json").exists()
+
+
+def test_a_bag_in_a_directory_is_not_replaced_but_what_an_earlier_run_left_there_is(tmp_path, need_weights, capsys):
+    bag = write_bag(tmp_path / "bag", demo_messages(1))
+    for _ in range(2):
+        assert main(["bag", str(bag), "--out", str(bag)]) == 0
+    bag = write_bag(tmp_path / "hands", demo_messages(1))
+    metadata = bag / "metadata.yaml"
+    (file,) = bag.glob("*.mcap")
+    metadata.write_text(metadata.read_text().replace(file.name, "hands.mcap"))
+    file.rename(bag / "hands.mcap")
+    assert main(["bag", str(bag), "--out", str(bag)]) == 1
+    assert f"take the place of {bag / 'hands.mcap'}" in capsys.readouterr().err and (bag / "hands.mcap").exists()
+
+
+def test_a_picture_of_an_image_does_not_replace_another_image_that_was_given(tmp_path, capsys):
+    files = [tmp_path / name for name in ("a.jpg", "a_hands.png")]
+    for file in files:
+        cv2.imwrite(str(file), np.zeros((8, 8, 3), np.uint8))
+    assert main(["image", *map(str, files), "--out", str(tmp_path)]) == 1
+    assert f"take the place of {files[1]}" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == files
+
+
 def test_an_unknown_classifier_is_one_line(tmp_path, need_weights, capsys):
     assert main(["video", "demo", "--out", str(tmp_path / "out"), "--classifier", "palmistry"]) == 1
     assert "palmistry" in capsys.readouterr().err
