@@ -1,6 +1,7 @@
 """The recordings of a batch: which there are, where their results go, and what tells that one has not changed."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from pathlib import Path
 from handpose_ros.recording_job import is_bag
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+SUMMARY = "processing_summary.json"  # what a batch leaves in its directory
+MANIFEST = "manifest.json"  # and in that of each recording's results
+MANIFEST_KEYS = {"sha256", "version", "options", "files", "outcome"}
 _BLOCK = 1 << 20  # [bytes] read at once
 
 
@@ -31,7 +35,8 @@ class Recording:
 def find_recordings(sources: Sequence[Path], out: Path) -> tuple[Recording, ...]:
     """The videos and bags that `sources` are or hold, directories within directories too, in order of name.
 
-    What lies in `out` and what is hidden is left out. A file that is named itself counts whatever it is called.
+    What lies in `out` or in the results of another batch and what is hidden is left out. A file that is named itself
+    counts whatever it is called.
     Raises FileNotFoundError or ValueError with a remedy.
     """
     found: dict[str, Path] = {}
@@ -39,8 +44,9 @@ def find_recordings(sources: Sequence[Path], out: Path) -> tuple[Recording, ...]
         if not source.exists():
             raise FileNotFoundError(f"there is no {source}: give directories, videos or bags")
         for path in sorted(_recordings(source, out.resolve())):
-            name = path.name if path == source else path.relative_to(source).as_posix()
-            if (out / name).resolve() == path.resolve():
+            own = Path(os.path.abspath(path)).name  # also of ".."
+            name = own if path == source else path.relative_to(source).as_posix()
+            if path.resolve().is_relative_to((out / name).resolve()):
                 raise ValueError(f"the results of {path} would take its place: choose another --out")
             other = found.setdefault(name, path)
             if other.resolve() != path.resolve():
@@ -53,6 +59,15 @@ def find_recordings(sources: Sequence[Path], out: Path) -> tuple[Recording, ...]
     return tuple(Recording(path, name, _size(path)) for name, path in sorted(found.items()))
 
 
+def read_manifest(results: Path) -> dict | None:
+    """The manifest in a directory; None where no batch has left one."""
+    try:
+        manifest = json.loads((results / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) and manifest.keys() >= MANIFEST_KEYS else None
+
+
 def _recordings(source: Path, out: Path) -> Iterator[Path]:
     if is_bag(source) or not source.is_dir():
         yield source
@@ -60,6 +75,7 @@ def _recordings(source: Path, out: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(source):
         here = Path(folder)
         inside = [here / name for name in folders if not name.startswith(".") and (here / name).resolve() != out]
+        inside = [path for path in inside if not (path / SUMMARY).exists() and read_manifest(path) is None]
         yield from filter(is_bag, inside)
         folders[:] = [path.name for path in inside if not is_bag(path)]
         paths = [here / name for name in files if not name.startswith(".")]

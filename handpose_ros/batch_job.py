@@ -11,12 +11,11 @@ from pathlib import Path
 import cv2
 
 from handpose_ros import __version__
-from handpose_ros.batch_files import Recording
+from handpose_ros.batch_files import MANIFEST, Recording, read_manifest
 from handpose_ros.failures import sentence
 from handpose_ros.recording_job import Place, RecordingOptions, answer_bag, answer_video, is_bag
 from handpose_ros.recordings import make_directory, write_json
 
-MANIFEST = "manifest.json"
 _SAY_EVERY = 0.2  # [s]
 
 
@@ -66,7 +65,7 @@ def do_job(job: Job, say: Callable[[float], None]) -> Outcome:
     names = {"source": str(job.recording.path), "results": job.recording.name}
     try:
         identity = {"sha256": job.recording.digest(), "version": __version__, "options": _plain(job.options)}
-        earlier = _read_manifest(job)
+        earlier = _earlier(job)
         if earlier and {key: earlier.get(key) for key in identity} == identity:
             return Outcome(**{**earlier["outcome"], **names, "found": True})
         return _answer(job, identity, say, start)
@@ -80,8 +79,7 @@ def do_job(job: Job, say: Callable[[float], None]) -> Outcome:
 
 
 def _answer(job: Job, identity: dict, say, start: float) -> Outcome:
-    if not (job.results / MANIFEST).exists():
-        _clear(job.results)  # refused before any work is done
+    _refuse_others(job.results)  # before any work is done
     shutil.rmtree(job.partial, ignore_errors=True)  # of a run that was killed
     partial, path = make_directory(job.partial), job.recording.path
 
@@ -116,19 +114,25 @@ def _answer(job: Job, identity: dict, say, start: float) -> Outcome:
     return outcome
 
 
+def _refuse_others(results: Path):
+    """Raises FileExistsError for what no batch has written."""
+    if results.exists() and read_manifest(results) is None:
+        raise FileExistsError(f"{results} is there and is no result of a batch: move it away or choose another --out")
+
+
 def _clear(results: Path):
     """Makes way for results of other content or options. Raises FileExistsError for what no batch has written."""
-    if not results.exists():
-        return
-    if not (results / MANIFEST).exists():
-        raise FileExistsError(f"{results} is there and is no result of a batch: move it away or choose another --out")
-    shutil.rmtree(results)
+    _refuse_others(results)
+    if results.exists():
+        shutil.rmtree(results)
 
 
-def _read_manifest(job: Job) -> dict | None:
-    """That of an earlier run; None where there is none, or where a file that it names is gone or cut."""
+def _earlier(job: Job) -> dict | None:
+    """The manifest of an earlier run; None where there is none, or where a file that it names is gone or cut."""
+    manifest = read_manifest(job.results)
+    if manifest is None:
+        return None
     try:
-        manifest = json.loads((job.results / MANIFEST).read_text())
         sizes = {name: (job.results / name).stat().st_size for name in manifest["files"]}
         manifest["outcome"]["warnings"] = tuple(manifest["outcome"]["warnings"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -13,14 +13,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from handpose_ros.batch_files import Recording
+from handpose_ros.batch_files import SUMMARY, Recording
 from handpose_ros.batch_job import Job, Outcome, do_job
 from handpose_ros.executors import Executor, LocalProcesses, LocalThreads, WorkerDied, usable_cores
 from handpose_ros.recording_job import Place, RecordingOptions
 from handpose_ros.recordings import make_directory, write_json
 from handpose_ros.runtimes import device_name
 
-SUMMARY = "processing_summary.json"
 _LOCK = ".handpose_batch"
 _ON_A_GPU = 2  # recordings at a time; more wait for Python's lock, which all threads of a process share
 

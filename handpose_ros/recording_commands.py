@@ -55,8 +55,8 @@ def bag(args):
 def batch(args):
     from contextlib import closing, nullcontext
 
-    from handpose_ros.batch_files import find_recordings
-    from handpose_ros.batch_run import SUMMARY, choose_executor, choose_place, run_batch
+    from handpose_ros.batch_files import SUMMARY, find_recordings
+    from handpose_ros.batch_run import choose_executor, choose_place, run_batch
     from handpose_ros.ray_cluster import RayCluster
     from handpose_ros.recording_job import Place
 

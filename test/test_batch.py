@@ -159,8 +159,11 @@ def test_a_directory_that_no_batch_made_is_not_replaced(tmp_path):
     (tmp_path / "out" / "a.mp4" / "thesis.txt").write_text("mine")
     (tmp_path / "a.mp4").touch()
     job = Job(Recording(tmp_path / "a.mp4", "a.mp4", 0), tmp_path / "out", RecordingOptions(), HERE)
-    assert "move it away" in do_job(job, lambda share: None).error
-    assert (tmp_path / "out" / "a.mp4" / "thesis.txt").read_text() == "mine"
+    for manifest in (None, "no JSON", "[1]", '{"name": "an extension of a browser", "version": "1"}'):
+        if manifest:
+            (tmp_path / "out" / "a.mp4" / "manifest.json").write_text(manifest)
+        assert "move it away" in do_job(job, lambda share: None).error
+        assert (tmp_path / "out" / "a.mp4" / "thesis.txt").read_text() == "mine"
 
 
 def test_options_that_no_recording_can_be_answered_with_are_refused_at_once():
@@ -189,6 +192,25 @@ def test_recordings_are_found_in_directories_and_by_name_but_not_among_the_resul
     assert names == ["b.MP4", "bag", "deep/c.avi", "deep/d.mcap"]
     (named,) = find_recordings([tmp_path / "strange.bin"], tmp_path / "out")
     assert (named.name, named.size) == ("strange.bin", 3)
+
+
+def test_the_results_of_earlier_batches_are_no_recordings(undisturbed, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "in")
+    shutil.copytree(undisturbed[0], tmp_path / "in" / "finished")
+    shutil.copytree(undisturbed[0] / "z_bag", tmp_path / "in" / "killed" / "z_bag")
+    names = [each.name for each in find_recordings([tmp_path / "in"], tmp_path / "in" / "new")]
+    assert names == ["a.mp4", "b.mp4", "deep/long.mp4", "z_bag"]
+
+
+@pytest.mark.parametrize("source, here", [(".", ""), ("..", "deeper")])
+def test_a_bag_that_one_stands_in_has_results_under_its_own_name(tmp_path, monkeypatch, source, here):
+    bag = write_bag(tmp_path / "bag", demo_messages(1))
+    (bag / "deeper").mkdir()
+    monkeypatch.chdir(bag / here)
+    (recording,) = find_recordings([Path(source)], tmp_path / "out")
+    assert recording.name == "bag"
+    with pytest.raises(ValueError, match="would take its place"):
+        find_recordings([Path(source)], tmp_path)
 
 
 def test_recordings_whose_results_would_be_the_same_or_replace_them_are_refused(tmp_path):
