@@ -57,7 +57,7 @@ def run_bag(
     out = make_directory(out)
     remove_results(out, OUTPUTS, bag_files(images.path))
     backend = pipeline.backend
-    results, offline = Results(str(images.path), backend.model, backend.license, images.count, out), {}
+    results, offline = Results(str(images.path), backend.model, backend.license, out), {}
     with BagWriter(out / "hands.mcap") as bag:
         answers = AnswerWriter(bag, backend.model, backend.license, pipeline.filter, classifier)
 

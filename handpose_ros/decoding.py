@@ -82,7 +82,11 @@ def decode_compressed(msg) -> np.ndarray:
     if start in _ENDS and _ENDS[start] not in data.tobytes():
         raise BadMessage("truncated", f"the compressed image of {data.size} bytes has no end: check the transport")
     # The EXIF orientation must not turn the image: the calibration is that of the sensor.
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        text = f"cannot decode a compressed image of format '{msg.format}': OpenCV refuses it ({error.err})"
+        raise BadMessage("compression", text) from error
     if image is None:
         raise BadMessage(
             "compression", f"cannot decode a compressed image of format '{msg.format}': use a JPEG or PNG colour image"

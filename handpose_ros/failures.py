@@ -15,6 +15,16 @@ def sentence(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+def opencv_name(path: Path | str) -> str:
+    """`path` for OpenCV's videos. Raises ValueError where it is not UTF-8, for which OpenCV ends the process."""
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the name {name!r} is not UTF-8: rename it") from error
+    return name
+
+
 @contextmanager
 def writing(path: Path | str) -> Iterator[None]:
     """Within, an error of a full disk becomes one that names `path` and the remedy."""

@@ -29,7 +29,7 @@ class VideoTask:
     model: str  # the networks
     license: str  # of what ran
     fps: float  # [1/s] of the overlay
-    count: int | None = None  # about how many images there will be, if that is known
+    count: int | None = None  # about how many images the file says it has, if it does
     formats: tuple[str, ...] = ("npz",)  # of the joints
     smooth: bool = False  # joints and report, with what came before and after
     classifier: str = DEFAULT_CLASSIFIER  # of grasps: a key of grasp.CLASSIFIERS
@@ -45,7 +45,7 @@ class VideoFinisher:
 
     def __init__(self, task: VideoTask):
         self._task = task
-        self._results = Results(task.source, task.model, task.license, task.count, task.out)
+        self._results = Results(task.source, task.model, task.license, task.out)
         self._tracker = GraspTracker(make_classifier(task.classifier))
         self._video = VideoWriter(task.out / _OVERLAY, task.fps)
         self._overlay = Overlay(self._video)

@@ -57,7 +57,8 @@ def write_report(
     title = escape(f"Hands in {Path(summary.source).name}")
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     with replacing(path) as partial:
-        partial.write_text(head + "\n".join(filter(None, sections)) + "</html>\n")
+        text = head + "\n".join(filter(None, sections)) + "</html>\n"
+        partial.write_bytes(text.encode(errors="replace"))  # a file's name can hold what is no text
 
 
 def _section(title, body):

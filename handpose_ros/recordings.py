@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handpose_ros.failures import no_room, writing
+from handpose_ros.failures import no_room, opencv_name, writing
 from handpose_ros.hand import KEYPOINTS, HandPose, HandPoses
 
 
@@ -79,8 +79,9 @@ class VideoWriter:
     """Writes an mp4 (MPEG-4 part 2, which every OpenCV can encode) of images of one size at a constant rate."""
 
     def __init__(self, path: Path | str, fps: float):
+        """Raises ValueError for a name that is not UTF-8."""
         self._path, self.fps = Path(path), fps
-        self._partial = _partial(self._path)
+        self._partial = _partial(opencv_name(path))
         self._writer = None
         self._size = None
         self._count = 0

@@ -16,7 +16,7 @@ from handpose_ros.summary import HandsSummary, measured_hands, summarise
 from handpose_ros.taxonomy import UNKNOWN
 from handpose_ros.trajectories import Trajectory, period, stamp_warnings, trajectories
 
-_PICTURES = 12
+_PICTURES = 12  # at least, where there are as many images; at most twice as many
 _PICTURE_WIDTH = 480  # [px]
 _PICTURE_QUALITY = 82
 
@@ -57,23 +57,21 @@ class RecordingSummary(HandsSummary):
 class Results:
     """The answers to a recording's images, in order, and a few pictures of them."""
 
-    def __init__(
-        self, source: str, model: str, license: str, count: int | None = None, directory: Path | str | None = None
-    ):
-        """`count` is how many images there will be, as far as that is known. Answers are kept on the disk of
-        `directory` (None: that of temporary files) until the end, not in memory."""
+    def __init__(self, source: str, model: str, license: str, directory: Path | str | None = None):
+        """Answers are kept on the disk of `directory` (None: that of temporary files) until the end, not in memory."""
         self.source, self.model, self.license = source, model, license
         self.frames: Sequence[HandPoses] = Spool(directory)
         self.grasps: Sequence[tuple[Grasp, ...]] = Spool(directory)
         self.pictures: list[Picture] = []
         self._stamps, self._trajectories = array("d"), None  # each pass over a Spool makes all of it anew
-        steps = np.linspace(0, max((count or 1) - 1, 0), _PICTURES).round().astype(int)
-        self._pictured = set(steps.tolist())
+        self._step = 1  # images from one picture to the next
 
     def add(self, image: np.ndarray, hands: HandPoses, grasps: Sequence[Grasp]):
         """The next image (H, W, 3) uint8 RGB, its hands and their grasps."""
-        if len(self.frames) in self._pictured:
+        if len(self.frames) % self._step == 0:
             self.pictures.append(_picture(image, hands))
+        if len(self.pictures) > 2 * _PICTURES:  # how many images will come is not always known
+            self.pictures, self._step = self.pictures[::2], 2 * self._step
         self.frames.append(hands.without_mano())
         self.grasps.append(tuple(grasps))
         self._stamps.append(hands.stamp)

@@ -9,6 +9,7 @@ import numpy as np
 
 from handpose_ros.calibration import camera_from_yaml
 from handpose_ros.camera import Camera, Frame
+from handpose_ros.failures import opencv_name
 
 DEMO_CLIP = Path(__file__).parent / "data" / "two_hands.mp4"
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -18,7 +19,10 @@ _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
 
 def read_image(path: Path | str) -> np.ndarray:
     """(H, W, 3) uint8 RGB of an image file. Raises OSError or ValueError with a sentence."""
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if Path(path).stat().st_size else None
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if Path(path).stat().st_size else None
+    except cv2.error as error:
+        raise ValueError(f"cannot read an image from {path}: OpenCV refuses it ({error.err})") from error
     if image is None:
         raise ValueError(f"cannot read an image from {path}: is it complete?")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -33,7 +37,7 @@ class ImageSource:
     name: str  # for people
     size: tuple[int, int]  # (width, height) [px]
     fps: float  # [1/s]
-    count: int | None = None  # images; None: endless
+    count: int | None = None  # images, about; None: endless, or not known before
     camera: Camera | None = None  # where the source knows its own
     files: tuple[Path, ...] = ()  # that it reads
 
@@ -85,14 +89,15 @@ class VideoFile(ImageSource):
     """The frames of a video."""
 
     def __init__(self, path: Path, camera: Camera | None = None):
-        self.name, self.camera, self.files = str(path), camera, (path,)
+        self.name, self.camera, self.files = opencv_name(path), camera, (path,)
         self._video = cv2.VideoCapture(self.name)
         first = _read(self._video)
         if first is None:
             raise ValueError(f"cannot read a video from {path}: is it one, and does this OpenCV know its codec?")
         self.size = (first.shape[1], first.shape[0])
         self.fps = self._video.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
-        self.count = int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))
+        count = int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.count = count if count > 0 else None  # of a file that was cut off it is anything
 
     def __iter__(self):
         self._video.open(self.name)  # seeking to frame 0 is not exact in every container
@@ -116,7 +121,8 @@ class ImageFolder(ImageSource):
 
     def __init__(self, folder: Path):
         self.name, self.fps = str(folder), _USUAL_FPS
-        paths = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        seen = (path for path in folder.iterdir() if not path.name.startswith("."))  # as ._1.jpg of macOS
+        paths = (path for path in seen if path.suffix.lower() in IMAGE_SUFFIXES)
         self.files = tuple(sorted(paths, key=_natural))
         if not self.files:
             raise FileNotFoundError(f"there are no images in {folder} ({', '.join(IMAGE_SUFFIXES)})")

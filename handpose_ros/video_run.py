@@ -32,7 +32,7 @@ class Excerpt:
         return islice(within, 0, None, self.every)
 
     def count(self, source: ImageSource) -> int | None:
-        """About how many images these are; None: endless."""
+        """About how many images these are; None: not known, or endless."""
         if source.count is None:
             return None
         length = min(self.end, source.count / source.fps) - self.start

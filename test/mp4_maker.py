@@ -1,8 +1,9 @@
-"""Small videos as phones make them: turned by metadata, of a variable rate, of a codec that nobody has."""
+"""Small videos as phones make them: turned by metadata, of a variable rate, of a codec that nobody has, cut off."""
 
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from handpose_ros.recordings import VideoWriter
@@ -17,6 +18,18 @@ def write_video(path: Path, count: int = 30) -> Path:
             image = np.zeros((48, 64, 3), np.uint8)
             image[:, :16] = (100 + 4 * k, 0, 0)
             video.write(image)
+    return path
+
+
+def write_cut_off_video(path: Path) -> Path:
+    """A video that does not say how long it is, for its writer did not come to that; of 64x48 at 30 Hz."""
+    whole = path.with_name(f"whole_{path.name}")
+    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (64, 48))
+    for k in range(400):
+        writer.write(np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8))
+    path.write_bytes(whole.read_bytes())
+    writer.release()
+    whole.unlink()
     return path
 
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from huge_png import huge_png
 from numpy.testing import assert_allclose, assert_array_equal
 
 from handpose_ros.decoding import BadMessage, decode_compressed, decode_depth, decode_image, stamp_seconds
@@ -155,7 +156,11 @@ def test_a_truncated_compressed_image_is_refused(extension, part):
     assert refusal.value.kind == "truncated"
 
 
-@pytest.mark.parametrize("data, kind", [(b"", "empty"), (b"not an image", "compression")])
+@pytest.mark.parametrize(
+    "data, kind",
+    [(b"", "empty"), (b"not an image", "compression"), (huge_png(), "compression")],
+    ids=["nothing", "text", "huge"],
+)
 def test_what_is_no_compressed_image_is_refused(data, kind):
     with pytest.raises(BadMessage) as refusal:
         decode_compressed(compressed(data, "16UC1; compressedDepth"))

@@ -3,9 +3,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mp4_maker import double_the_rate_after, turn, write_video
+from huge_png import huge_png
+from mp4_maker import double_the_rate_after, turn, write_cut_off_video, write_video
 
-from handpose_ros.sources import DEMO_CLIP, open_source
+from handpose_ros.recordings import VideoWriter
+from handpose_ros.sources import DEMO_CLIP, open_source, read_image
+from handpose_ros.video_run import Excerpt
 
 RED, GREEN, BLUE = (250, 5, 5), (5, 250, 5), (5, 5, 250)
 
@@ -65,6 +68,33 @@ def test_a_broken_image_is_refused_by_name(folder):
     (folder / "shot2.png").write_bytes(b"")
     with pytest.raises(ValueError, match="shot2.png"):
         list(open_source(str(folder)))
+
+
+def test_an_image_of_which_its_header_says_that_it_is_huge_is_refused_by_name(tmp_path):
+    path = tmp_path / "huge.png"
+    path.write_bytes(huge_png())
+    with pytest.raises(ValueError, match="huge.png: OpenCV refuses it"):
+        read_image(path)
+
+
+def test_what_macos_hides_beside_an_image_is_none(folder):
+    (folder / "._shot1.png").write_bytes(b"Mac OS X")
+    assert len(list(open_source(str(folder)))) == 3
+
+
+def test_a_video_whose_name_is_not_utf8_is_refused_and_ends_nothing(tmp_path):
+    path = write_video(tmp_path / "a.mp4").rename(tmp_path / "a\udcff.mp4")
+    with pytest.raises(ValueError, match=r"a\\udcff.mp4' is not UTF-8: rename it"):
+        open_source(str(path))
+    with pytest.raises(ValueError, match="rename it"):
+        VideoWriter(path, 30.0)
+
+
+def test_of_a_video_that_was_cut_off_it_is_not_known_how_many_images_it_has(tmp_path):
+    path = write_cut_off_video(tmp_path / "cut.mkv")
+    with open_source(str(path)) as source:
+        assert source.count is None and Excerpt().count(source) is None
+        assert 0 < len(list(source)) < 400
 
 
 def test_a_source_that_is_not_there_is_refused_by_name():

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from made_up_hands import flat_hand
+from mp4_maker import write_cut_off_video
 
 from handpose_ros.cli import main
 from handpose_ros.finishing import Overlay
@@ -136,6 +137,12 @@ def test_the_page_says_from_where_to_where_jitter_goes_and_of_one_hand_what_it_i
     assert f"<b>{jitter}</b>jitter of the wrist" in (tmp_path / "a.html").read_text()
 
 
+def test_a_page_is_written_also_of_a_recording_whose_name_is_no_text(tmp_path):
+    results = Results("a\udcff.mcap", "model", "license")
+    write_report(tmp_path / "a.html", results, results.summary())
+    assert "Hands in a?.mcap" in (tmp_path / "a.html").read_text()
+
+
 @pytest.mark.parametrize(
     "arguments, remedy", [(["--format", "xml"], "known are npz"), (["--start", "9", "--end", "10"], "--start")]
 )
@@ -145,6 +152,21 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(tmp_path, clip, need
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("handpose")]
     assert remedy in line
     assert not out.exists() or not list(out.iterdir())
+
+
+@pytest.mark.parametrize("images, pictures", [(1, 1), (24, 24), (25, 13), (1000, 16)])
+def test_pictures_of_a_recording_are_evenly_apart_however_long_it_turns_out_to_be(images, pictures):
+    results = Results("hands.mp4", "model", "license")
+    for k in range(images):
+        results.add(np.zeros((48, 64, 3), np.uint8), HandPoses((), (64, 48), k), ())
+    stamps = [picture.stamp for picture in results.pictures]
+    assert len(stamps) == pictures and stamps[0] == 0 and len(set(np.diff(stamps))) <= 1
+
+
+def test_a_video_that_was_cut_off_has_results_all_the_same(tmp_path, need_weights):
+    path = write_cut_off_video(tmp_path / "cut.mkv")
+    assert main(["video", str(path), "--every", "20", "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.html").read_text().count("<figcaption>") > 12
 
 
 def test_an_error_leaves_no_half_written_video(tmp_path):
