@@ -9,6 +9,7 @@ from pathlib import Path
 
 from handpose_ros import commands, recording_commands
 from handpose_ros.failures import sentence
+from handpose_ros.interrupts import SIGNALS
 from handpose_ros.runtimes import PRECISIONS, RUNTIMES
 
 _DEMO_OUT = Path("demo_output")
@@ -19,8 +20,9 @@ def main(argv: list[str] | None = None) -> int:
     """The exit code: 0 done, 1 failed with one line that says what to do, 2 wrong usage, 130 interrupted."""
     args = _parser().parse_args(argv)
     os.environ.update({**_QUIET, **os.environ})
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end as a Ctrl-C does: children ended, files whole
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, signal.default_int_handler)  # as a Ctrl-C: children ended, files whole
     try:
         return args.run(args)
     except KeyboardInterrupt:

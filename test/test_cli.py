@@ -34,6 +34,19 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
+    "before, then",
+    [
+        ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", "signal.getsignal(signal.SIGHUP) is signal.SIG_IGN"),  # nohup
+        ("del signal.SIGHUP", "signal.getsignal(signal.SIGTERM) is signal.default_int_handler"),  # Windows
+    ],
+)
+def test_a_command_ends_as_by_ctrl_c_when_it_is_told_to_but_not_by_what_is_ignored(before, then):
+    code = f"import signal; {before}; from handpose_ros.cli import main; main(['evaluate', 'nowhere']); print({then})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         [],
