@@ -132,12 +132,13 @@ def read_messages(path: Path | str, *topics: str) -> Iterator[BagMessage]:
 
     Of the given `topics` only, if there are any. Raises ValueError if it is not a bag.
     """
+    types = typestore()  # an installation that is not whole is no fault of the bag
     with _opened(path) as reader:
         connections = [c for c in reader.connections if not topics or c.topic in topics]
         if not connections:
             return
         for connection, stamp, data in reader.messages(connections):
-            message = typestore().deserialize_cdr(data, connection.msgtype)
+            message = types.deserialize_cdr(data, connection.msgtype)
             yield BagMessage(connection.topic, connection.msgtype, stamp, message)
 
 

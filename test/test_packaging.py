@@ -172,11 +172,30 @@ def test_every_directory_with_modules_is_a_package_and_so_gets_into_the_wheel():
     assert not [str(directory) for directory in directories if not (directory / "__init__.py").exists()]
 
 
-def test_an_install_without_ros_has_the_messages_as_text_for_its_bags(tmp_path):
-    pytest.importorskip("setuptools", minversion="77")  # of pip's build
-    steps = [["egg_info", "-e"], ["build", "-b"], ["bdist_wheel", "-b", tmp_path / "wheel", "-d"]]
-    command = [sys.executable, "setup.py", "-q", *(part for step in steps for part in (*step, tmp_path))]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "HANDPOSE_MESSAGES": "0"}, check=True, capture_output=True)
-    with ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+@pytest.fixture(scope="module")
+def without_ros(tmp_path_factory) -> Path:
+    """A folder with the wheel that is built where no ROS is, and the list of the source distribution's files."""
+    pytest.importorskip("setuptools", minversion="77", reason="pyproject.toml asks for a newer setuptools")
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", folder, "build", "--build-base"]
+    command += [folder / "build", "bdist_wheel", "--bdist-dir", folder / "wheel", "--dist-dir", folder]
+    environment = {**os.environ, "HANDPOSE_MESSAGES": "0"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_source_distribution_holds_what_a_build_and_make_need(without_ros):
+    sources = without_ros / "handpose_ros.egg-info" / "SOURCES.txt"
+    listed = {os.path.normpath(line) for line in sources.read_text().splitlines()}
+    needed = {"CMakeLists.txt", "package.xml", "setup.py", "pyproject.toml", "requirements.lock", "Makefile"}
+    folders = ("msg", "srv", "config", "launch", "resource", "handpose_ros", "tools", "test", "benchmarks", "docs")
+    files = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
+    needed |= {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
+    assert not needed - listed
+
+
+def test_an_install_without_ros_has_the_messages_as_text_for_its_bags(without_ros):
+    with ZipFile(next(without_ros.glob("*.whl"))) as wheel:
         installed = {path.partition(".data/data/")[2] for path in wheel.namelist()}
     assert {f"share/handpose_ros/msg/{path.name}" for path in MESSAGES} <= installed
