@@ -1,5 +1,6 @@
 """The hands of a recording as arrays, on disk as an NPZ, and back."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
@@ -27,8 +28,8 @@ _SHAPES = {
 
 def write_joints(path: Path | str, frames: Sequence[HandPoses]):
     """Writes `joint_arrays` as an NPZ."""
-    with replacing(path) as partial:
-        np.savez_compressed(partial, **joint_arrays(frames))
+    with replacing(path) as partial, partial.open("wb") as file:  # numpy would add .npz to another name
+        np.savez_compressed(file, **joint_arrays(frames))
 
 
 def read_joints(path: Path | str) -> list[HandPoses]:
@@ -37,7 +38,10 @@ def read_joints(path: Path | str) -> list[HandPoses]:
     Raises ValueError for a file that is none of its own, OSError for one that cannot be read.
     """
     try:
-        with np.load(path) as file:
+        file = np.load(path)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array")
+        with file:
             arrays = dict(file)
         if arrays["keypoints"].tolist() != list(KEYPOINTS):
             raise ValueError("its keypoints are others")
@@ -46,13 +50,13 @@ def read_joints(path: Path | str) -> list[HandPoses]:
             numbers = {name: kind(arrays[name][row]) for name, kind in _NUMBERS.items()}
             values = {name: arrays[name][row] if shape else float(arrays[name][row]) for name, shape in _SHAPES.items()}
             frames[frame].append(HandPose(**numbers, **values))
-    except (KeyError, ValueError, EOFError, BadZipFile) as error:
+        whole = zip(arrays["size"].tolist(), arrays["stamp"], arrays["frame_id"], arrays["calibrated"], strict=True)
+        return [
+            HandPoses(tuple(hands), tuple(size), float(stamp), str(frame_id), bool(calibrated))
+            for hands, (size, stamp, frame_id, calibrated) in zip(frames, whole, strict=True)
+        ]
+    except (KeyError, ValueError, IndexError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is no NPZ of joints that this package wrote ({error})") from error
-    whole = zip(arrays["size"].tolist(), arrays["stamp"], arrays["frame_id"], arrays["calibrated"], strict=True)
-    return [
-        HandPoses(tuple(hands), tuple(size), float(stamp), str(frame_id), bool(calibrated))
-        for hands, (size, stamp, frame_id, calibrated) in zip(frames, whole, strict=True)
-    ]
 
 
 def joint_arrays(frames: Sequence[HandPoses]) -> dict[str, np.ndarray]:

@@ -31,8 +31,8 @@ def write_npy(path: Path, frames: Sequence[HandPoses]):
     rows = np.empty(len(arrays["frame"]), [(name, a.dtype, a.shape[1:]) for name, a in arrays.items()])
     for name, values in arrays.items():
         rows[name] = values
-    with replacing(path) as partial:
-        np.save(partial, rows)
+    with replacing(path) as partial, partial.open("wb") as file:  # numpy would add .npy to another name
+        np.save(file, rows)
 
 
 def write_pickle(path: Path, frames: Sequence[HandPoses]):
@@ -42,7 +42,7 @@ def write_pickle(path: Path, frames: Sequence[HandPoses]):
 
 
 def write_json_frames(path: Path, frames: Sequence[HandPoses]):
-    """A list of frames: stamp [s], size [px], calibrated, hands."""
+    """A list of frames: stamp [s], width and height [px], calibrated, keypoints (the joints' names), hands."""
     write_json(path, [{"stamp": frame.stamp, **hands_as_json(frame)} for frame in frames])
 
 

@@ -9,6 +9,8 @@ from handpose_ros.failures import sentence
 
 
 def image(args):
+    from dataclasses import replace
+
     from handpose_ros.drawing import draw_hands
     from handpose_ros.pipeline import HandPoseEstimator
     from handpose_ros.recordings import check_results, hands_as_json, make_directory, write_image, write_json
@@ -28,7 +30,7 @@ def image(args):
             failed += 1
             continue
         estimator = estimator or HandPoseEstimator(args.backend, device=place.device, checkpoint=args.checkpoint)
-        hands = estimator.estimate(image, camera)
+        hands = replace(estimator.estimate(image, camera), calibrated=bool(options.calibration))
         write_image(out / f"{name}_hands.png", draw_hands(image, hands))
         write_json(out / f"{name}_hands.json", hands_as_json(hands))
         sides = ", ".join(hand.side.name.lower() for hand in hands) or "no hands"

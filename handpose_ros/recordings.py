@@ -161,9 +161,14 @@ def _partial(path):
 
 def _hand_as_json(hand: HandPose):
     return {
+        "track_id": hand.track_id,
+        "track_age": hand.track_age,
+        "state": hand.state.name.lower(),
         "side": hand.side.name.lower(),
         "side_score": hand.side_score,
         "score": hand.score,
+        "hand_scale": hand.hand_scale,
+        "reprojection_error": hand.reprojection_error,
         "depth_source": hand.depth_source.name.lower(),
         "joints_2d": hand.joints_2d,
         "joints_3d": hand.joints_3d,

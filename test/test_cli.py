@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from handpose_ros.cli import main
+from handpose_ros.sources import DEMO_CLIP
 
 
 @pytest.fixture
@@ -89,6 +90,14 @@ def test_a_wrong_calibration_is_one_line(tmp_path, capsys):
     arguments = ["image", str(tmp_path / "a.png"), "--out", str(tmp_path), "--calibration", str(tmp_path / "a.yaml")]
     assert main(arguments) == 1
     assert "calibration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("camera", ["--fov", "--calibration"])
+def test_an_image_is_calibrated_by_a_calibration_and_not_by_a_guess(tmp_path, camera, need_weights):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((480, 640, 3), np.uint8))
+    value = "60" if camera == "--fov" else str(DEMO_CLIP.with_suffix(".yaml"))
+    assert main(["image", str(tmp_path / "a.png"), "--out", str(tmp_path), camera, value]) == 0
+    assert json.loads((tmp_path / "a_hands.json").read_text())["calibrated"] == (camera == "--calibration")
 
 
 def test_weights_says_what_is_where_and_fails_if_one_is_wrong(tmp_path, capsys):

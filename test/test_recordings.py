@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from handpose_ros.hand import KEYPOINTS, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.joint_arrays import read_joints, write_joints
+from handpose_ros.joint_tables import write_npy
 from handpose_ros.recordings import (
     VideoWriter,
     hands_as_json,
@@ -86,15 +87,45 @@ def test_joints_that_were_written_are_read_back_hand_by_hand(tmp_path):
                 np.testing.assert_array_equal(one, other, err_msg=field.name)
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", None])
-def test_a_file_without_joints_is_refused_by_name(tmp_path, content):
-    path = tmp_path / "joints.npz"
-    if content is None:
-        np.savez(path, other=np.zeros(3))
-    else:
-        path.write_bytes(content)
+def damaged(path):
+    """The joints of FRAMES with a byte of them changed."""
+    write_joints(path, FRAMES)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def incomplete(path, **changes):
+    """The joints of FRAMES without their sizes, or with other arrays."""
+    write_joints(path, FRAMES)
+    arrays = {**np.load(path), **changes}
+    del arrays["size"]
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"no zip"),
+        lambda path: np.savez(path, other=np.zeros(3)),
+        lambda path: write_npy(path, FRAMES),
+        damaged,
+        incomplete,
+        lambda path: incomplete(path, frame=np.array([0, 0, 7])),
+    ],
+    ids=["nothing", "text", "other arrays", "an NPY of joints", "damaged", "no size", "no such frame"],
+)
+def test_a_file_without_joints_is_refused_by_name(tmp_path, write):
+    write(tmp_path / "joints.npz")
     with pytest.raises(ValueError, match="joints.npz is no NPZ of joints"):
-        read_joints(path)
+        read_joints(tmp_path / "joints.npz")
+
+
+@pytest.mark.parametrize("write", [write_joints, write_npy])
+def test_joints_are_written_under_the_name_that_was_given(tmp_path, write):
+    write(tmp_path / "joints.dat", FRAMES)
+    assert [path.name for path in tmp_path.iterdir()] == ["joints.dat"]
 
 
 @pytest.mark.parametrize("frames", [[], [HandPoses((), (640, 480))]])
@@ -107,12 +138,19 @@ def test_joints_of_no_hands_keep_their_shapes(tmp_path, frames):
 
 
 def test_json_of_a_hand_has_its_side_in_words_and_null_for_the_unknown(tmp_path):
-    write_json(tmp_path / "a.json", hands_as_json(FRAMES[0]))
+    left, right = FRAMES[0]
+    hands = (replace(left, track_age=2.5, reprojection_error=1.5), right)
+    write_json(tmp_path / "a.json", hands_as_json(replace(FRAMES[0], hands=hands)))
     read = json.loads((tmp_path / "a.json").read_text())
     assert [hand["side"] for hand in read["hands"]] == ["left", "right"]
     assert read["hands"][1]["joints_3d"][20] == [0.2, 0.2, 0.2]
     assert read["hands"][1]["joint_sigma"] == [0.02] * 21
     assert read["hands"][0]["joint_scores"] == [None] * 21
+    followed = ("track_id", "state", "track_age", "hand_scale", "reprojection_error", "depth_source")
+    assert [[hand[name] for name in followed] for hand in read["hands"]] == [
+        [1, "tracked", 2.5, None, 1.5, "mono"],
+        [2, "tracked", 0.0, None, None, "mono"],
+    ]
     assert (read["width"], read["height"], read["calibrated"]) == (640, 480, True)
 
 
