@@ -53,7 +53,13 @@ def run_bag(
     Raises OSError, ValueError and ImportError with a remedy; what is there then is whole.
     """
     check_formats(formats)
-    live = find_live_hands(images.path, compared)
+    live, left_out = None, []
+    try:
+        live = find_live_hands(images.path, compared)
+    except ValueError:
+        if compared is not None:
+            raise
+        left_out = ["the hands that were recorded live cannot be read and are left out: --compare says why"]
     out = make_directory(out)
     remove_results(out, OUTPUTS, bag_files(images.path))
     backend = pipeline.backend
@@ -74,7 +80,7 @@ def run_bag(
                 seconds = time.perf_counter() - start
                 finishing.put((image, replace(hands, calibrated=image.calibrated), seconds))
     difference = compare(live.hands, offline) if live and compared is not None else None
-    summary = results.summary(images.warnings)
+    summary = results.summary([*images.warnings, *left_out])
     for format in formats:
         FORMATS[format](out / f"joints.{format}", results.frames)
     write_report(out / "report.html", results, summary, live.latencies if live else (), difference)

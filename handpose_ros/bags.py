@@ -17,7 +17,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import yaml
-from rosbags.interfaces import Nodetype, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.interfaces import (
+    MessageDefinitionFormat,
+    Nodetype,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -132,13 +141,14 @@ def read_messages(path: Path | str, *topics: str) -> Iterator[BagMessage]:
 
     Of the given `topics` only, if there are any. Raises ValueError if it is not a bag.
     """
-    types = typestore()  # an installation that is not whole is no fault of the bag
+    typestore()  # an installation that is not whole is no fault of the bag
     with _opened(path) as reader:
         connections = [c for c in reader.connections if not topics or c.topic in topics]
         if not connections:
             return
+        types = {connection.id: _types_of(connection) for connection in connections}
         for connection, stamp, data in reader.messages(connections):
-            message = types.deserialize_cdr(data, connection.msgtype)
+            message = types[connection.id].deserialize_cdr(data, connection.msgtype)
             yield BagMessage(connection.topic, connection.msgtype, stamp, message)
 
 
@@ -175,6 +185,19 @@ def _opened(path):
             f"{path} is not a bag that can be read, or not a whole one ({reason}): give an .mcap or .db3 file or a "
             "rosbag2 directory; `ros2 bag reindex` repairs one whose recording was cut off"
         ) from error
+
+
+def _types_of(connection):
+    """The message types of a topic: those in the bag where another version of this package has recorded it."""
+    ours = typestore()
+    if not connection.msgtype.startswith("handpose_ros/") or connection.msgdef.format != MessageDefinitionFormat.MSG:
+        return ours
+    theirs = get_types_from_msg(connection.msgdef.data, connection.msgtype)
+    if all(ours.fielddefs.get(name) == definition for name, definition in theirs.items()):
+        return ours
+    store = get_typestore(Stores.EMPTY)
+    store.register(theirs)
+    return store
 
 
 def _default(definition):

@@ -58,8 +58,11 @@ def fit_camera(camera: Camera, size: tuple[int, int]) -> Camera:
     return camera.resize(new_width, new_height)
 
 
-def camera_from_yaml(text: str) -> Camera:
-    """The camera of a calibration file in the format of ROS's camera_calibration. Raises ValueError."""
+def camera_from_yaml(text: str, rectified: bool = False) -> Camera:
+    """The camera of a calibration file in the format of ROS's camera_calibration; `rectified` as in camera_from_info.
+
+    Raises ValueError.
+    """
     try:
         fields = yaml.safe_load(text)
         roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)
@@ -74,7 +77,7 @@ def camera_from_yaml(text: str) -> Camera:
             binning_y=0,
             roi=roi,
         )
-        camera = camera_from_info(msg, (msg.width, msg.height))
+        camera = camera_from_info(msg, (msg.width, msg.height), rectified)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""

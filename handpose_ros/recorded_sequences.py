@@ -13,7 +13,8 @@ from handpose_ros.sources import read_image
 def recorded_sequences(samples: Sequence[Sample]) -> Iterator[HandSequence]:
     """The sequences that `samples` belong to, each in the order of its stamps; samples without a stamp are left out.
 
-    A hand of a sequence is known by its id. Raises ValueError for two images at one time, or of two cameras.
+    A hand of a sequence is known by its id. Raises ValueError for two images at one time or of two cameras, and for two
+    hands of an image with one id.
     """
     stamped = sorted((s for s in samples if np.isfinite(s.stamp)), key=lambda s: (s.sequence, s.stamp))
     for name, group in groupby(stamped, key=lambda s: s.sequence):
@@ -32,6 +33,9 @@ def _sequence(name, samples):
     )
     sides = np.zeros(len(ids), int)
     for i, sample in enumerate(samples):
+        if len({hand.id for hand in sample.hands}) < len(sample.hands):
+            called = ", ".join(hand.id for hand in sample.hands)
+            raise ValueError(f"hands of {sample.image} are called the same ({called}): give each an id")
         for hand in sample.hands:
             h = ids.index(hand.id)
             joints_2d[i, h] = np.where(hand.valid[:, None], hand.joints_2d, np.nan)

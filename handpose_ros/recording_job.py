@@ -50,12 +50,12 @@ class RecordingOptions:
         if self.backend not in BACKENDS:
             raise ValueError(f"no backend is called {self.backend!r}, known are {', '.join(BACKENDS)}")
         if self.calibration:
-            camera_from_yaml(self.calibration)
+            camera_from_yaml(self.calibration, self.rectified)
 
     def camera(self, size: tuple[int, int]) -> Camera | None:
         """The camera of images of `size` that the options speak of."""
         if self.calibration:
-            return fit_camera(camera_from_yaml(self.calibration), size)
+            return fit_camera(camera_from_yaml(self.calibration, self.rectified), size)
         return None if self.fov is None else Camera.from_fov(size, math.radians(self.fov))
 
 

@@ -54,15 +54,16 @@ def camera_info(camera: Camera, stamp: int):
     )
 
 
-def write_bag(folder: Path, messages: list[tuple[str, int, object]], storage: str = "mcap") -> Path:
-    """A rosbag2 directory with (topic, stamp [ns], message) in order."""
+def write_bag(folder: Path, messages: list[tuple[str, int, object]], storage: str = "mcap", types=None) -> Path:
+    """A rosbag2 directory with (topic, stamp [ns], message) in order; `types` are another version's, if any."""
+    types = types or typestore()
     with Writer(folder, version=9, storage_plugin=StoragePlugin[storage.upper()]) as bag:
         connections = {}
         for topic, stamp, message in messages:
             type = message.__msgtype__
             if topic not in connections:
-                connections[topic] = bag.add_connection(topic, type, typestore=typestore())
-            bag.write(connections[topic], stamp, typestore().serialize_cdr(message, type))
+                connections[topic] = bag.add_connection(topic, type, typestore=types)
+            bag.write(connections[topic], stamp, types.serialize_cdr(message, type))
     return folder
 
 

@@ -1,16 +1,25 @@
 import json
 import re
+import sqlite3
 
 import numpy as np
 import pytest
+import yaml
 from bag_maker import CAMERA_INFO, FRAME_ID, IMAGE, START, compressed_image, demo_messages, header, raw_image, write_bag
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from handpose_ros.answers import HANDS
 from handpose_ros.bag_images import BagImages
+from handpose_ros.bag_run import find_live_hands
 from handpose_ros.bags import BagWriter, make_message, read_messages, read_topics, typestore
 from handpose_ros.camera import Camera
 from handpose_ros.cli import main
+from handpose_ros.hand import HandPose, HandPoses, Side
+from handpose_ros.messages import hands_to_msg
+from handpose_ros.recording_job import RecordingOptions
 from handpose_ros.recordings import make_directory
+from handpose_ros.share import share_path
+from handpose_ros.sources import DEMO_CLIP
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +197,46 @@ def test_hands_recorded_live_are_compared_with(tmp_path, demo, capsys, need_weig
     assert "Live and offline" in (tmp_path / "out" / "report.html").read_text()
     assert main(["bag", str(demo), "--out", str(tmp_path / "out"), "--compare"]) == 1
     assert "leave out --compare" in capsys.readouterr().err
+
+
+def types_without_joint_sigma():
+    """The messages as they were before they had it."""
+    types = get_typestore(Stores.ROS2_KILTED)
+    for path in sorted(share_path("msg").glob("*.msg")):
+        lines = [line for line in path.read_text().splitlines() if " joint_sigma " not in line]
+        types.register(get_types_from_msg("\n".join(lines), f"handpose_ros/msg/{path.stem}"))
+    return types
+
+
+def older_bag(folder, storage):
+    """A bag with an image and with hands of an older version of the messages."""
+    hand = HandPose(Side.LEFT, 0.9, 0.8, np.zeros((21, 2)), np.ones((21, 3)), track_id=3)
+    hands = hands_to_msg(make_message, HandPoses((hand,), (64, 48), START * 1e-9), header(START))
+    messages = [(IMAGE, START, grey()), (HANDS, START, hands)]
+    return write_bag(folder, messages, storage, types_without_joint_sigma())
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_live_hands_of_an_older_version_are_read_as_they_were_written(tmp_path, storage):
+    (hands,) = find_live_hands(older_bag(tmp_path / "bag", storage)).hands.values()
+    assert hands.hands[0].track_id == 3 and hands.hands[0].joints_3d[20, 2] == 1
+    assert np.isnan(hands.hands[0].joint_sigma).all()
+
+
+def test_live_hands_that_cannot_be_read_are_a_warning_unless_they_are_asked_for(tmp_path, need_weights, capsys):
+    bag = older_bag(tmp_path / "bag", "sqlite3")
+    with sqlite3.connect(next(bag.glob("*.db3"))) as database:
+        database.execute("DELETE FROM message_definitions")  # as before ROS 2 Iron
+    assert main(["bag", str(bag), "--out", str(tmp_path / "out")]) == 0
+    assert "recorded live cannot be read" in capsys.readouterr().err
+    assert "left out" in " ".join(json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"])
+    assert main(["bag", str(bag), "--out", str(tmp_path / "out"), "--compare"]) == 1
+    assert "HandPoseArray" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rectified, focal_length", [(False, 525), (True, 400)])
+def test_of_a_calibration_file_too_p_holds_where_the_images_are_rectified(rectified, focal_length):
+    fields = yaml.safe_load(DEMO_CLIP.with_suffix(".yaml").read_text())
+    fields["projection_matrix"]["data"][0] = 400.0
+    options = RecordingOptions(calibration=yaml.safe_dump(fields), rectified=rectified)
+    assert options.camera((640, 480)).K[0, 0] == focal_length

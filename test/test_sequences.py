@@ -135,6 +135,12 @@ def test_a_hand_that_is_not_in_every_image_is_the_same_one_by_its_id(tmp_path):
     assert np.isnan(sequence.joints_2d[1]).all()
 
 
+def test_two_hands_of_one_image_must_differ_in_their_ids(tmp_path):
+    sample = photo(tmp_path, stamp=0.0)
+    with pytest.raises(ValueError, match=r"0.png are called the same \(7, 7\): give each an id"):
+        list(recorded_sequences([Sample(sample.image, CAMERA, sample.hands * 2, 0.0)]))
+
+
 def test_images_of_two_cameras_are_no_sequence(tmp_path):
     one, two = photo(tmp_path, stamp=0.0), photo(tmp_path, stamp=0.1)
     with pytest.raises(ValueError, match="several cameras"):
