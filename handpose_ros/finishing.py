@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from handpose_ros.recordings import VideoWriter, remove_results, write_json
 from handpose_ros.results import RecordingSummary, Results, captions
 
 _OVERLAY = "overlay.mp4"
+_LONGEST_GAP = 10.0  # [s] that an image stands
 _OUTPUTS = (_OVERLAY, "summary.json", "report.html", *(f"joints.{format}" for format in FORMATS))
 
 
@@ -85,24 +85,31 @@ class VideoFinisher:
 
 
 class Overlay:
-    """Draws hands and writes them so that the video, at a constant rate, keeps the stamps of the images."""
+    """Draws hands and writes them so that the video, at a constant rate, keeps the stamps of the images.
+
+    A longer gap than 10 s is 10 s long: a jump of the stamps, as where a clock of 33 bits begins anew, is no time.
+    """
 
     def __init__(self, video: VideoWriter):
-        self._video, self._numbers = video, count()
-        self._first = self._last = None
+        self._video, self._number = video, 0  # of the next image
+        self._first, self._last = 0.0, None  # stamp [s], drawn image
 
     def add(self, image: np.ndarray, hands: HandPoses, grasps: Sequence[Grasp]):
         """The next image and what is to be drawn into it."""
         drawn = draw_hands(image, hands, captions(grasps))
-        if self._first is None:
+        if self._last is None:
             self._first = hands.stamp
-        number = next(self._numbers)
+        gap = hands.stamp - self._first - self._number / self._video.fps
+        self._first += max(0.0, gap - _LONGEST_GAP)
         # Where the source's rate falls, the last image stands longer.
-        while self._last is not None and (number + 0.5) / self._video.fps < hands.stamp - self._first:
-            self._video.write(self._last)
-            number = next(self._numbers)
-        self._video.write(drawn)
+        while (self._number + 0.5) / self._video.fps < hands.stamp - self._first:
+            self._write(self._last)
+        self._write(drawn)
         self._last = drawn
+
+    def _write(self, image):
+        self._video.write(image)
+        self._number += 1
 
 
 def _smooth(results, classifier):

@@ -82,6 +82,15 @@ def test_the_overlay_keeps_time_where_the_sources_rate_falls(tmp_path):
     assert len(images_of(tmp_path / "a.mp4")) == 7
 
 
+def test_a_jump_of_the_stamps_stands_ten_seconds_and_time_goes_on_from_there(tmp_path):
+    image = np.zeros((48, 64, 3), np.uint8)
+    with VideoWriter(tmp_path / "a.mp4", 10.0) as video:
+        overlay = Overlay(video)
+        for stamp in (0.0, 0.1, 95443.7, 95443.8, 95444.1):  # a clock of 33 bits at 90 kHz
+            overlay.add(image, HandPoses((), (64, 48), stamp), ())
+    assert len(images_of(tmp_path / "a.mp4")) == 2 + 100 + 1 + 1 + 3
+
+
 def test_a_csv_has_a_line_for_each_hand_with_its_frames_stamp(tmp_path):
     write_csv(tmp_path / "a.csv", two_frames())
     (row,) = csv.DictReader((tmp_path / "a.csv").open())
