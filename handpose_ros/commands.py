@@ -50,6 +50,7 @@ def evaluate(args):
         given = [option for option in options if getattr(args, what) and getattr(args, option) != args.default(option)]
         if given:
             args.wrong(f"--{what} goes without {' and '.join(f'--{option}' for option in given)}".replace("_", "-"))
+    _make_places(args.json, args.html)
     if args.sequences:
         return _sequences(args)
     if args.synthetic:
@@ -92,6 +93,16 @@ def evaluate(args):
     if args.html is not None:
         write_page(args.html, subject, accuracy, outcomes)
     return 0
+
+
+def _make_places(json, html=None):
+    """Where the results will go, before the minutes that they take. Raises OSError with a remedy."""
+    from handpose_ros.recordings import make_directory, make_place
+
+    if json is not None:
+        make_place(json)
+    if html is not None:
+        make_directory(html)
 
 
 def _sequences(args):
@@ -164,6 +175,7 @@ def benchmark(args):
     from handpose_ros.benchmark_report import Wish, run_benchmark
     from handpose_ros.recordings import write_json
 
+    _make_places(args.json)
     wish = Wish(
         backend=args.backend,
         checkpoint=args.checkpoint,

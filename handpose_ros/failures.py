@@ -38,4 +38,4 @@ def writing(path: Path | str) -> Iterator[None]:
 
 def no_room(path: Path | str, reason: str) -> OSError:
     """The error of a file that does not fit."""
-    return OSError(f"{path} cannot be written ({reason}): free some space or choose another directory with --out")
+    return OSError(f"{path} cannot be written ({reason}): free some space or choose another directory")

@@ -40,8 +40,15 @@ def make_directory(path: Path | str) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OSError(f"cannot write to {path} ({error.strerror}): choose another directory with --out") from error
+        raise OSError(f"cannot write to {path} ({error.strerror}): choose another directory") from error
     return path
+
+
+def make_place(path: Path):
+    """The directory of a file that is to be written, made before the work is. Raises OSError with a remedy."""
+    make_directory(path.parent)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory: name a file")
 
 
 def check_results(out: Path, names: Iterable[str], sources: Iterable[Path]):

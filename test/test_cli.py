@@ -81,7 +81,20 @@ def test_a_directory_that_cannot_be_written_is_one_line_with_a_remedy(tmp_path, 
     for command in (["demo", "--source", str(tmp_path)], ["image", str(picture)]):
         assert main([*command, "--out", str(tmp_path / "file" / "out")]) == 1
         error = capsys.readouterr().err
-        assert error.count("\n") == 1 and "--out" in error
+        assert error.count("\n") == 1 and "choose another directory" in error
+
+
+@pytest.mark.parametrize(
+    "command", [["evaluate", "nowhere", "--json"], ["evaluate", "nowhere", "--html"], ["benchmark", "--json"]]
+)
+def test_where_figures_cannot_be_written_they_are_not_measured(command, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main([*command, str(tmp_path / "file" / "a")]) == 1
+    error = capsys.readouterr().err
+    assert "cannot write to" in error and error.endswith("choose another directory\n") and "nowhere" not in error
+    if command[-1] == "--json":
+        assert main([*command, str(tmp_path)]) == 1
+        assert "name a file" in capsys.readouterr().err
 
 
 def test_a_wrong_calibration_is_one_line(tmp_path, capsys):
@@ -133,7 +146,7 @@ def test_evaluate_refuses_an_option_that_would_change_nothing_by_name(arguments,
 
 
 def test_the_synthetic_proof_is_a_table_a_file_and_exit_code_0(tmp_path, capsys):
-    assert main(["evaluate", "--synthetic", "--json", str(tmp_path / "proof.json")]) == 0
+    assert main(["evaluate", "--synthetic", "--json", str(tmp_path / "new" / "proof.json")]) == 0
     assert "within 1.0 mm" in capsys.readouterr().out
-    proof = json.loads((tmp_path / "proof.json").read_text())
+    proof = json.loads((tmp_path / "new" / "proof.json").read_text())
     assert proof["worst_mm"] < 1 and {each["model"] for each in proof["errors"]} >= {"plumb_bob", "equidistant"}

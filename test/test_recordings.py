@@ -188,6 +188,6 @@ def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(tmp_path):
 
 def test_a_directory_that_cannot_hold_files_is_refused_with_a_remedy(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="--out"):
+    with pytest.raises(OSError, match="choose another directory"):
         make_directory(tmp_path / "file" / "out")
     assert make_directory(tmp_path / "a" / "b").is_dir()
