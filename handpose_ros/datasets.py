@@ -99,7 +99,7 @@ def _annotated(folder):
             )
             for item in items
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not keep to the schema: {error!r}") from error
 
 

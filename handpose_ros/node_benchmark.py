@@ -35,7 +35,7 @@ class NodeTimes:
 def measure_node(rate: float, seconds: float, options: dict[str, object]) -> NodeTimes:
     """Plays the demo clip at `rate` [Hz] for `seconds` through a hand_pose with the parameters `options`.
 
-    Raises: ImportError without ROS, ProcessDied when a node ends; only on Linux.
+    Raises: ImportError without ROS, ProcessDied when a node ends or no image is answered; only on Linux.
     """
     os.environ.update(environment(os.environ))
     from handpose_ros.ros.probe import Probe  # rclpy reads the environment when it is loaded
@@ -55,6 +55,9 @@ def measure_node(rate: float, seconds: float, options: dict[str, object]) -> Nod
         counted = set(probe.images)
         probe.spin(_LAST_ANSWERS)
         processes.check()
+        if not counted & set(probe.answers):
+            lines = processes.last_lines("hand_pose")
+            raise ProcessDied(f"hand_pose answered none of {len(counted)} images within {seconds:.0f} s:\n{lines}")
         return _summary(rate, counted, probe, dropped, 100 * used, memory)
 
 

@@ -35,8 +35,8 @@ class Excerpt:
         """About how many images these are; None: not known, or endless."""
         if source.count is None:
             return None
-        length = min(self.end, source.count / source.fps) - self.start
-        return max(0, -(-round(length * source.fps) // self.every))
+        length = max(0.0, min(self.end, source.count / source.fps) - self.start)
+        return -(-round(length * source.fps) // self.every)
 
 
 def run_video(

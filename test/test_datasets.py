@@ -151,7 +151,13 @@ def test_a_folder_that_is_no_data_set_is_one_sentence_that_says_what_would_be(tm
 
 @pytest.mark.parametrize(
     "content",
-    ["no json", '{"items": [{}]}', '{"items": [{"image": "a", "K": null, "hands": [{"side": "both"}]}]}', "[]"],
+    [
+        "no json",
+        '{"items": [{}]}',
+        '{"items": [{"image": "a", "K": null, "hands": [{"side": "both"}]}]}',
+        "[]",
+        '{"items": [{"image": "a", "K": null, "hands": [{"side": null, "joints_2d": 0, "joints_3d": null, "valid": 0}]}]}',
+    ],
 )
 def test_annotations_that_do_not_keep_to_the_schema_are_named(tmp_path, content):
     (tmp_path / "annotations.json").write_text(content)

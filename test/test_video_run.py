@@ -64,7 +64,7 @@ def test_an_excerpt_begins_at_start_ends_before_end_and_skips():
 
 def test_the_number_of_images_of_an_excerpt_is_known_before(clip):
     with open_source(str(clip)) as source:
-        for excerpt in (Excerpt(), Excerpt(0.2, 0.7), Excerpt(every=4)):
+        for excerpt in (Excerpt(), Excerpt(0.2, 0.7), Excerpt(every=4), Excerpt(start=np.inf)):
             assert excerpt.count(source) == len(list(excerpt(source.stamped())))
 
 
