@@ -9,6 +9,7 @@ from handpose_ros.bags import COMPRESSED_IMAGE, Topic, make_message, read_messag
 from handpose_ros.calibration import camera_from_info, fit_camera
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.decoding import BadMessage, decode_compressed, decode_image, stamp_seconds
+from handpose_ros.wording import counted
 
 IMAGE = "sensor_msgs/msg/Image"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -64,8 +65,9 @@ class BagImages:
     @property
     def warnings(self) -> list[str]:
         """What was wrong with the images read so far, each said once."""
-        failed = [f"{count} images could not be read ({kind})" for kind, count in sorted(self.failed.items())]
-        return [*failed, *self._warnings.values()]
+        failed = sorted(self.failed.items())
+        unread = [f"{counted(count, 'image')} could not be read ({kind})" for kind, count in failed]
+        return [*unread, *self._warnings.values()]
 
     def __iter__(self) -> Iterator[BagImage]:
         """Raises ValueError if not one image can be decoded."""
@@ -127,8 +129,10 @@ class BagImages:
         self._warnings.setdefault(kind, text)
 
     def _why_none(self):
+        if not self.failed:
+            return "no images"
         reasons = [self._warnings[kind] for kind in self.failed]
-        return f"not one of {sum(self.failed.values())} images can be read: {reasons[0]}" if reasons else "no images"
+        return f"not one of {counted(self.failed.total(), 'image')} can be read: {reasons[0]}"
 
 
 def read_bag(

@@ -12,6 +12,7 @@ from handpose_ros.growth import measure_growth
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.rival import compare
 from handpose_ros.runtimes import device_name, torch_device
+from handpose_ros.wording import counted
 
 SIZES = ((640, 480), (1920, 1080))
 RATES = (30.0, 60.0)  # [Hz]
@@ -42,7 +43,7 @@ def run_benchmark(wish: Wish) -> dict[str, object]:
     computing = {name: getattr(wish, name) for name in ("device", "runtime", "num_threads")}
     options = computing | {name: getattr(wish, name) for name in ("complexity", "precision", "checkpoint")}
     backend = make_backend(wish.backend, **options)
-    machine = f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    machine = f"{_processor()}, {counted(os.cpu_count(), 'core')}, load {os.getloadavg()[0]:.1f}"
     print(f"{backend.model}, {backend.runtime}\n{machine}", flush=True)
     figures = {"model": backend.model, "runtime": backend.runtime, "machine": machine}
     if wish.node:

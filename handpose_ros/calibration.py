@@ -85,7 +85,8 @@ def camera_from_yaml(text: str, rectified: bool = False) -> Camera:
             f"the calibration is not YAML{place}: it must be a file of ROS's camera_calibration"
         ) from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the calibration lacks {error}: it must be a file of ROS's camera_calibration") from error
+        fault = f"lacks {error}" if isinstance(error, KeyError) else "has another structure"
+        raise ValueError(f"the calibration {fault}: it must be a file of ROS's camera_calibration") from error
     if camera is None:
         raise ValueError("the calibration is empty: its focal length is 0")
     return camera

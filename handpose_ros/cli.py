@@ -164,31 +164,38 @@ def _parser():
 
 
 def _positive(text):
-    value = int(text)
+    value = _number(text, int, "a whole number")
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
     return value
 
 
 def _seconds(text):
-    value = float(text)
+    value = _number(text)
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0 s")
     return value
 
 
 def _scale(text):
-    value = float(text)
+    value = _number(text)
     if not 0.5 <= value <= 2:
         raise argparse.ArgumentTypeError(f"{text} is not between 0.5 and 2 times the average hand")
     return value
 
 
 def _fov(text):
-    value = float(text)
+    value = _number(text)
     if not 0 < value < 180:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 180 degrees")
     return value
+
+
+def _number(text, kind=float, called="a number"):
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {called}") from error
 
 
 if __name__ == "__main__":

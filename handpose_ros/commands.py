@@ -5,6 +5,8 @@ Each takes the parsed arguments of its command and returns the exit code.
 
 import sys
 
+from handpose_ros.wording import counted
+
 _OF_PHOTOS = ("calibrate_size", "html", "looks")
 _OF_ACCURACY = (*_OF_PHOTOS, "complexity", "precision", "lifter", "hand_scale")
 _WITHOUT_EFFECT = {  # options of `evaluate` that would change nothing
@@ -30,8 +32,8 @@ def demo(args):
     )
     summary = run_demo(demo)
     print(
-        f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}, both in {summary.frames_with_both_hands}; "
-        f"{summary.lost_frames} lost, {summary.stale_frames} stale; "
+        f"{counted(summary.frames, 'frame')}, a hand in {summary.frames_with_a_hand}, "
+        f"both in {summary.frames_with_both_hands}; {summary.lost_frames} lost, {summary.stale_frames} stale; "
         f"latency {summary.latency_p50_ms:.0f} ms (p95 {summary.latency_p95_ms:.0f} ms)"
     )
     if summary.error is not None:

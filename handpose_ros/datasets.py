@@ -19,6 +19,7 @@ import numpy as np
 from handpose_ros.camera import Camera
 from handpose_ros.hand import Side
 from handpose_ros.sources import read_image
+from handpose_ros.wording import counted
 
 _FREIHAND_SPLITS = ("evaluation", "training")
 _HO3D_RATE = 30.0  # [Hz]
@@ -124,7 +125,8 @@ def _freihand(folder, split):
     # The training images are there four times, on four backgrounds: the annotations are those of the first round.
     images = sorted((folder / split / "rgb").glob("*.jpg"))[: len(hands)]
     if len(images) < len(hands) or len(Ks) != len(hands):
-        raise ValueError(f"{folder / split} holds {len(images)} images for {len(hands)} hands and {len(Ks)} cameras")
+        known = f"{counted(len(hands), 'hand')} and {counted(len(Ks), 'camera')}"
+        raise ValueError(f"{folder / split} holds {counted(len(images), 'image')} for {known}")
     size = _size(images[0])
     return tuple(
         _right_hand(image, Camera(np.array(K), size), np.array(joints))

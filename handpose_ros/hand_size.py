@@ -12,6 +12,7 @@ import numpy as np
 from handpose_ros.depth import FLESH, robust_deviation
 from handpose_ros.features import openness
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
+from handpose_ros.wording import counted
 
 # [m] of the average hand, from the wrist's joint, where the wrist is narrowest, to the middle finger's base, where its
 # webs begin; measured on the mesh that lifter_view.TEMPLATE_LENGTHS are of. Landmark networks put the wrist and the
@@ -86,7 +87,8 @@ class SizeFromDistance:
         if len(self._scales) < _LEAST_LOOKS:
             reason = self._complaints.most_common(1)[0][0] if self._complaints else "hold it there for longer"
             raise CalibrationError(
-                f"{len(self._scales)} of {self._images} images show the open hand well, {_LEAST_LOOKS} must: {reason}"
+                f"the open hand is seen well in {len(self._scales)} of {counted(self._images, 'image')}, "
+                f"{_LEAST_LOOKS} are needed: {reason}"
             )
         scale = float(np.median(self._scales))
         spread = robust_deviation(self._scales) / scale

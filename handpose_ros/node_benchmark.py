@@ -57,7 +57,7 @@ def measure_node(rate: float, seconds: float, options: dict[str, object]) -> Nod
         processes.check()
         if not counted & set(probe.answers):
             lines = processes.last_lines("hand_pose")
-            raise ProcessDied(f"hand_pose answered none of {len(counted)} images within {seconds:.0f} s:\n{lines}")
+            raise ProcessDied(f"hand_pose answered no image within {seconds:.0f} s:\n{lines}")
         return _summary(rate, counted, probe, dropped, 100 * used, memory)
 
 

@@ -15,6 +15,7 @@ from handpose_ros.cropping import Crop
 from handpose_ros.quantization import RECIPES, quantized
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_openvino import to_openvino
+from handpose_ros.wording import counted
 
 _ABREAST = 2  # images in work at once, of several: the usual number of hands
 
@@ -50,7 +51,8 @@ class OpenvinoNetwork:
             self._pair = _Request(core, model, num_threads)
         self._threads = ThreadPoolExecutor(_ABREAST - 1, "hand network")  # beside the caller's
         name = "f32" if precision == "float32" else precision
-        self.description = f"OpenVINO {openvino.__version__.split('-')[0]} on the CPU, {num_threads} threads, {name}"
+        version, threads = openvino.__version__.split("-")[0], counted(num_threads, "thread")
+        self.description = f"OpenVINO {version} on the CPU, {threads}, {name}"
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         def fill(image):

@@ -18,6 +18,7 @@ from handpose_ros.lifters import make_lifter
 from handpose_ros.placing import Placer
 from handpose_ros.searching import TILE_SHARES, Search
 from handpose_ros.tracking import HandTracker
+from handpose_ros.wording import counted
 
 _AT_ONCE = 4  # images of a batch, which share the networks; two cores gain nothing by more
 
@@ -187,6 +188,7 @@ class HandPoseEstimator:
         if cameras is None or isinstance(cameras, Camera):
             cameras = [cameras] * len(images)
         if len(cameras) != len(images):
-            raise ValueError(f"{len(images)} images have {len(cameras)} cameras: give one for each, or one for all")
+            given = f"{counted(len(images), 'image')} and {counted(len(cameras), 'camera')}"
+            raise ValueError(f"{given} are given: give one camera for each image, or one for all")
         workers = [lambda frame, each=each: each.alone(frame) for each in self._abreast]
         return abreast(workers, map(Frame, images, cameras))

@@ -6,6 +6,7 @@ Each takes the parsed arguments of its command and returns the exit code.
 import sys
 
 from handpose_ros.failures import sentence
+from handpose_ros.wording import counted
 
 
 def image(args):
@@ -73,7 +74,7 @@ def batch(args):
     with closing(executor) if args.ray is not None else nullcontext():
         summary = run_batch(recordings, args.out, options, place, executor)
     print(
-        f"{summary.count('done')} of {len(summary.files)} recordings done "
+        f"{summary.count('done')} of {counted(len(summary.files), 'recording')} done "
         f"({sum(each.found for each in summary.files)} of them before), {summary.count('failed')} failed"
     )
     print(f"{args.out}: {SUMMARY}, a directory for each recording")
@@ -129,6 +130,6 @@ def _bar(items, total):
 def _summarised(summary, out, *files):
     for warning in summary.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"{summary.frames} frames, a hand in {summary.frames_with_a_hand}")
+    print(f"{counted(summary.frames, 'frame')}, a hand in {summary.frames_with_a_hand}")
     print(f"{out}: {', '.join(files)}, summary.json, report.html")
     return 0

@@ -12,6 +12,7 @@ from handpose_ros.plots import Line, lines_plot
 from handpose_ros.recordings import replacing
 from handpose_ros.results import RecordingSummary, Results
 from handpose_ros.track_plots import Timeline, angle_lines, aperture_lines, grasp_bars, presence_bars, wrist_paths
+from handpose_ros.wording import counted
 
 _MOST_TRACKS = 8  # of one plot; the rest were seen more briefly
 _ANGLED_TRACKS = 4
@@ -70,12 +71,12 @@ def _head(summary):
     jitters = sorted(track.jitter_mm for track in summary.tracks if np.isfinite(track.jitter_mm))
     ends = dict.fromkeys(f"{jitter:.1f}" for jitter in jitters[:1] + jitters[-1:])  # one where they read alike
     tiles = [
-        (f"{summary.frames}", "images"),
-        (f"{summary.duration:.1f} s", f"at {summary.fps:.3g} Hz"),
+        counted(summary.frames, "image").split(),
+        (f"{summary.duration:.1f} s", f"at {summary.fps:.3g} Hz" if np.isfinite(summary.fps) else "long"),
         (f"{100 * shares['any']:.0f} %", "with a hand"),
         (f"{100 * shares['left']:.0f} %", "with a left hand"),
         (f"{100 * shares['right']:.0f} %", "with a right hand"),
-        (f"{len(summary.track_ids)}", "tracks"),
+        counted(len(summary.track_ids), "track").split(),
         (f"{'-'.join(ends)} mm" if ends else "-", "jitter of the wrist"),
     ]
     cells = "".join(f'<div class="tile"><b>{escape(value)}</b>{escape(name)}</div>' for value, name in tiles)
@@ -121,7 +122,7 @@ def _comparison(comparison, timeline):
         return ""
     rows = comparison.differences
     off = np.array([row.joints_3d_mm for row in rows], float)
-    text = f"{len(rows)} images were answered both times"
+    text = f"{counted(len(rows), 'image')} answered both times"
     text += f", {comparison.only_offline} only offline, {comparison.only_live} only live. "
     text += f"The number of hands differs in {sum(row.live_hands != row.offline_hands for row in rows)}, "
     text += f"a side in {sum(not row.same_sides for row in rows)}."

@@ -8,6 +8,7 @@ import numpy as np
 from handpose_ros.accuracy import GOOD_JOINT, Accuracy, Figure, SizeRecall
 from handpose_ros.evaluation import Subject
 from handpose_ros.synthetic import ANGLES, ExactErrors
+from handpose_ros.wording import counted
 
 _ALIGNMENTS = (
     ("absolute_mm", "absolute"),
@@ -57,7 +58,8 @@ def headline(subject: Subject, accuracy: Accuracy) -> str:
     }
     return (
         f"{subject.data_set}: {subject.model}, {sizes[subject.hand_scale_source]}\n"
-        f"{accuracy.images} images, {accuracy.detected} of {accuracy.hands} hands detected, {accuracy.extra} extra"
+        f"{counted(accuracy.images, 'image')}, {accuracy.detected} of {counted(accuracy.hands, 'hand')} detected, "
+        f"{accuracy.extra} extra"
     )
 
 

@@ -16,6 +16,7 @@ from handpose_ros.constant_channels import without_constant_channels
 from handpose_ros.cropping import CELL, Crop, node_pixels
 from handpose_ros.tflite import read_graph
 from handpose_ros.tflite_torch import to_torch
+from handpose_ros.wording import counted
 
 _PIXELS = 1920 * 1200  # of an image, for which a GPU keeps memory
 
@@ -29,7 +30,7 @@ class TorchNetwork:
         graph = without_constant_channels(read_graph(path))
         self.size: int = graph.tensors[graph.inputs[0]].shape[1]
         self._module = to_torch(graph).to(memory_format=torch.channels_last)
-        self.description = f"torch {torch.__version__} on the CPU, {num_threads} threads, f32"
+        self.description = f"torch {torch.__version__} on the CPU, {counted(num_threads, 'thread')}, f32"
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from handpose_ros.features import joint_angles
 from handpose_ros.grasp import Grasp
 from handpose_ros.hand import WRIST, DepthSource, HandPoses, Side, TrackingState
+from handpose_ros.wording import counted
 
 _GAP = 1.6  # median periods between two images that make a gap
 
@@ -75,13 +76,12 @@ def stamp_warnings(stamps: np.ndarray) -> list[str]:
     backward = int((steps <= 0).sum())
     if backward:
         warnings.append(
-            f"{backward} of {len(stamps)} images have a stamp that is not after the one before: tracks may break there"
+            f"in {backward} of {len(stamps)} images the stamp is not after the one before: tracks may break there"
         )
     gaps = steps[steps > 2.5 * usual]
     if len(gaps):
-        warnings.append(
-            f"{len(gaps)} gaps between images, the longest {gaps.max():.2f} s (usual is {1000 * usual:.0f} ms)"
-        )
+        longest = f"the longest {gaps.max():.2f} s (usual is {1000 * usual:.0f} ms)"
+        warnings.append(f"{counted(len(gaps), 'gap')} between images, {longest}")
     return warnings
 
 

@@ -68,7 +68,7 @@ def test_a_batch_is_what_its_images_are_one_by_one(estimator):
         for a, b in zip(hands, alone, strict=True):
             np.testing.assert_array_equal(a.joints_3d, b.joints_3d)
     assert [each.calibrated for each in estimator.estimate_batch(images[:1] * 2, camera)] == [True, True]
-    with pytest.raises(ValueError, match="6 images have 1 cameras"):
+    with pytest.raises(ValueError, match="6 images and 1 camera are given"):
         estimator.estimate_batch(images, [camera])
     with pytest.raises(ValueError, match="uint8"):
         estimator.estimate_batch([images[0], images[0].astype(float)])

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 
 # From the ground up; within a floor, in order too: a module may import those to its left.
 FLOORS = {
-    "vocabulary": "compiled hand distortion camera",
+    "vocabulary": "wording compiled hand distortion camera",
     "algorithms": "body_arithmetic geometry cropping aiming looks searching association tracks lifter_view "
     "lifters ray_fit lifting tracking body low_pass following filtering recorded_filtering confidence "
     "features depth hand_size placing taxonomy claims contacts distance_rule grasp_types cascade motion phases grasp "

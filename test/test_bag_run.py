@@ -106,7 +106,7 @@ def test_a_bad_image_is_left_out_and_counted(tmp_path):
     bad = grey(START + 1, data=np.zeros(7, np.uint8))
     images = BagImages(write_bag(tmp_path / "bag", [(IMAGE, START, grey()), (IMAGE, START + 1, bad)]))
     assert len(list(images)) == 1 and images.failed == {"truncated": 1}
-    assert images.warnings[0] == "1 images could not be read (truncated)"
+    assert images.warnings[0] == "1 image could not be read (truncated)"
 
 
 def test_a_made_message_has_every_field_and_survives_the_wire():

@@ -151,7 +151,7 @@ def test_a_calibration_file_written_and_read_is_the_same_camera(model, D):
     [
         ("image_width: 640", "lacks 'image_height'"),
         ("a: [", "not YAML"),
-        ("just words", "camera_calibration"),
+        ("just words", "another structure: .*camera_calibration"),
         (CALIBRATION.replace("[500, 0, 319.5, 0, 501", "[0, 0, 319.5, 0, 501"), "focal length is 0"),
     ],
 )

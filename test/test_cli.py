@@ -55,14 +55,17 @@ def test_a_command_ends_as_by_ctrl_c_when_it_is_told_to_but_not_by_what_is_ignor
         ["demo", "--frames", "0"],
         ["image"],
         ["video", "a", "--fov", "180"],
+        ["video", "a", "--every", "1.5"],
         ["evaluate"],
         ["evaluate", "a", "--hand-scale", "9"],
+        ["evaluate", "a", "--hand-scale", "large"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
+    assert " _" not in capsys.readouterr().err, "names of functions are not for users"
 
 
 @pytest.mark.parametrize("command", [["demo", "--source"], ["video"]])

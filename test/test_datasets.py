@@ -97,7 +97,7 @@ def test_freihands_evaluation_set_goes_before_its_training_set(tmp_path):
 
 def test_a_freihand_with_too_few_photos_is_refused(tmp_path):
     write_freihand(tmp_path, images=0)
-    with pytest.raises(ValueError, match="0 images for 1 hands"):
+    with pytest.raises(ValueError, match="0 images for 1 hand and 1 camera"):
         load_dataset(tmp_path)
 
 
@@ -156,7 +156,8 @@ def test_a_folder_that_is_no_data_set_is_one_sentence_that_says_what_would_be(tm
         '{"items": [{}]}',
         '{"items": [{"image": "a", "K": null, "hands": [{"side": "both"}]}]}',
         "[]",
-        '{"items": [{"image": "a", "K": null, "hands": [{"side": null, "joints_2d": 0, "joints_3d": null, "valid": 0}]}]}',
+        '{"items": [{"image": "a", "K": null, "hands": [{"side": null, "joints_2d": 0, "joints_3d": null, "valid": 0}]}'
+        "]}",
     ],
 )
 def test_annotations_that_do_not_keep_to_the_schema_are_named(tmp_path, content):

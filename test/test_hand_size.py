@@ -114,7 +114,7 @@ def test_two_hands_and_no_hand_are_refused_with_the_reason():
 def test_no_image_and_too_few_images_are_told_apart():
     with pytest.raises(CalibrationError, match="no image came"):
         learn([])
-    with pytest.raises(CalibrationError, match="3 of 3 images .* for longer"):
+    with pytest.raises(CalibrationError, match="3 of 3 images, .* for longer"):
         learn([open_hand()] * 3)
 
 

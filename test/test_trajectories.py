@@ -64,7 +64,7 @@ def test_a_gap_is_not_jitter_and_parts_the_track():
 def test_gaps_and_stamps_out_of_order_are_said():
     assert stamp_warnings(np.arange(10) / 30) == []
     assert "1 of 4 images" in stamp_warnings(np.array([0.0, 0.1, 0.05, 0.2]))[0]
-    assert "the longest 0.90 s" in stamp_warnings(np.array([0, 0.1, 0.2, 1.1, 1.2, 1.3]))[0]
+    assert "1 gap between images, the longest 0.90 s" in stamp_warnings(np.array([0, 0.1, 0.2, 1.1, 1.2, 1.3]))[0]
 
 
 def test_a_comparison_pairs_hands_by_their_place_not_their_order():

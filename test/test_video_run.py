@@ -146,6 +146,16 @@ def test_the_page_says_from_where_to_where_jitter_goes_and_of_one_hand_what_it_i
     assert f"<b>{jitter}</b>jitter of the wrist" in (tmp_path / "a.html").read_text()
 
 
+@pytest.mark.parametrize("images, said", [(1, "1</b>image<"), (2, "2</b>images<")])
+def test_the_page_counts_in_words_that_fit_and_one_image_has_no_rate(tmp_path, images, said):
+    results = Results("a.mp4", "model", "license")
+    for k in range(images):
+        results.add(np.zeros((48, 64, 3), np.uint8), HandPoses((), (64, 48), k / 30), ())
+    write_report(tmp_path / "a.html", results, results.summary())
+    page = (tmp_path / "a.html").read_text()
+    assert said in page and ("at 30 Hz" in page) == (images > 1) and "nan" not in page
+
+
 def test_a_page_is_written_also_of_a_recording_whose_name_is_no_text(tmp_path):
     results = Results("a\udcff.mcap", "model", "license")
     write_report(tmp_path / "a.html", results, results.summary())

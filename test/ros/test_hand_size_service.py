@@ -83,7 +83,7 @@ def test_a_palms_length_tells_the_size_at_once(calibration):
 REFUSED = {
     "no image came": (None, {"distance": 0.5, "duration": 0.3}),
     "no hand is seen": (DARK, {"distance": 0.5, "duration": 0.5}),
-    "10 must": (WHITE, {"distance": 0.5, "duration": 0.02}),
+    "10 are needed": (WHITE, {"distance": 0.5, "duration": 0.02}),
     "between 0.15 and 3: in metres": (None, {"distance": 50.0}),
     "lengths are in metres": (None, {"palm_length": 110.0}),
     "either palm_length or distance": (None, {"palm_length": 0.1, "distance": 0.5}),
