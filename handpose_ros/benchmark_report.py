@@ -16,7 +16,7 @@ from handpose_ros.wording import counted
 
 SIZES = ((640, 480), (1920, 1080))
 RATES = (30.0, 60.0)  # [Hz]
-_STAGES = ("palms", "hands", "aim", "rest")
+LEAST_BLOCKS = 4  # of benchmark.BLOCK images, for quartiles that say something
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Wish:
     device: str = "auto"
     runtime: str = "auto"
     num_threads: int = 0
-    images: int = 120  # timed in each row
+    images: int = 120  # timed in each row; compared and growing ones in whole blocks, LEAST_BLOCKS at least
     against: str | None = None  # one of rival.RIVALS
     growth: bool = False  # with the number of hands
     node: bool = False  # over DDS
@@ -92,7 +92,7 @@ def _floor(device) -> dict[str, float]:
 
 def _growth(wish, options) -> Iterator[dict]:
     print(f"\n[ms] an image of each camera, median{'passed':>8}{'of CPU':>8}{'hands':>7}")
-    for cost in measure_growth(max(wish.images // BLOCK, 4), **options):
+    for cost in measure_growth(_blocks(wish), **options):
         numbers = f"{cost.ms.median:8.2f}{cost.cpu_ms.median:8.2f}{cost.hands:7}"
         print(f"{cost.kind + ': ' + cost.case:<35}{numbers}", flush=True)
         yield asdict(cost)
@@ -103,7 +103,7 @@ def _against(wish, pipeline, computing):
     figures = {"against": wish.against}
     print(f"\n[ms] an image, median{'ours':>8}{wish.against:>16}   ratio   quartiles   ratio of CPU time")
     for name in SCENES:
-        result = compare(pipeline, wish.against, make_scene(name), max(wish.images // BLOCK, 4), **computing)
+        result = compare(pipeline, wish.against, make_scene(name), _blocks(wish), **computing)
         low, high = result.ratio.quartiles
         medians = f"{result.ours.median:8.2f}{result.rival.median:16.2f}{result.ratio.median:8.2f}"
         print(f"{name:<21}{medians}{low:7.2f} .. {high:.2f}{result.cpu_ratio.median:12.2f}", flush=True)
@@ -123,6 +123,10 @@ def _node(options) -> Iterator[dict]:
         counts = f"{times.images:8}{times.answered:9}{times.dropped:8}{times.lost:5}{times.stale:6}"
         print(f"{rate:3.0f} Hz  {latencies}{counts}{times.cpu_percent:7.0f}%{times.memory_mb:5.0f} MB", flush=True)
         yield asdict(times)
+
+
+def _blocks(wish):
+    return max(wish.images // BLOCK, LEAST_BLOCKS)
 
 
 def _short(spread: Spread):

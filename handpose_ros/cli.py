@@ -102,7 +102,11 @@ def _parser():
         "--threads", type=_positive, default=0, metavar="N", help="of the networks on a CPU; default: cores, at most 4"
     )
     benchmark.add_argument(
-        "--images", type=_positive, default=120, metavar="N", help="in each row; default: %(default)s"
+        "--images",
+        type=_positive,
+        default=120,
+        metavar="N",
+        help="in each row, with --against and --growth at least 48; default: %(default)s",
     )
     what = benchmark.add_mutually_exclusive_group()
     what.add_argument(

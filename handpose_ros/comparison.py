@@ -20,7 +20,7 @@ class Difference:
     same_sides: bool  # of the hands in both
     joints_3d_mm: float  # largest distance of any joint in both; NaN: no hand is in both
     joints_2d_px: float  # the same in the image
-    relative: float  # largest difference of any joint over its distance from the camera
+    relative: float  # largest difference of any joint over its distance from the camera, or from the wrist without one
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ def _difference(stamp, live, offline):
     a, b = measured_hands(live), measured_hands(offline)
     pairs = _pairs(a, b)
     distances = [np.linalg.norm(x.joints_3d - y.joints_3d, axis=-1) for x, y in pairs]
-    ranges = [np.linalg.norm(y.joints_3d, axis=-1).max() for _, y in pairs]
     return Difference(
         stamp=stamp,
         live_hands=len(a),
@@ -56,8 +55,14 @@ def _difference(stamp, live, offline):
         joints_2d_px=max(
             (float(np.linalg.norm(x.joints_2d - y.joints_2d, axis=-1).max()) for x, y in pairs), default=np.nan
         ),
-        relative=max((float(d.max() / r) for d, r in zip(distances, ranges, strict=True)), default=np.nan),
+        relative=max((_relative(x, y) for x, y in pairs), default=np.nan),
     )
+
+
+def _relative(x: HandPose, y: HandPose) -> float:
+    """The largest difference of a joint over its distance; the wrist has none where joints are relative to it."""
+    off, far = np.linalg.norm(x.joints_3d - y.joints_3d, axis=-1), np.linalg.norm(y.joints_3d, axis=-1)
+    return float((off[far > 0] / far[far > 0]).max())
 
 
 def _pairs(a: list[HandPose], b: list[HandPose]) -> list[tuple[HandPose, HandPose]]:

@@ -19,7 +19,7 @@ class HandsSummary:
     frames: int
     frames_with_a_hand: int
     frames_with_both_hands: int  # a left and a right one
-    track_ids: tuple[int, ...]  # every identity ever given
+    track_ids: tuple[int, ...]  # of these hands, each once
     sides: dict[int, dict[str, int]]  # track id -> side -> frames
 
 

@@ -7,6 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from handpose_ros import weights
 from handpose_ros.backends import Detection
 from handpose_ros.benchmark import BLOCK, Spread, Stopwatch, make_scene, many_hands, time_block, time_scene
+from handpose_ros.benchmark_report import LEAST_BLOCKS
+from handpose_ros.cli import main
 from handpose_ros.cropping import Region
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.rival import compare
@@ -35,6 +37,12 @@ class NoHands:
 @pytest.fixture(scope="module")
 def two():
     return make_scene("two_hands")
+
+
+def test_the_help_says_how_many_images_are_compared_at_least(capsys):
+    with pytest.raises(SystemExit):
+        main(["benchmark", "--help"])
+    assert f"--growth at least {LEAST_BLOCKS * BLOCK};" in " ".join(capsys.readouterr().out.split())
 
 
 def test_one_hand_is_the_right_half_of_two_and_no_hand_is_one_colour(two):

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.comparison import compare
 from handpose_ros.grasp import Grasp
-from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import bend
 from handpose_ros.trajectories import stamp_warnings, stretches, trajectories
 
@@ -77,6 +79,19 @@ def test_a_comparison_pairs_hands_by_their_place_not_their_order():
     assert (row.stamp, row.live_hands, row.offline_hands, row.same_sides) == (5, 2, 2, True)
     assert row.joints_3d_mm == pytest.approx(1.0) and row.joints_2d_px == pytest.approx(1.0)
     assert (result.only_live, result.only_offline) == (1, 1)
+
+
+def test_a_relative_difference_is_over_the_distance_of_the_very_joint():
+    near = np.tile([0.0, 0.0, 1.0], (21, 1))
+    near[20] = [0.0, 0.0, 0.5]
+    moved = near + np.array([0.05, 0.0, 0.0]) * (np.arange(21) == 20)[:, None]
+    hands = [HandPoses((replace(hand(), joints_3d=joints),), (640, 480)) for joints in (moved, near)]
+    assert compare({1: hands[0]}, {1: hands[1]}).differences[0].relative == pytest.approx(0.05 / 0.5)
+
+
+def test_a_wrist_that_joints_are_relative_to_has_no_relative_difference():
+    alone = {1: HandPoses((replace(hand(), joints_3d=hand().joints_3d - hand().joints_3d[WRIST]),), (640, 480))}
+    assert compare(alone, alone).differences[0].relative == 0
 
 
 def test_a_swap_of_sides_is_seen():
