@@ -35,11 +35,6 @@ def root_relative_mpjpe(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     return mpjpe(align_root(predicted, true), true)
 
 
-def scale_aligned_mpjpe(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """(...) mean per joint position error after the wrist was moved to the true one and the best scale about it."""
-    return mpjpe(align_scale(predicted, true), true)
-
-
 def pa_mpjpe(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     """(...) mean per joint position error after the best rotation, translation and scale; never a reflection.
 
@@ -70,11 +65,6 @@ def align_similarity(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     s, R, t = similarity(predicted[known], true[known])
     aligned[known] = s[..., None, None] * predicted[known] @ np.swapaxes(R, -1, -2) + t[..., None, :]
     return aligned
-
-
-def pck(predicted: np.ndarray, true: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
-    """(...) share of joints nearer than `threshold` (...) to their truth, 0..1; an unknown joint is not near."""
-    return (joint_errors(predicted, true) < np.asarray(threshold)[..., None]).mean(axis=-1)
 
 
 def pck_auc(errors: np.ndarray, limit: float) -> np.ndarray:

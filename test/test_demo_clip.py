@@ -8,9 +8,11 @@ import pytest
 import yaml
 from numpy.testing import assert_allclose
 
+from handpose_ros.calibration import camera_to_yaml
 from handpose_ros.camera import Camera
 from handpose_ros.geometry import wrist_rotation
 from handpose_ros.hand import BONES, KEYPOINTS, MCPS, TIPS, WRIST, Side
+from tools.render_demo_clip import CAMERA
 
 DATA = Path(__file__).resolve().parents[1] / "handpose_ros" / "data"
 LEFT, RIGHT = 0, 1  # places in the ground truth
@@ -125,7 +127,9 @@ def test_the_pictures_show_fingertips_where_the_ground_truth_has_them_and_not_wh
 
 
 def test_the_calibration_file_is_the_ground_truths_camera(truth):
-    info = yaml.safe_load((DATA / "two_hands.yaml").read_text())
+    text = (DATA / "two_hands.yaml").read_text()
+    info = yaml.safe_load(text)
+    assert text == camera_to_yaml(CAMERA, info["camera_name"])
     assert (info["image_width"], info["image_height"]) == tuple(truth["size"])
     assert_allclose(np.reshape(info["camera_matrix"]["data"], (3, 3)), truth["K"])
     assert_allclose(np.reshape(info["projection_matrix"]["data"], (3, 4))[:, :3], truth["K"])

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handpose_ros.calibration import camera_to_yaml
 from handpose_ros.camera import Camera
 from handpose_ros.hand import Side
 from tools.demo_motion import DURATION, hands_at
@@ -53,7 +54,7 @@ def main():
         size=np.array(CAMERA.size),
         fps=np.array(float(FPS)),
     )
-    (arguments.out / "two_hands.yaml").write_text(_calibration(CAMERA, "two_hands"))
+    (arguments.out / "two_hands.yaml").write_text(camera_to_yaml(CAMERA, "two_hands"))
     with ProcessPoolExecutor(arguments.jobs) as pool:
         frames = pool.map(partial(_render, meshes), times, chunksize=10)
         _encode(frames, len(times), arguments.out / "two_hands.mp4")
@@ -114,19 +115,6 @@ def _encode(frames, count, path):
         if encoder.wait():
             sys.exit(f"\nffmpeg failed with status {encoder.returncode}: {' '.join(command)}")
     print(f"\n{path}: {path.stat().st_size} bytes")
-
-
-def _calibration(camera, name):
-    def matrix(rows, columns, values):
-        data = ", ".join(f"{value:g}" for value in np.ravel(values))
-        return f"\n  rows: {rows}\n  cols: {columns}\n  data: [{data}]"
-
-    return (
-        f"image_width: {camera.size[0]}\nimage_height: {camera.size[1]}\ncamera_name: {name}\n"
-        f"camera_matrix:{matrix(3, 3, camera.K)}\ndistortion_model: plumb_bob\n"
-        f"distortion_coefficients:{matrix(1, 5, np.zeros(5))}\nrectification_matrix:{matrix(3, 3, np.eye(3))}\n"
-        f"projection_matrix:{matrix(3, 4, np.column_stack([camera.K, np.zeros(3)]))}\n"
-    )
 
 
 if __name__ == "__main__":
