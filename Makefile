@@ -43,7 +43,7 @@ test: setup
 
 clean:
 	rm -rf $(VENV) build demo_output .pytest_cache .ruff_cache *.egg-info
-	find handpose_ros test -name __pycache__ -prune -exec rm -rf {} +
+	find benchmarks docs handpose_ros launch test tools -name __pycache__ -prune -exec rm -rf {} +
 
 setup: $(VENV)/installed
 

@@ -1,6 +1,6 @@
 """What the nodes said about the images in a bag, and the pictures made of it. No ROS."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from handpose_ros.bags import read_messages
 from handpose_ros.decoding import decode_compressed, hands_from_msg
-from handpose_ros.drawing import contact_sheet, draw_hands
+from handpose_ros.drawing import contact_sheet, draw_hands, grasp_label
 from handpose_ros.hand import HandPoses, Side
 from handpose_ros.recordings import VideoWriter, write_image
-from handpose_ros.taxonomy import Phase
+from handpose_ros.taxonomy import Phase, grasp_name
 
 IMAGE, CAMERA_INFO = "/camera/image", "/camera/camera_info"
 COMPRESSED_IMAGE = f"{IMAGE}/compressed"  # what a bag holds instead of IMAGE
@@ -32,7 +32,7 @@ class GraspSeen:
     @property
     def caption(self) -> str:
         """For people: "hold tripod  3.1 cm"."""
-        return self.name + (f"  {100 * self.aperture:.1f} cm" if np.isfinite(self.aperture) else "")
+        return grasp_label(self.name, self.aperture)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class Answer:
 def grasps_seen(msg) -> tuple[GraspSeen, ...]:
     """The grasps of a GraspArray, live or from a bag."""
     return tuple(
-        GraspSeen(g.track_id, Side(g.handedness), " ".join(_words(Phase(g.phase).name.lower(), g.name)), g.aperture)
-        for g in msg.grasps
+        GraspSeen(g.track_id, Side(g.handedness), grasp_name(Phase(g.phase), g.name), g.aperture) for g in msg.grasps
     )
 
 
@@ -78,8 +77,3 @@ def write_overlay(out: Path, bag: Path, stamps: Sequence[int], answers: Mapping[
             sheet += [drawn] * (message.stamp in tiles)
     if sheet:
         write_image(out / "contact_sheet.png", contact_sheet(sheet, _SHEET_COLUMNS))
-
-
-def _words(*parts: str) -> Iterable[str]:
-    """The parts that say something, each once: an open hand whose type is called open is "open"."""
-    return dict.fromkeys(part for part in parts if part)

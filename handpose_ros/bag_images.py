@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handpose_ros.bags import COMPRESSED_IMAGE, Topic, make_message, read_messages, read_topics
+from handpose_ros.bags import COMPRESSED_IMAGE_TYPE, Topic, make_message, read_messages, read_topics
 from handpose_ros.calibration import camera_from_info, fit_camera
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.decoding import BadMessage, decode_compressed, decode_image, stamp_seconds
 from handpose_ros.wording import counted
 
-IMAGE = "sensor_msgs/msg/Image"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+IMAGE_TYPE = "sensor_msgs/msg/Image"
+CAMERA_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 _NO_COLOURS = ("/compressedDepth", "/theora", "/debug_image")  # how topics end that are of an image type but no input
 
 
@@ -73,7 +73,7 @@ class BagImages:
         """Raises ValueError if not one image can be decoded."""
         decoded = 0
         for message in read_messages(self.path, self.topic.name, *filter(None, [self.info_topic])):
-            if message.type == CAMERA_INFO:
+            if message.type == CAMERA_INFO_TYPE:
                 self._infos[message.message.header.frame_id] = message.message
                 continue
             try:
@@ -88,7 +88,7 @@ class BagImages:
             raise ValueError(f"{self.path}, {self.topic.name}: {self._why_none()}")
 
     def _decode(self, msg):
-        return decode_compressed(msg) if self.topic.type == COMPRESSED_IMAGE else decode_image(msg)
+        return decode_compressed(msg) if self.topic.type == COMPRESSED_IMAGE_TYPE else decode_image(msg)
 
     def _ready(self, message, image):
         header, stamp = message.message.header, _nanoseconds(message.message.header.stamp)
@@ -151,13 +151,13 @@ def find_image_topic(topics: Sequence[Topic], name: str | None = None) -> Topic:
 
     Raises ValueError that lists what there is.
     """
-    images = [topic for topic in topics if topic.type in (IMAGE, COMPRESSED_IMAGE)]
+    images = [topic for topic in topics if topic.type in (IMAGE_TYPE, COMPRESSED_IMAGE_TYPE)]
     if name is not None:
         named = [topic for topic in images if topic.name == name]
         if not named:
             raise ValueError(f"the bag has no images on {name}; it has {_list(images)}")
         return named[0]
-    raw = {topic.name for topic in images if topic.type == IMAGE}
+    raw = {topic.name for topic in images if topic.type == IMAGE_TYPE}
     colour = [
         topic
         for topic in images
@@ -174,7 +174,7 @@ def find_image_topic(topics: Sequence[Topic], name: str | None = None) -> Topic:
 
 def find_info_topic(topics: Sequence[Topic], image: str, name: str | None = None) -> str | None:
     """The topic of the camera_info of `image`: called `name`, or beside the image, or the only one, or None."""
-    infos = [topic.name for topic in topics if topic.type == CAMERA_INFO]
+    infos = [topic.name for topic in topics if topic.type == CAMERA_INFO_TYPE]
     if name is not None:
         if name not in infos:
             raise ValueError(f"the bag has no camera_info on {name}; it has {', '.join(infos) or 'none'}")

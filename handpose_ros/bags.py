@@ -33,7 +33,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from handpose_ros.failures import writing
 from handpose_ros.share import share_path
 
-COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+COMPRESSED_IMAGE_TYPE = "sensor_msgs/msg/CompressedImage"
 _JPEG_QUALITY = 90
 _FOREVER = QosTime(2147483647, 4294967295)
 
@@ -107,8 +107,8 @@ class BagWriter:
         header = types["std_msgs/msg/Header"](time, frame_id)
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        message = types[COMPRESSED_IMAGE](header, "jpeg", jpeg)
-        self.write(topic, COMPRESSED_IMAGE, stamp, typestore().serialize_cdr(message, COMPRESSED_IMAGE))
+        message = types[COMPRESSED_IMAGE_TYPE](header, "jpeg", jpeg)
+        self.write(topic, COMPRESSED_IMAGE_TYPE, stamp, typestore().serialize_cdr(message, COMPRESSED_IMAGE_TYPE))
 
     def close(self):
         """Completes the file and gives it its name. Does nothing the second time."""

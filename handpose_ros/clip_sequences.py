@@ -7,20 +7,18 @@ no truth in space.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from handpose_ros.hand import BONES, WRIST
 from handpose_ros.sequences import HandSequence, chosen, dropped, in_view, noisy
-from handpose_ros.sources import open_source
+from handpose_ros.sources import DEMO_TRUTH, open_source
 
 RATE = 30.0  # [Hz] of the clip
 RESTED = (40, 100, 150, 220)  # images that are shown again and again
 _SETTLED = 1.5  # [s] after which a filter has settled
 _SPEED = 0.5  # [m/s]
-_TRUTH = Path(__file__).parent / "data" / "two_hands.npz"
 _PALM = [0, 1, 2, 5, 9, 13, 17]
 _HAND_WIDTH, _FOREARM_WIDTH = 0.024, 0.075  # [m] of a finger and of the forearm, cut out with a margin
 
@@ -49,7 +47,7 @@ class _Clip:
     def __init__(self):
         with open_source("demo") as source:
             self.camera, self.images = source.camera, list(source)
-        with np.load(_TRUTH) as truth:
+        with np.load(DEMO_TRUTH) as truth:
             self.joints, self.sides = truth["joints_3d"].astype(float), truth["sides"]
         self.count = len(self.images)
         self.joints_2d = self.camera.project(self.joints)

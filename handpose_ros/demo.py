@@ -23,11 +23,10 @@ from handpose_ros.hand import HandPoses, Side
 from handpose_ros.processes import ProcessDied, Processes
 from handpose_ros.recordings import make_directory, remove_results, write_json
 from handpose_ros.share import share_path
-from handpose_ros.sources import open_source
+from handpose_ros.sources import DEMO_TRUTH, open_source
 from handpose_ros.summary import DemoSummary, load_truth, summarise, truth_errors
 
 OUTPUTS = ("overlay.mp4", "hands.mcap", "summary.json", "contact_sheet.png")
-TRUTH = Path(__file__).parent / "data" / "two_hands.npz"
 _START_TIMEOUT = 180.0  # [s] for importing torch and building the networks on a slow machine
 _FIRST_IMAGE_TIMEOUT = 30.0  # [s]
 _ANSWER_TIMEOUT = 3.0  # [s] for the last hands after the camera has ended
@@ -203,7 +202,7 @@ def _summary(demo, recorder, answers, interrupted):
         stale_frames=recorder.stale_frames,
         images_missed_by_recorder=recorder.images_missed,
         grasps={side.name.lower(): {g: n for (s, g), n in sorted(grasps.items()) if s == side} for side in Side},
-        error=truth_errors(frames, load_truth(TRUTH)) if demo.source == "demo" else None,
+        error=truth_errors(frames, load_truth(DEMO_TRUTH)) if demo.source == "demo" else None,
         interrupted=interrupted,
     )
 

@@ -55,6 +55,11 @@ def hand_label(hand: HandPose) -> str:
     return f"{letter} {hand.track_id}" + (f"  {distance:.2f} m" if known else "")
 
 
+def grasp_label(name: str, aperture: float) -> str:
+    """What is written at a hand that grasps: "hold tripod  3.1 cm" (name, `aperture` [m] where it is known)."""
+    return name + (f"  {100 * aperture:.1f} cm" if np.isfinite(aperture) else "")
+
+
 def contact_sheet(images: Sequence[np.ndarray], columns: int = 4, width: int = 400) -> np.ndarray:
     """One RGB image with `images` (each (H, W, 3) uint8) side by side, row by row.
 

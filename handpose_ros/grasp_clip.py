@@ -6,7 +6,6 @@ tenth of the change of the grip aperture is made and ends at nine tenths, as ris
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,10 +14,9 @@ from handpose_ros.features import as_right_hands, palm_size, pinch_distance
 from handpose_ros.grasp import Grasp, GraspTracker, make_classifier
 from handpose_ros.hand import HandPoses, Side
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.sources import open_source
+from handpose_ros.sources import DEMO_TRUTH, open_source
 from handpose_ros.taxonomy import Phase
 
-TRUTH = Path(__file__).parent / "data" / "two_hands.npz"
 AT_REST = 0.02  # [palm sizes / s] mean speed of the joints in the hand
 REST = 0.3  # [s] at least
 CLOSED = 0.06  # [m] thumb tip to index tip
@@ -47,7 +45,7 @@ class TrueHand:
 
 def read_truth() -> tuple[TrueHand, ...]:
     """The hands of the demo clip."""
-    with np.load(TRUTH) as data:
+    with np.load(DEMO_TRUTH) as data:
         joints, sides, fps = data["joints_3d"].astype(float), data["sides"], float(data["fps"])
     return tuple(true_hand(joints[:, i], Side(int(side)), fps) for i, side in enumerate(sides))
 

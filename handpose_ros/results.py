@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handpose_ros.drawing import draw_hands
+from handpose_ros.drawing import draw_hands, grasp_label
 from handpose_ros.grasp import Grasp
 from handpose_ros.hand import HandPoses, Side
 from handpose_ros.spool import Spool
 from handpose_ros.summary import HandsSummary, measured_hands, summarise
-from handpose_ros.taxonomy import UNKNOWN
+from handpose_ros.taxonomy import UNKNOWN, grasp_name
 from handpose_ros.trajectories import Trajectory, period, stamp_warnings, trajectories
 
 _PICTURES = 12  # at least, where there are as many images; at most twice as many
@@ -115,16 +115,8 @@ class Results:
 
 def captions(grasps: Sequence[Grasp]) -> dict[int, str]:
     """What is written at the hand of each track: "hold tripod  3.1 cm"."""
-    return {grasp.track_id: _caption(grasp) for grasp in grasps if grasp.type is not UNKNOWN}
-
-
-def grasp_name(grasp: Grasp) -> str:
-    """ "hold tripod"; an open hand whose type is called open is "open"."""
-    return " ".join(dict.fromkeys(filter(None, (grasp.phase.name.lower(), grasp.type.name))))
-
-
-def _caption(grasp):
-    return grasp_name(grasp) + (f"  {100 * grasp.aperture:.1f} cm" if np.isfinite(grasp.aperture) else "")
+    known = [grasp for grasp in grasps if grasp.type is not UNKNOWN]
+    return {each.track_id: grasp_label(grasp_name(each.phase, each.type.name), each.aperture) for each in known}
 
 
 def _picture(image, hands):
@@ -151,6 +143,6 @@ def _grasp_counts(grasps):
     counts: dict[str, dict[str, int]] = {}
     for grasp in (grasp for held in grasps for grasp in held):
         side = counts.setdefault(grasp.side.name.lower(), {})
-        name = grasp_name(grasp)
+        name = grasp_name(grasp.phase, grasp.type.name)
         side[name] = side.get(name, 0) + 1
     return counts

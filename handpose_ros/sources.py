@@ -12,6 +12,7 @@ from handpose_ros.camera import Camera, Frame
 from handpose_ros.failures import opencv_name
 
 DEMO_CLIP = Path(__file__).parent / "data" / "two_hands.mp4"
+DEMO_TRUTH = DEMO_CLIP.with_suffix(".npz")  # where its hands really are, image by image
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")

@@ -18,6 +18,11 @@ class Phase(IntEnum):
     RELEASE = 4  # opening
 
 
+def grasp_name(phase: Phase, type_name: str) -> str:
+    """ "hold tripod"; an open hand whose type is called open is "open"."""
+    return " ".join(dict.fromkeys(filter(None, (phase.name.lower(), type_name))))
+
+
 class Category(IntEnum):
     """How firmly the object is coupled to the hand."""
 

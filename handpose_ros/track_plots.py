@@ -8,8 +8,8 @@ import numpy as np
 from handpose_ros.features import ANGLE_NAMES
 from handpose_ros.hand import FINGERS, Side
 from handpose_ros.plots import Bar, Line, bars_plot, lines_plot, paths_plot
-from handpose_ros.results import Results, grasp_name
-from handpose_ros.taxonomy import Phase
+from handpose_ros.results import Results
+from handpose_ros.taxonomy import Phase, grasp_name
 from handpose_ros.trajectories import Trajectory, period, stretches
 
 # The hues of drawing.COLORS, darker: thin lines on white. A right hand's lines are dashed besides.
@@ -74,7 +74,7 @@ def grasp_bars(results: Results, tracks: Sequence[Trajectory], timeline: Timelin
         for grasp in grasps:
             if grasp.track_id not in names:
                 continue
-            key, run = (grasp.phase, grasp.type.name, grasp_name(grasp)), open_runs.get(grasp.track_id)
+            key, run = (grasp.phase, grasp.type.name), open_runs.get(grasp.track_id)
             if run and run[0] == key and stamp - run[2] <= timeline.gap:
                 run[2] = stamp
                 continue
@@ -89,8 +89,8 @@ def grasp_bars(results: Results, tracks: Sequence[Trajectory], timeline: Timelin
 
 
 def _grasp_bar(row, run, timeline):
-    (phase, type, name), first, last = run
-    return Bar(row, *timeline.ends(np.array([first, last])), _PHASE_COLORS[phase], type, name)
+    (phase, type), first, last = run
+    return Bar(row, *timeline.ends(np.array([first, last])), _PHASE_COLORS[phase], type, grasp_name(phase, type))
 
 
 def aperture_lines(tracks: Sequence[Trajectory], timeline: Timeline) -> str:

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handpose_ros.drawing import COLORS, contact_sheet, draw_hands, hand_label
+from handpose_ros.drawing import COLORS, contact_sheet, draw_hands, grasp_label, hand_label
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.taxonomy import Phase, grasp_name
 
 VGA = 640, 480
 
@@ -135,3 +136,9 @@ def test_a_contact_sheet_keeps_the_aspect_ratio_of_an_odd_image():
 def test_a_contact_sheet_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([])
+
+
+def test_what_is_written_at_a_grasp_names_phase_and_type_once_and_the_aperture_where_it_is_known():
+    assert grasp_label(grasp_name(Phase.HOLD, "tripod"), 0.0312) == "hold tripod  3.1 cm"
+    assert grasp_label(grasp_name(Phase.OPEN, "open"), np.nan) == "open"
+    assert grasp_name(Phase.UNKNOWN, "") == "unknown"
