@@ -104,6 +104,15 @@ def test_int8_moves_joints_by_a_pixel_and_2_mm_at_most_in_the_mean_and_keeps_han
     assert_allclose([presence, right], truth[1:3], rtol=0, atol=0.1)
 
 
+def test_the_ranges_of_the_recipe_are_those_that_the_tool_measures(need_weights):
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    from handpose_ros.quantization import RECIPES
+    from tools.measure_ranges import crops, ranges
+
+    for name, recipe in RECIPES.items():
+        assert_allclose(recipe.ranges, ranges(name, crops()), rtol=0.02)  # another decoder gives other last digits
+
+
 def test_an_int8_pair_is_what_each_of_it_is_alone(int8):
     together = int8(GOLDEN["hand_input"][:2])
     for index in (0, 1):
