@@ -17,6 +17,7 @@ _MODELS = {
     "equidistant": "equidistant",
     "fisheye": "equidistant",
 }
+_NO_BASELINE = 1e-4  # [m] below the errors of any calibration
 
 
 def camera_from_info(msg, size: tuple[int, int], rectified: bool = False) -> Camera | None:
@@ -24,7 +25,7 @@ def camera_from_info(msg, size: tuple[int, int], rectified: bool = False) -> Cam
 
     Raw images are seen with K and D, `rectified` ones with P and no distortion. K and P are those of the
     whole sensor: the roi is cut out of it, then binned, and an image of another size but the same
-    proportions was scaled. Raises BadMessage, a ValueError.
+    proportions was scaled. Raises BadMessage, a ValueError; also for a rectified image of a stereo pair's second camera.
     """
     K = np.array(msg.k, dtype=float).reshape(3, 3)
     P = np.array(msg.p, dtype=float).reshape(3, 4)
@@ -34,8 +35,8 @@ def camera_from_info(msg, size: tuple[int, int], rectified: bool = False) -> Cam
         )
     if K[0, 0] == 0:
         return None
-    if rectified and P[0, 0] == 0:
-        raise BadMessage("camera_info", "the image is rectified but P in camera_info is 0: use the raw image, or set P")
+    if rectified:
+        _check_rectified(P)
     model, D = ("none", ()) if rectified else _distortion(msg)
     try:
         sensor = Camera(P[:, :3] if rectified else K, (msg.width, msg.height), D, model)
@@ -112,6 +113,19 @@ def camera_to_yaml(camera: Camera, name: str) -> str:
 def ros_distortion(camera: Camera) -> tuple[str, np.ndarray]:
     """(distortion_model, D) as ROS's tools expect them: without distortion it is plumb_bob with zeros."""
     return (camera.model, camera.D) if camera.model != "none" else ("plumb_bob", np.zeros(5))
+
+
+def _check_rectified(P):
+    if P[0, 0] == 0:
+        raise BadMessage("camera_info", "the image is rectified but P in camera_info is 0: use the raw image, or set P")
+    baseline = np.hypot(*P[:2, 3]) / P[0, 0]
+    # P is then about points in the first camera's frame, but some drivers name their own in the header.
+    if baseline > _NO_BASELINE:
+        raise BadMessage(
+            "camera_info",
+            f"the image is rectified and P is that of a stereo pair's second camera, {1000 * baseline:.4g} mm from the "
+            "first: use the first camera, or the raw image",
+        )
 
 
 def _distortion(msg) -> tuple[str, np.ndarray]:

@@ -118,6 +118,17 @@ def test_a_rectified_image_without_a_projection_matrix_is_refused():
         camera_from_info(info(p=[0.0] * 12), (640, 480), rectified=True)
 
 
+@pytest.mark.parametrize("index, value", [(3, -60.0), (7, -60.0), (3, 60.0)])
+def test_a_rectified_image_of_a_stereo_pairs_second_camera_is_refused_with_its_distance(index, value):
+    """60 px m over 500 px: 12 cm beside, or below, the first camera."""
+    p = [500.0, 0, 320, 0, 0, 500, 240, 0, 0, 0, 1, 0]
+    p[index] = value
+    with pytest.raises(BadMessage, match="second camera, 120 mm from the first: use the first camera") as refusal:
+        camera_from_info(info(p=p), (640, 480), rectified=True)
+    assert refusal.value.kind == "camera_info"
+    assert camera_from_info(info(p=p), (640, 480)) is not None  # the raw image has K
+
+
 CALIBRATION = """
 image_width: 640
 image_height: 480
