@@ -14,7 +14,6 @@ _COLOURS = {
     "rgba8": (1, 4, cv2.COLOR_RGBA2RGB),
     "bgra8": (1, 4, cv2.COLOR_BGRA2RGB),
     "mono8": (1, 1, cv2.COLOR_GRAY2RGB),
-    "mono16": (2, 1, cv2.COLOR_GRAY2RGB),
     "8UC1": (1, 1, cv2.COLOR_GRAY2RGB),
     "8UC3": (1, 3, cv2.COLOR_BGR2RGB),
     "8UC4": (1, 4, cv2.COLOR_BGRA2RGB),
@@ -22,6 +21,15 @@ _COLOURS = {
     "bayer_bggr8": (1, 1, cv2.COLOR_BayerRG2RGB),
     "bayer_gbrg8": (1, 1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": (1, 1, cv2.COLOR_BayerGB2RGB),
+    "rgb16": (2, 3, None),
+    "bgr16": (2, 3, cv2.COLOR_BGR2RGB),
+    "rgba16": (2, 4, cv2.COLOR_RGBA2RGB),
+    "bgra16": (2, 4, cv2.COLOR_BGRA2RGB),
+    "mono16": (2, 1, cv2.COLOR_GRAY2RGB),
+    "bayer_rggb16": (2, 1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr16": (2, 1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg16": (2, 1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg16": (2, 1, cv2.COLOR_BayerGB2RGB),
     "yuv422": (1, 2, cv2.COLOR_YUV2RGB_UYVY),
     "uyvy": (1, 2, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": (1, 2, cv2.COLOR_YUV2RGB_YUY2),
@@ -29,6 +37,7 @@ _COLOURS = {
     "nv12": (1, 1, cv2.COLOR_YUV2RGB_NV12),
     "nv21": (1, 1, cv2.COLOR_YUV2RGB_NV21),
 }
+_SENSOR_BITS = (10, 12, 14, 16)  # of values in two bytes
 _CHROMA_BELOW = ("nv12", "nv21")  # half as many rows again below the picture
 _DEPTHS = {"16UC1": ("u2", 1e-3), "mono16": ("u2", 1e-3), "32FC1": ("f4", 1.0)}  # value type, metres per unit
 _NOT_ESTIMATED = np.full(21, np.nan)  # bags of versions whose messages have no joint_sigma
@@ -51,6 +60,8 @@ def stamp_seconds(stamp) -> float:
 def decode_image(msg) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a sensor_msgs/Image; a view of the message's data where that is rgb8.
 
+    Values in two bytes lose their lower bits. A message does not say how many its sensor has: the least of 10, 12, 14
+    and 16 that its greatest value fits into.
     Raises BadMessage, a ValueError.
     """
     _refuse_empty(msg)
@@ -61,7 +72,7 @@ def decode_image(msg) -> np.ndarray:
     rows = msg.height * 3 // 2 if msg.encoding in _CHROMA_BELOW else msg.height
     pixels = _pixels(msg, f"u{size}", channels, rows)
     if size == 2:
-        pixels = (pixels >> 8).astype(np.uint8)
+        pixels = _upper_byte(pixels)
     if conversion is None:
         return np.ascontiguousarray(pixels)
     try:
@@ -140,6 +151,12 @@ def _refuse_empty(msg):
     if len(msg.data) == 0 or msg.width == 0 or msg.height == 0:
         size = f"{msg.width}x{msg.height} px, {len(msg.data)} bytes"
         raise BadMessage("empty", f"the image is empty: {size}; check the camera and its driver")
+
+
+def _upper_byte(values: np.ndarray) -> np.ndarray:
+    """The upper 8 of the bits that `values` (...) uint16 use; always 16 would make a 10-bit sensor's image black."""
+    used = int(values.max()).bit_length()
+    return (values >> (next(bits for bits in _SENSOR_BITS if bits >= used) - 8)).astype(np.uint8)
 
 
 def _pixels(msg, kind: str, channels: int, rows: int) -> np.ndarray:

@@ -53,17 +53,38 @@ def test_grey_gives_three_equal_channels(encoding, data):
     assert_array_equal(decode_image(image(encoding, np.uint8(data), 2, 1)), [[[0] * 3, [200] * 3]])
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_white_is_white_and_half_is_half_whatever_the_bits_of_the_sensor(bits):
+    white = 2**bits - 1
+    decoded = decode_image(image("mono16", np.array([[0, white // 2, white]], "<u2"), 3, 1))
+    assert decoded[0, :, 0].tolist() == [0, 127, 255]
+
+
+def test_a_dark_image_in_two_bytes_is_no_brighter_than_that_of_a_ten_bit_sensor():
+    assert decode_image(image("mono16", np.array([[0, 40]], "<u2"), 2, 1))[0, :, 0].tolist() == [0, 10]
+
+
+@pytest.mark.parametrize("order, flag", [("<u2", 0), (">u2", 1)])
+@pytest.mark.parametrize(
+    "encoding, channels", [("rgb16", [0, 1, 2]), ("bgr16", [2, 1, 0]), ("rgba16", [0, 1, 2, 2]), ("bgra16", [2, 1, 0, 0])]
+)
+def test_red_stays_red_in_two_bytes_too(encoding, channels, order, flag):
+    data = (RGB.astype(np.uint16) * 257)[..., channels].astype(order)
+    assert_array_equal(decode_image(image(encoding, data, 2, 2, is_bigendian=flag)), RGB)
+
+
 @pytest.mark.parametrize("order, flag", [("<u2", 0), (">u2", 1)])
 def test_sixteen_bit_grey_keeps_its_upper_byte_in_either_byte_order(order, flag):
     pixels = np.array([[0x0000, 0x12FF, 0xFFFF]], order)
     assert decode_image(image("mono16", pixels, 3, 1, is_bigendian=flag))[0, :, 0].tolist() == [0, 0x12, 0xFF]
 
 
+@pytest.mark.parametrize("bits, kind", [(8, np.uint8), (16, np.uint16)])
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
-def test_a_bayer_mosaic_of_one_colour_becomes_that_colour(pattern):
+def test_a_bayer_mosaic_of_one_colour_becomes_that_colour(pattern, bits, kind):
     colour = {"r": 200, "g": 100, "b": 50}
-    cell = np.array([[colour[pattern[0]], colour[pattern[1]]], [colour[pattern[2]], colour[pattern[3]]]], np.uint8)
-    decoded = decode_image(image(f"bayer_{pattern}8", np.tile(cell, (4, 4)), 8, 8))
+    cell = np.array([[colour[pattern[0]], colour[pattern[1]]], [colour[pattern[2]], colour[pattern[3]]]], kind)
+    decoded = decode_image(image(f"bayer_{pattern}{bits}", np.tile(cell, (4, 4)) << (bits - 8), 8, 8))
     assert_array_equal(decoded[2:-2, 2:-2], np.broadcast_to([200, 100, 50], (4, 4, 3)))
 
 
