@@ -6,6 +6,8 @@ from handpose_ros.grasp import Grasp
 from handpose_ros.hand import DepthSource, Side
 from handpose_ros.taxonomy import Phase
 
+LONGEST_STEP = 0.1  # [s] that count of the time between two images: after a gap the gripper must not jump
+
 
 class GripperFollower:
     """Makes a gripper as wide as a hand, never faster than it may move, and still while no hand is sure."""
@@ -23,13 +25,11 @@ class GripperFollower:
         Of several hands the one that has been tracked longest leads (ids count up). Its aperture is clamped to
         what the gripper can do; without absolute depth, where metres mean little, its share of the widest is scaled.
         """
-        before, self.velocity = self._width, 0.0
+        dt = min(stamp - self._stamp, LONGEST_STEP)  # NaN before the first image
+        self._stamp, self.velocity = stamp, 0.0
         sure = [grasp for grasp in grasps if self._leads(grasp)]
         if sure:
-            self._approach(self._target(min(sure, key=lambda grasp: grasp.track_id)), stamp)
-        if before is not None and stamp > self._stamp:
-            self.velocity = (self._width - before) / (stamp - self._stamp)
-        self._stamp = stamp
+            self._approach(self._target(min(sure, key=lambda grasp: grasp.track_id)), dt)
         return self._width
 
     def _leads(self, grasp: Grasp) -> bool:
@@ -41,10 +41,10 @@ class GripperFollower:
             return grasp.aperture_normalized * self.max_width
         return min(grasp.aperture, self.max_width)
 
-    def _approach(self, target: float, stamp: float):
+    def _approach(self, target: float, dt: float):
         if self._width is None:
             self._width = target
-            return
-        dt = stamp - self._stamp
-        step = self.max_velocity * dt if dt > 0 else 0.0  # a bag that loops stands still for one image
-        self._width = float(np.clip(target, self._width - step, self._width + step))
+        elif dt > 0:  # a bag that loops stands still for one image
+            step, before = self.max_velocity * dt, self._width
+            self._width = float(np.clip(target, before - step, before + step))
+            self.velocity = (self._width - before) / dt

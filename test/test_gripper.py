@@ -45,6 +45,13 @@ def test_after_a_long_loss_the_gripper_does_not_jump():
     assert_allclose(gripper.update((grasp(0.08),), 10.0), 0.005)
 
 
+def test_after_a_gap_without_images_the_gripper_moves_on_from_where_it_was_and_its_velocity_is_allowed():
+    gripper = GripperFollower(0.08, 0.1)
+    gripper.update((grasp(0.0),), 0.0)
+    assert_allclose(gripper.update((grasp(0.08),), 10.0), 0.01)  # the way of a tenth of a second
+    assert_allclose(gripper.velocity, 0.1)
+
+
 def test_a_stamp_that_jumps_back_moves_nothing():
     gripper = GripperFollower(0.08, 0.1)
     gripper.update((grasp(0.01),), 10.0)

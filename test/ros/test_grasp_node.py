@@ -190,7 +190,7 @@ def test_the_gripper_command_names_the_joint_and_keeps_to_its_limits(listen, rig
     command = listener.ask(right_hand, stamp=at(1.0))["gripper_command"]
     assert (command.name, list(command.velocity)) == (["jaw"], [0.1])
     assert_allclose(command.position, [0.05])
-    assert_allclose(listener.ask(pinching, stamp=at(1.2))["gripper_command"].position, [0.03])
+    assert_allclose(listener.ask(pinching, stamp=at(1.05))["gripper_command"].position, [0.045])
     assert not command.effort
 
 
