@@ -35,14 +35,14 @@ MarkerKeys = frozenset[tuple[str, int]]  # (ns, id) of markers that RViz shows
 def hand_markers(make: Make, hands: HandPoses, header, shown: MarkerKeys = frozenset()) -> tuple[object, MarkerKeys]:
     """(MarkerArray to publish, keys shown from then on), given the keys `shown` by the last call.
 
-    Two markers a hand, ns = <side>_joints and <side>_bones, id = track id. Keys that are shown no longer
-    get a DELETE. A hand without absolute position has no markers.
+    Two markers a hand, ns = <side>_joints and <side>_bones, id = track id, of the joints that are known and the bones
+    between them. Keys that are shown no longer get a DELETE. A hand without absolute position has no markers.
     """
     markers = []
     for hand in hands:
-        if hand.depth_source is not DepthSource.NONE and np.isfinite(hand.joints_3d).all():
+        if hand.depth_source is not DepthSource.NONE:
             markers += [_joints(make, hand, header), _bones(make, hand, header)]
-    return _array(make, markers, header, shown)
+    return _array(make, [marker for marker in markers if marker.points], header, shown)
 
 
 def grasp_markers(
@@ -73,15 +73,21 @@ def _array(make, markers, header, shown):
 def _joints(make, hand, header):
     marker = _hand_marker(make, hand, header, "joints", _SPHERE_LIST)
     marker.scale.x = marker.scale.y = marker.scale.z = JOINT_DIAMETER
-    marker.points = points(make, hand.joints_3d)
+    marker.points = points(make, hand.joints_3d[_known(hand)])
     return marker
 
 
 def _bones(make, hand, header):
     marker = _hand_marker(make, hand, header, "bones", _LINE_LIST)
     marker.scale.x = BONE_DIAMETER
-    marker.points = points(make, hand.joints_3d[np.ravel(BONES)])
+    bones = np.array(BONES)
+    marker.points = points(make, hand.joints_3d[bones[_known(hand)[bones].all(axis=1)].ravel()])
     return marker
+
+
+def _known(hand):
+    """(21,) bool of the joints; with min_joint_score some are NaN."""
+    return np.isfinite(hand.joints_3d).all(axis=1)
 
 
 def _text(make, grasp, header):

@@ -66,7 +66,8 @@ def test_a_dark_image_in_two_bytes_is_no_brighter_than_that_of_a_ten_bit_sensor(
 
 @pytest.mark.parametrize("order, flag", [("<u2", 0), (">u2", 1)])
 @pytest.mark.parametrize(
-    "encoding, channels", [("rgb16", [0, 1, 2]), ("bgr16", [2, 1, 0]), ("rgba16", [0, 1, 2, 2]), ("bgra16", [2, 1, 0, 0])]
+    "encoding, channels",
+    [("rgb16", [0, 1, 2]), ("bgr16", [2, 1, 0]), ("rgba16", [0, 1, 2, 2]), ("bgra16", [2, 1, 0, 0])],
 )
 def test_red_stays_red_in_two_bytes_too(encoding, channels, order, flag):
     data = (RGB.astype(np.uint16) * 257)[..., channels].astype(order)

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from handpose_ros import markers, messages
 from handpose_ros.calibration import ros_distortion
 from handpose_ros.camera import Camera
-from handpose_ros.hand import WRIST, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.hand import WRIST, HandPoses, Side, TrackingState
 
 
 def make(type: str, /, **fields):
@@ -34,18 +34,16 @@ def gripper_msg(width: float, velocity: float, effort: float, joint: str, header
 
 
 def wrist_transforms(hands: HandPoses, header: Header) -> list[TransformStamped]:
-    """<side>_wrist in header.frame_id: of each side the surest hand that is measured and metric."""
-    surest: dict[Side, HandPose] = {}
+    """<side>_wrist in header.frame_id: of each side the surest hand that is measured, metric and has a whole wrist."""
+    surest: dict[Side, TransformStamped] = {}
     for hand in sorted(hands, key=lambda hand: hand.score):
         if hands.calibrated and hand.state is TrackingState.TRACKED and hand.side is not Side.UNKNOWN:
-            surest[hand.side] = hand
-    transforms = []
-    for side, hand in surest.items():
-        transform = TransformStamped(header=header, child_frame_id=f"{side.name.lower()}_wrist")
-        transform.transform.translation = messages.vector(make, hand.joints_3d[WRIST])
-        transform.transform.rotation = messages.wrist_quaternion(make, hand)
-        transforms.append(transform)
-    return transforms
+            transform = TransformStamped(header=header, child_frame_id=f"{hand.side.name.lower()}_wrist")
+            transform.transform.translation = messages.vector(make, hand.joints_3d[WRIST])
+            transform.transform.rotation = messages.wrist_quaternion(make, hand)
+            if _is_known(transform.transform):
+                surest[hand.side] = transform
+    return list(surest.values())
 
 
 def image_to_msg(rgb: np.ndarray, header: Header) -> Image:
@@ -70,6 +68,12 @@ def camera_to_info(camera: Camera, header: Header) -> CameraInfo:
         r=np.eye(3).ravel(),
         p=np.hstack([camera.K, np.zeros((3, 1))]).ravel(),
     )
+
+
+def _is_known(transform) -> bool:
+    """Whether no number of it is NaN, which tf2 refuses; a joint of the palm that is not known makes all axes NaN."""
+    position, rotation = transform.translation, transform.rotation
+    return bool(np.isfinite([position.x, position.y, position.z, rotation.w]).all())
 
 
 @cache

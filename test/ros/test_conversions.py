@@ -14,7 +14,7 @@ from handpose_ros.calibration import camera_from_info
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import decode_image, hands_from_msg
 from handpose_ros.features import ANGLE_NAMES
-from handpose_ros.hand import DepthSource, HandPoses, ManoHand, Side, TrackingState
+from handpose_ros.hand import WRIST, DepthSource, HandPoses, ManoHand, Side, TrackingState
 from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
 
@@ -167,6 +167,17 @@ def test_tf_gets_the_surest_measured_hand_of_each_side(right_hand):
     assert (transform.header, transform.child_frame_id) == (HEADER, "right_wrist")
     assert_allclose(transform.transform.translation.z, 0.5)
     assert_allclose(wrist_axes(transform.transform.rotation)[:, 2], [0, -1, 0], atol=1e-9)
+
+
+@pytest.mark.parametrize("joint", [WRIST, 9], ids=["wrist", "middle knuckle"])
+def test_tf_gets_no_nan_but_the_next_sure_hand(right_hand, joint):
+    joints = right_hand.joints_3d.copy()
+    joints[joint] = np.nan
+    incomplete = replace(right_hand, joints_3d=joints)
+    assert wrist_transforms(poses(incomplete), HEADER) == []
+    whole = replace(right_hand, score=0.1, track_id=9, joints_3d=right_hand.joints_3d + [0, 0, 1])
+    (transform,) = wrist_transforms(poses(incomplete, whole), HEADER)
+    assert_allclose(transform.transform.translation.z, 1.5)
 
 
 def test_tf_gets_nothing_without_calibration(right_hand):

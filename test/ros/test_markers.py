@@ -71,6 +71,27 @@ def test_a_predicted_hand_is_fainter(right_hand):
     assert hand_markers(poses(coasting), HEADER)[0].markers[0].color.a < 1.0
 
 
+def test_a_hand_with_an_unknown_joint_is_drawn_without_it_and_its_bones(right_hand):
+    joints = right_hand.joints_3d.copy()
+    joints[[6, 8]] = np.nan  # the index's PIP and tip: its MCP has no bone further on, its DIP none at all
+    names = by_name(hand_markers(poses(replace(right_hand, joints_3d=joints)), HEADER)[0])
+    known = [joint for joint in range(21) if joint not in (6, 8)]
+    assert_allclose(xyz(names["right_joints"].points), joints[known])
+    ends = [end for bone in BONES if not {6, 8} & set(bone) for end in bone]
+    assert len(ends) == 2 * 17
+    assert_allclose(xyz(names["right_bones"].points), joints[ends])
+
+
+def test_a_hand_without_any_whole_bone_leaves_none_standing(right_hand):
+    _, shown = hand_markers(poses(right_hand), HEADER)
+    joints = np.full((21, 3), np.nan)
+    joints[8] = [0.0, 0.0, 0.5]
+    actions = {
+        m.ns: m.action for m in hand_markers(poses(replace(right_hand, joints_3d=joints)), HEADER, shown)[0].markers
+    }
+    assert actions == {"right_joints": Marker.ADD, "right_bones": Marker.DELETE}
+
+
 @pytest.mark.parametrize(
     "changes", [{"depth_source": DepthSource.NONE}, {"joints_3d": np.full((21, 3), np.nan)}], ids=["relative", "lost"]
 )
