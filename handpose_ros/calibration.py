@@ -25,7 +25,7 @@ def camera_from_info(msg, size: tuple[int, int], rectified: bool = False) -> Cam
 
     Raw images are seen with K and D, `rectified` ones with P and no distortion. K and P are those of the
     whole sensor: the roi is cut out of it, then binned, and an image of another size but the same
-    proportions was scaled. Raises BadMessage, a ValueError; also for a rectified image of a stereo pair's second camera.
+    proportions was scaled. Raises BadMessage, a ValueError, also for the second rectified camera of a stereo pair.
     """
     K = np.array(msg.k, dtype=float).reshape(3, 3)
     P = np.array(msg.p, dtype=float).reshape(3, 4)

@@ -20,10 +20,12 @@ class Cameras:
 
     def __init__(self, node: Node, qos: QoSProfile, health: Health, *, rectified: bool, fov: float):
         """`rectified`: P holds, not K and D. `fov` [deg] is what the caller falls back to; 0: nothing."""
-        self._health, self._rectified = health, rectified
+        self._health, self._rectified, self._fov = health, rectified, fov
+        self._info = node.get_logger().info
         self._infos: dict[str, CameraInfo] = {}  # the latest that says something new, by frame_id
         self._made: dict[str, tuple[CameraInfo, tuple[int, int], Camera]] = {}  # of what, for which size
         self._grace_over = threading.Event()
+        self._told = False  # that there is no calibration, where fov said so
         self._remedy = (
             f"distances are guessed from fov = {fov} deg"
             if fov
@@ -42,7 +44,7 @@ class Cameras:
         if info is None:
             others = f" (there is one for {', '.join(map(repr, self._infos))})" if self._infos else ""
             text = f"no camera_info on {self._topic} for the frame '{frame_id}' of the image{others}: {self._remedy}"
-            self._health.problem("no_camera_info", text, once=True)
+            self._not_calibrated("no_camera_info", text, meant=not others)
             return None
         made_of, made_for, camera = self._made.get(frame_id, (None, None, None))
         if made_of is info and made_for == size:
@@ -54,10 +56,18 @@ class Cameras:
             return None
         if camera is None:
             text = f"{self._topic}: the camera is not calibrated, K is 0: {self._remedy}"
-            self._health.problem("not_calibrated", text, once=True)
+            self._not_calibrated("not_calibrated", text)
             return None
         self._made[frame_id] = info, size, camera
         return camera
+
+    def _not_calibrated(self, kind: str, text: str, meant: bool = True):
+        """A problem; where fov was set for it, and `meant`, only a line in the log."""
+        if not (self._fov and meant):
+            self._health.problem(kind, text, once=True)
+        elif not self._told:
+            self._told = True
+            self._info(text)
 
     def _on_info(self, msg: CameraInfo):
         known = self._infos.get(msg.header.frame_id)
