@@ -1,7 +1,7 @@
 """The node `grasp`: hands in; grasps, the width of a gripper and markers out, stamped and framed like the hands."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
@@ -70,6 +70,8 @@ class GraspNode(Node):
                 f"{self._topic}: {error}; nothing is answered", throttle_duration_sec=WARNING_PERIOD
             )
             return
+        if not hands.stamp:  # the camera's driver stamps nothing, and hand_pose says so
+            hands = replace(hands, stamp=self.get_clock().now().nanoseconds * 1e-9)
         grasps = self._tracker.update(hands)
         since = self._exact_since(grasps, msg.header.stamp)
         self._grasps.publish(grasps_to_msg(grasps, since, msg.header, self._tracker.classifier.name))

@@ -92,6 +92,7 @@ class HandPoseNode(Node):
             return
         try:
             image = decode_compressed(msg) if self._params.compressed else decode_image(msg)
+            stamp = self._seconds(msg.header)
         except BadMessage as error:
             self._health.problem(error.kind, f"{self._image_topic}: {error}")
             return
@@ -100,10 +101,24 @@ class HandPoseNode(Node):
         camera = calibrated or (Camera.from_fov(size, np.deg2rad(self._params.fov)) if self._params.fov else None)
         depth = self._depths.of(msg.header, size) if self._depths else None
         start = time.perf_counter()
-        hands = self._pipeline(Frame(image, camera, stamp_seconds(msg.header.stamp), msg.header.frame_id, depth))
+        hands = self._pipeline(Frame(image, camera, stamp, msg.header.frame_id, depth))
         inference_time = time.perf_counter() - start
         self._sizes.see(hands)
         self._publish(replace(hands, calibrated=calibrated is not None), msg.header, image, inference_time)
+
+    def _seconds(self, header: Header) -> float:
+        """The stamp [s] of an image; of one without, when the node takes it up. Raises BadMessage."""
+        if header.stamp.sec < 0:  # a clock that was never set; rclpy has no such times
+            raise BadMessage("stamp", f"the image's stamp is {header.stamp.sec} s, before 1970: set the camera's clock")
+        if header.stamp.sec or header.stamp.nanosec:
+            return stamp_seconds(header.stamp)
+        self._health.problem(
+            "no_stamp",
+            f"{self._image_topic}: the images' stamps are 0, they count as taken when they arrive: let the driver "
+            "stamp them",
+            once=True,
+        )
+        return self.get_clock().now().nanoseconds * 1e-9
 
     @property
     def _has_listeners(self) -> bool:

@@ -205,6 +205,15 @@ def test_a_goal_of_the_gripper_limits_velocity_and_effort_and_a_state_tells_the_
     assert not command.effort
 
 
+def test_the_gripper_moves_also_where_the_camera_stamps_nothing(listen, right_hand, pinching):
+    listener = listen("gripper_max_width:=0.05")
+    assert_allclose(listener.ask(right_hand, stamp=at(0))["gripper_command"].position, [0.05])
+    time.sleep(0.05)
+    answer = listener.ask(pinching, stamp=at(0))
+    assert answer["gripper_command"].position[0] < 0.05 - 0.15 * 0.04
+    assert answer["gripper_command"].header.stamp == at(0) == answer["grasps"].grasps[0].since
+
+
 def test_the_gripper_follows_the_hand_of_the_wanted_side(listen, pinching):
     listener = listen("hand:=left")
     listener.ask(pinching, stamp=at(1.0))

@@ -85,6 +85,7 @@ BROKEN = {
     "truncated": (broken_image(data=b"\x00" * 1000), "1000 bytes, but 480 rows"),
     "encoding": (broken_image(encoding="hsv8"), "'hsv8'"),
     "step": (broken_image(step=100), "step is 100"),
+    "stamp": (broken_image(header=Header(stamp=Time(sec=-5))), "stamp is -5 s, before 1970"),
 }
 
 
@@ -217,7 +218,37 @@ def test_a_field_of_view_gives_an_uncalibrated_camera_distances_that_are_marked_
     assert not array.calibrated
     assert array.hands[0].depth_source == HandPose.DEPTH_MONO
     assert array.hands[0].joints[WRIST].z > 0.1
-    assert node.log.count("guessed from fov = 60.0 deg") == 1
+    peer.until(lambda: wire.value("frames processed") != "0")
+    assert wire.status().level == DiagnosticStatus.OK  # it was asked for
+    lines = [line for line in node.log.splitlines() if "guessed from fov = 60.0 deg" in line]
+    assert len(lines) == 1 and "INFO" in lines[0]
+
+
+def test_a_camera_info_of_another_frame_is_a_problem_also_with_a_field_of_view(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/misnamed", "-p", "fov:=60")
+    wire = Wire(peer, "/misnamed")
+    wire.calibrate("left_eye")
+    wire.answer(image_to_msg(DARK, wire.header("eye")))
+    peer.until(
+        lambda: int(wire.value("bad no_camera_info")) > 0,
+        again=lambda: wire.answer(image_to_msg(DARK, wire.header("eye"))),
+    )
+    assert "for the frame 'eye' of the image (there is one for 'left_eye')" in node.log
+
+
+def test_an_unstamped_image_counts_as_taken_now_so_that_a_hand_that_left_is_lost(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/unstamped")
+    wire = Wire(peer, "/unstamped")
+
+    def until(image, condition):
+        msg = image_to_msg(image, Header(frame_id="eye"))
+        peer.until(lambda: wire.hands and condition(wire.hands[-1].hands), again=lambda: wire.images.publish(msg))
+
+    until(WHITE, lambda hands: len(hands) == 1)
+    until(DARK, lambda hands: not hands)  # it coasts for a quarter of a second
+    assert wire.hands[-1].header.stamp == Time() and np.isnan(wire.hands[-1].latency)
+    peer.until(lambda: int(wire.value("bad no_stamp")) > 1)
+    assert node.log.count("the images' stamps are 0") == 1 and "let the driver stamp them" in node.log
 
 
 def test_a_bug_in_the_backend_ends_the_node_with_a_traceback(start, peer):

@@ -30,6 +30,12 @@ def test_the_nearest_within_the_tolerance_is_found(stamps, wanted, found):
     assert buffer(stamps).nearest(wanted) == found
 
 
+def test_of_equal_stamps_the_latest_is_found():
+    depths = buffer([0.0])
+    depths.put(0.0, "latest")
+    assert depths.nearest(0.0) == "latest"
+
+
 def test_one_that_is_under_way_is_waited_for_although_an_earlier_one_is_near():
     depths = buffer([1.0], PATIENT)
     later = threading.Timer(0.1, depths.put, (1.01, "its own"))
