@@ -117,11 +117,24 @@ def test_the_messages_depend_on_the_same_packages_for_cmake_ros_and_pip():
 
 
 def test_ros_packages_of_the_nodes_are_installed_by_pip_too():
-    """All but launch, which has no wheel."""
+    """All but launch and tf2, which have no wheels."""
     needed = {e.text for e in PACKAGE_XML if e.tag in ("depend", "exec_depend") and not e.text.startswith("python3-")}
-    needed -= {"launch", "launch_ros", "ros2launch", "rosidl_default_runtime"}
+    needed -= {"launch", "launch_ros", "ros2launch", "rosidl_default_runtime", "tf2_msgs"}
     wheels = requirements_for(PYPROJECT["project"]["dependencies"], "3.12")
     assert {f"ros-kilted-{name.replace('_', '-')}" for name in needed} <= set(wheels)
+
+
+def test_package_xml_asks_for_the_ros_packages_that_the_code_imports_and_for_no_others():
+    sources = [*(ROOT / "handpose_ros").rglob("*.py"), *LAUNCH_FILES]
+    trees = [ast.parse(path.read_text()) for path in sources]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    roots = {name.split(".")[0] for name in imported}
+    asked = {e.text for e in PACKAGE_XML if e.tag in ("depend", "exec_depend") and not e.text.startswith("python3-")}
+    ros = {name for name in roots if name.endswith(("_msgs", "_srvs", "_interfaces"))}
+    ros |= roots & {"launch", "launch_ros", "rclpy"}
+    assert ros == asked - {"ros2launch", "rosidl_default_runtime"}
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -33,12 +33,12 @@ def gripper_msg(width: float, velocity: float, effort: float, joint: str, header
     )
 
 
-def wrist_transforms(hands: HandPoses, header: Header) -> list[TransformStamped]:
-    """<side>_wrist in header.frame_id: of each side the surest hand that is measured, metric and has a whole wrist."""
+def wrist_transforms(hands: HandPoses, header: Header, prefix: str = "") -> list[TransformStamped]:
+    """<prefix><side>_wrist in header.frame_id: of each side the surest hand that is measured, metric and whole."""
     surest: dict[Side, TransformStamped] = {}
     for hand in sorted(hands, key=lambda hand: hand.score):
         if hands.calibrated and hand.state is TrackingState.TRACKED and hand.side is not Side.UNKNOWN:
-            transform = TransformStamped(header=header, child_frame_id=f"{hand.side.name.lower()}_wrist")
+            transform = TransformStamped(header=header, child_frame_id=f"{prefix}{hand.side.name.lower()}_wrist")
             transform.transform.translation = messages.vector(make, hand.joints_3d[WRIST])
             transform.transform.rotation = messages.wrist_quaternion(make, hand)
             if _is_known(transform.transform):

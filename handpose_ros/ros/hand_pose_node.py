@@ -21,7 +21,7 @@ from handpose_ros.hand import HandPoses
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.cameras import Cameras
-from handpose_ros.ros.conversions import hand_markers, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
+from handpose_ros.ros.conversions import hand_markers, hand_model_msg, hands_to_msg, image_to_msg
 from handpose_ros.ros.depth_images import DepthImages
 from handpose_ros.ros.hand_pose_params import HandPoseParams, build_pipeline
 from handpose_ros.ros.hand_size_service import HandSizeService
@@ -29,11 +29,7 @@ from handpose_ros.ros.health import Health
 from handpose_ros.ros.params import declare
 from handpose_ros.ros.running import run_node
 from handpose_ros.ros.worker import LatestWorker
-
-try:  # not among the wheels of PyPI
-    from tf2_msgs.msg import TFMessage
-except ImportError:
-    TFMessage = None
+from handpose_ros.ros.wrist_frames import WristFrames
 
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -64,7 +60,7 @@ class HandPoseNode(Node):
         self._markers = self.create_publisher(MarkerArray, "~/markers", OUTPUT_DEPTH)
         self._debug = self.create_publisher(Image, "~/debug_image", 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", OUTPUT_DEPTH)
-        self._tf = self.create_publisher(TFMessage, "/tf", 100) if TFMessage else None
+        self._frames = WristFrames(self, self._params.publish_tf, self._params.tf_prefix)
         self._model = self.create_publisher(HandModel, "~/hand_model", LATCHED)
         self._model.publish(hand_model_msg(backend.model, backend.license, self._params.filter))
 
@@ -123,8 +119,8 @@ class HandPoseNode(Node):
     @property
     def _has_listeners(self) -> bool:
         """Whether anyone subscribes to what an image gives."""
-        outputs = filter(None, (self._hands, self._markers, self._debug, self._tf))
-        return any(publisher.get_subscription_count() for publisher in outputs)
+        outputs = (self._hands, self._markers, self._debug)
+        return any(publisher.get_subscription_count() for publisher in outputs) or self._frames.has_listeners
 
     def _publish(self, hands: HandPoses, header: Header, image: np.ndarray, inference_time: float):
         latency = self._age(header)
@@ -140,8 +136,7 @@ class HandPoseNode(Node):
         )
         markers, self._shown = hand_markers(hands, header, self._shown)
         self._markers.publish(markers)
-        if self._tf and (transforms := wrist_transforms(hands, header)):
-            self._tf.publish(TFMessage(transforms=transforms))
+        self._frames.publish(hands, header)
         if self._debug.get_subscription_count():
             from handpose_ros.drawing import draw_hands
 

@@ -48,6 +48,9 @@ class HandPoseParams:
         0.0, "[deg] horizontal field of view, for a camera without calibration; 0: none", minimum=0.0, maximum=179.0
     )
     depth: bool = parameter(False, "subscribe to depth images registered to the image; they place the hands")
+    # Not by default: the frames would take over a robot's own links of these names, and the pose is in the message.
+    publish_tf: bool = parameter(False, "publish the wrists of calibrated, tracked hands as frames on /tf")
+    tf_prefix: str = parameter("", "goes before left_wrist and right_wrist, the names of these frames")
 
 
 def build_pipeline(params: HandPoseParams) -> HandPosePipeline:

@@ -169,6 +169,13 @@ def test_tf_gets_the_surest_measured_hand_of_each_side(right_hand):
     assert_allclose(wrist_axes(transform.transform.rotation)[:, 2], [0, -1, 0], atol=1e-9)
 
 
+def test_two_cameras_have_two_names_for_a_wrist(right_hand):
+    names = {
+        wrist_transforms(poses(right_hand), HEADER, prefix)[0].child_frame_id for prefix in ("", "head_", "chest/")
+    }
+    assert names == {"right_wrist", "head_right_wrist", "chest/right_wrist"}
+
+
 @pytest.mark.parametrize("joint", [WRIST, 9], ids=["wrist", "middle knuckle"])
 def test_tf_gets_no_nan_but_the_next_sure_hand(right_hand, joint):
     joints = right_hand.joints_3d.copy()
