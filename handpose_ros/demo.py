@@ -27,6 +27,7 @@ from handpose_ros.sources import DEMO_TRUTH, open_source
 from handpose_ros.summary import DemoSummary, load_truth, summarise, truth_errors
 
 OUTPUTS = ("overlay.mp4", "hands.mcap", "summary.json", "contact_sheet.png")
+PROFILES, OLD_PROFILES = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"  # of Fast DDS 3, and of 2
 _START_TIMEOUT = 180.0  # [s] for importing torch and building the networks on a slow machine
 _FIRST_IMAGE_TIMEOUT = 30.0  # [s]
 _ANSWER_TIMEOUT = 3.0  # [s] for the last hands after the camera has ended
@@ -85,8 +86,10 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "PYTHONUNBUFFERED": "1",  # a node that dies has its last lines in the log
     }
-    if "FASTDDS_BUILTIN_TRANSPORTS" not in given:
-        defaults["FASTDDS_DEFAULT_PROFILES_FILE"] = str(share_path("config/fastdds.xml"))
+    if not given.keys() & {"FASTDDS_BUILTIN_TRANSPORTS", PROFILES, OLD_PROFILES}:
+        # Not both: Kilted reads either, loads the file twice then and reports errors.
+        name = OLD_PROFILES if given.get("ROS_DISTRO") == "jazzy" else PROFILES
+        defaults[name] = str(share_path("config/fastdds.xml"))
     if "ROS_DOMAIN_ID" not in given:
         defaults["ROS_DOMAIN_ID"] = str(free_domain())
     return {**defaults, **given}

@@ -1,6 +1,6 @@
 """The whole chain: a camera (the demo clip by default), hands, grasps, and RViz where it is installed.
 
-ros2 launch handpose_ros demo.launch.py source:=/dev/video0 device:=cuda
+ros2 launch handpose_ros demo.launch.py source:=/dev/video0 fov:=60 device:=cuda
 """
 
 import shutil
@@ -8,13 +8,26 @@ import shutil
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, EqualsSubstitution, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import (
+    EnvironmentVariable,
+    EqualsSubstitution,
+    IfElseSubstitution,
+    LaunchConfiguration,
+    PathJoinSubstitution,
+)
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 SHARE = FindPackageShare("handpose_ros")
 TRANSPORT = PathJoinSubstitution([SHARE, "config", "fastdds.xml"])
-UNLESS_CHOSEN = IfCondition(EqualsSubstitution(EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=""), ""))
+# Fast DDS 2 of Jazzy knows one name, Fast DDS 3 the other; with both, Kilted loads the file twice and reports errors.
+PROFILES = IfElseSubstitution(
+    EqualsSubstitution(EnvironmentVariable("ROS_DISTRO", default_value=""), "jazzy"),
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+)
+CHOICES = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+UNLESS_CHOSEN = IfCondition(EqualsSubstitution([EnvironmentVariable(name, default_value="") for name in CHOICES], ""))
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -24,22 +37,28 @@ def generate_launch_description() -> LaunchDescription:
                 "source", default_value="demo", description="demo, a video file, a folder of images or a webcam (0)"
             ),
             DeclareLaunchArgument(
+                "calibration",
+                default_value="",
+                description="calibration file of ROS's camera_calibration; empty: the source's own, if any",
+            ),
+            DeclareLaunchArgument(
+                "fov",
+                default_value="",
+                description="[deg] horizontal field of view, for a source without calibration: else no hand is shown",
+            ),
+            DeclareLaunchArgument(
                 "rviz",
                 default_value=str(shutil.which("rviz2") is not None).lower(),
                 description="open RViz; by default where rviz2 is installed",
             ),
             # As in hand_pose.launch.py: it must be set before the camera starts.
-            SetEnvironmentVariable(
-                "FASTDDS_DEFAULT_PROFILES_FILE",
-                EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=TRANSPORT),
-                condition=UNLESS_CHOSEN,
-            ),
+            SetEnvironmentVariable(PROFILES, TRANSPORT, condition=UNLESS_CHOSEN),
             Node(
                 package="handpose_ros",
                 executable="camera",
                 name="camera",
                 output="screen",
-                parameters=[{"source": LaunchConfiguration("source")}],
+                parameters=[{name: LaunchConfiguration(name) for name in ("source", "calibration")}],
             ),
             IncludeLaunchDescription(
                 PathJoinSubstitution([SHARE, "launch", "hand_pose.launch.py"]),

@@ -9,6 +9,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import (
     EnvironmentVariable,
     EqualsSubstitution,
+    IfElseSubstitution,
     LaunchConfiguration,
     NotEqualsSubstitution,
     PathJoinSubstitution,
@@ -18,13 +19,25 @@ from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("handpose_ros"), "config"])
 TRANSPORT = PathJoinSubstitution([CONFIG, "fastdds.xml"])
-UNLESS_CHOSEN = IfCondition(EqualsSubstitution(EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=""), ""))
+# Fast DDS 2 of Jazzy knows one name, Fast DDS 3 the other; with both, Kilted loads the file twice and reports errors.
+PROFILES = IfElseSubstitution(
+    EqualsSubstitution(EnvironmentVariable("ROS_DISTRO", default_value=""), "jazzy"),
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+)
+CHOICES = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+UNLESS_CHOSEN = IfCondition(EqualsSubstitution([EnvironmentVariable(name, default_value="") for name in CHOICES], ""))
 NO_DEPTH = "depth"  # the node's own name of the topic: an empty one cannot be remapped to
 WITH_DEPTH = NotEqualsSubstitution(LaunchConfiguration("depth"), NO_DEPTH)
 OVERRIDES = {
     "backend": "networks that find the hands",
     "device": "where they run",
     "compressed": "true: subscribe to <image>/compressed",
+    "rectified": "true: the image is rectified",
+    "fov": "[deg] horizontal field of view of a camera without calibration",
+    "hand_scale": "the person's hand size over the average hand's",
+    "publish_tf": "true: the wrists are frames on /tf",
+    "tf_prefix": "goes before the names of these frames",
 }
 
 
@@ -57,15 +70,23 @@ def generate_launch_description() -> LaunchDescription:
                 DeclareLaunchArgument(name, default_value="", description=f"{text}; empty: as in params_file")
                 for name, text in OVERRIDES.items()
             ],
-            # Images do not fit Fast DDS's default shared-memory segment: best-effort ones would be lost.
-            SetEnvironmentVariable(
-                "FASTDDS_DEFAULT_PROFILES_FILE",
-                EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=TRANSPORT),
-                condition=UNLESS_CHOSEN,
-            ),
+            DeclareLaunchArgument("use_sim_time", default_value="", description="true: time comes from /clock"),
+            # A group, so that nothing of this stays set in a launch file that includes this one.
             GroupAction(
                 [
+                    # Images do not fit Fast DDS's default shared-memory segment: best-effort ones would be lost.
+                    SetEnvironmentVariable(PROFILES, TRANSPORT, condition=UNLESS_CHOSEN),
                     PushRosNamespace(LaunchConfiguration("namespace")),
+                    override("use_sim_time"),
+                    # First, because what is set from here on is for hand_pose only.
+                    Node(
+                        package="handpose_ros",
+                        executable="grasp",
+                        name="grasp",
+                        output="screen",
+                        parameters=[LaunchConfiguration("grasp_params_file")],
+                        remappings=[("hands", "hand_pose/hands")],
+                    ),
                     SetParametersFromFile(LaunchConfiguration("params_file")),
                     *[override(name) for name in OVERRIDES],
                     SetParameter("depth", True, condition=IfCondition(WITH_DEPTH)),
@@ -81,15 +102,6 @@ def generate_launch_description() -> LaunchDescription:
                         ],
                     ),
                 ]
-            ),
-            Node(
-                package="handpose_ros",
-                executable="grasp",
-                name="grasp",
-                namespace=LaunchConfiguration("namespace"),
-                output="screen",
-                parameters=[LaunchConfiguration("grasp_params_file")],
-                remappings=[("hands", "hand_pose/hands")],
             ),
         ]
     )

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import handpose_ros
+from handpose_ros.demo import OLD_PROFILES, PROFILES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,6 +27,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGE_XML = ElementTree.parse(ROOT / "package.xml").getroot()
 CMAKE = (ROOT / "CMakeLists.txt").read_text()
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+HANDS_LAUNCH = ROOT / "launch" / "hand_pose.launch.py"
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *LAUNCH_FILES]
 MESSAGES = sorted((ROOT / "msg").glob("*.msg"))
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
@@ -36,14 +39,36 @@ def cmake_executables() -> dict[str, str]:
     return dict(pair.split("=") for pair in block.split())
 
 
+def calls(tree: ast.AST, name: str) -> list[ast.Call]:
+    """The calls of the function `name` in a syntax tree."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    return [call for call in found if call.func.id == name]
+
+
+def literals(path: Path) -> dict[str, object]:
+    """The constants of a Python file that are written out."""
+    values = {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign):
+            try:
+                values[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:  # an expression
+                continue
+    return values
+
+
+def launch_arguments(path: Path) -> set[str]:
+    """The arguments of a launch file, those of the included one too."""
+    declared = calls(ast.parse(path.read_text()), "DeclareLaunchArgument")
+    names = {call.args[0].value for call in declared if isinstance(call.args[0], ast.Constant)}
+    included = launch_arguments(HANDS_LAUNCH) if path != HANDS_LAUNCH else set()
+    return names | set(literals(path).get("OVERRIDES", ())) | included
+
+
 def launched_executables(path: Path) -> list[str]:
     """The `executable` of every Node of this package in a launch file."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    nodes = [
-        {keyword.arg: keyword.value for keyword in call.keywords}
-        for call in calls
-        if isinstance(call.func, ast.Name) and call.func.id == "Node"
-    ]
+    tree = ast.parse(path.read_text())
+    nodes = [{keyword.arg: keyword.value for keyword in call.keywords} for call in calls(tree, "Node")]
     return [node["executable"].value for node in nodes if node["package"].value == "handpose_ros"]
 
 
@@ -91,12 +116,38 @@ def test_the_launch_files_start_every_node():
     assert launched == set(cmake_executables()) - {"handpose"}
 
 
+def test_a_launch_file_that_includes_the_one_of_the_hands_keeps_its_environment_and_parameters():
+    """All that it sets is set, and all that it starts is started, within its group."""
+    (group,) = calls(ast.parse(HANDS_LAUNCH.read_text()), "GroupAction")
+    for name in ("SetEnvironmentVariable", "Node", "PushRosNamespace", "SetParametersFromFile"):
+        everywhere = calls(ast.parse(HANDS_LAUNCH.read_text()), name)
+        assert len(everywhere) == len(calls(group, name)) > 0, name
+
+
+def test_the_parameters_of_hand_pose_are_set_after_grasp_was_started():
+    """launch gives what is set to every node that is started later."""
+    nodes = calls(ast.parse(HANDS_LAUNCH.read_text()), "Node")
+    line = {next(k.value.value for k in node.keywords if k.arg == "executable"): node.lineno for node in nodes}
+    (parameters,) = calls(ast.parse(HANDS_LAUNCH.read_text()), "SetParametersFromFile")
+    assert line["grasp"] < parameters.lineno < line["hand_pose"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_documents_start_launch_files_with_arguments_that_there_are(document):
+    text = document.read_text().replace("\\\n", " ")
+    for name, arguments in re.findall(r"ros2 launch handpose_ros (\S+\.launch\.py)([^\n#]*)", text):
+        given = set(re.findall(r"(\w+):=", arguments))
+        assert given <= launch_arguments(ROOT / "launch" / name), f"{document.name}: {name}{arguments}"
+
+
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
 def test_a_launch_file_makes_room_for_images_unless_the_user_chose_a_transport(path):
-    text = path.read_text()
-    assert 'EnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", default_value=TRANSPORT)' in text
-    assert 'EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=""), ""' in text
-    assert '"fastdds.xml"' in text
+    # Which name of the variable is read is tested in test/ros/test_demo.py; launch is not on PyPI.
+    assert set(literals(path)["CHOICES"]) == {"FASTDDS_BUILTIN_TRANSPORTS", PROFILES, OLD_PROFILES}
+    (profiles,) = calls(ast.parse(path.read_text()), "IfElseSubstitution")
+    assert [argument.value for argument in profiles.args[1:]] == [OLD_PROFILES, PROFILES]
+    assert "SetEnvironmentVariable(PROFILES, TRANSPORT, condition=UNLESS_CHOSEN)" in path.read_text()
+    assert '"fastdds.xml"' in path.read_text()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handpose_ros.demo import environment
 from handpose_ros.hand import DepthSource, HandPose, Side
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: the ROS tests need it")
@@ -21,9 +22,9 @@ ROOT = Path(__file__).parents[2]
 os.environ.update(
     ROS_DOMAIN_ID=str(1 + os.getpid() % 100),
     ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-    FASTDDS_DEFAULT_PROFILES_FILE=str(ROOT / "config" / "fastdds.xml"),
     PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
 )
+os.environ.update(environment(os.environ))
 
 # A test runner in the background ignores SIGINT, and the nodes would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

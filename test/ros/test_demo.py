@@ -13,7 +13,7 @@ import pytest
 from handpose_ros import weights
 from handpose_ros.answers import CAMERA_INFO, COMPRESSED_IMAGE, GRASPS, HAND_MODEL, HANDS
 from handpose_ros.bags import read_messages
-from handpose_ros.demo import OUTPUTS, environment, free_domain
+from handpose_ros.demo import OLD_PROFILES, OUTPUTS, PROFILES, environment, free_domain
 from handpose_ros.sources import DEMO_CLIP
 
 FRAMES = 8
@@ -148,14 +148,28 @@ def test_what_the_user_set_is_left_alone():
     given = {"ROS_DOMAIN_ID": "7", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
     chosen = environment(given)
     assert {name: chosen[name] for name in given} == given
-    assert "FASTDDS_DEFAULT_PROFILES_FILE" not in chosen
+    assert not {PROFILES, OLD_PROFILES} & set(chosen)
+
+
+@pytest.mark.parametrize("name, other", [(PROFILES, OLD_PROFILES), (OLD_PROFILES, PROFILES)])
+def test_the_profiles_that_the_user_set_under_either_name_are_the_only_ones(name, other):
+    chosen = environment({name: "mine.xml"})
+    assert chosen[name] == "mine.xml" and other not in chosen
+
+
+@pytest.mark.parametrize(
+    "distribution, name, other",
+    [("", PROFILES, OLD_PROFILES), ("kilted", PROFILES, OLD_PROFILES), ("jazzy", OLD_PROFILES, PROFILES)],
+)
+def test_profiles_are_under_the_name_that_the_distributions_fast_dds_reads(distribution, name, other):
+    chosen = environment({"ROS_DISTRO": distribution})
+    assert os.path.isfile(chosen[name]) and other not in chosen
 
 
 def test_without_settings_the_demo_keeps_to_this_machine_and_a_domain_of_its_own():
     chosen = environment({})
     assert chosen["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert 1 <= int(chosen["ROS_DOMAIN_ID"]) <= 100
-    assert os.path.isfile(chosen["FASTDDS_DEFAULT_PROFILES_FILE"])
 
 
 def test_a_domain_with_a_participant_is_not_free():
