@@ -2,6 +2,7 @@
 
 import ast
 import importlib.resources
+import math
 import os
 import re
 import subprocess
@@ -11,10 +12,12 @@ from xml.etree import ElementTree
 from zipfile import ZipFile
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import handpose_ros
+from handpose_ros.answers import GRASP_MARKERS, MARKERS
 from handpose_ros.demo import OLD_PROFILES, PROFILES
 
 if sys.version_info >= (3, 11):
@@ -30,6 +33,7 @@ LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 HANDS_LAUNCH = ROOT / "launch" / "hand_pose.launch.py"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *LAUNCH_FILES]
 MESSAGES = sorted((ROOT / "msg").glob("*.msg"))
+RVIZ = yaml.safe_load((ROOT / "config" / "handpose.rviz").read_text())
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
@@ -148,6 +152,23 @@ def test_a_launch_file_makes_room_for_images_unless_the_user_chose_a_transport(p
     assert [argument.value for argument in profiles.args[1:]] == [OLD_PROFILES, PROFILES]
     assert "SetEnvironmentVariable(PROFILES, TRANSPORT, condition=UNLESS_CHOSEN)" in path.read_text()
     assert '"fastdds.xml"' in path.read_text()
+
+
+def test_rviz_looks_from_behind_and_above_the_camera():
+    """By the formula of rviz's OrbitViewController::updateCamera, in the optical frame: z forward, y down."""
+    view = RVIZ["Visualization Manager"]["Views"]["Current"]
+    assert "Orbit" in view["Class"] and not view["Invert Z Axis"]
+    yaw, pitch, distance = view["Yaw"], view["Pitch"], view["Distance"]
+    focus = [view["Focal Point"][axis] for axis in "XYZ"]
+    direction = [math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch)]
+    x, y, z = (at + distance * along for at, along in zip(focus, direction, strict=True))
+    assert abs(x) < 0.01 and y < -0.3 and z < -0.3
+
+
+def test_rviz_shows_the_markers_of_both_nodes_under_their_names_in_the_demo():
+    displays = RVIZ["Visualization Manager"]["Displays"]
+    shown = {display["Topic"]["Value"] for display in displays if display["Class"].endswith("MarkerArray")}
+    assert shown == {MARKERS, GRASP_MARKERS}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
