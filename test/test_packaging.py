@@ -33,6 +33,7 @@ LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 HANDS_LAUNCH = ROOT / "launch" / "hand_pose.launch.py"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *LAUNCH_FILES]
 MESSAGES = sorted((ROOT / "msg").glob("*.msg"))
+README = (ROOT / "README.md").read_text()
 RVIZ = yaml.safe_load((ROOT / "config" / "handpose.rviz").read_text())
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
@@ -207,6 +208,16 @@ def test_package_xml_asks_for_the_ros_packages_that_the_code_imports_and_for_no_
     ros = {name for name in roots if name.endswith(("_msgs", "_srvs", "_interfaces"))}
     ros |= roots & {"launch", "launch_ros", "rclpy"}
     assert ros == asked - {"ros2launch", "rosidl_default_runtime"}
+
+
+def test_what_the_core_needs_comes_to_a_colcon_workspace_from_rosdep_or_from_the_pip_line_of_the_readme():
+    (line,) = re.findall(r"^pip install (.*)$", README, re.MULTILINE)
+    pip = {Requirement(word.strip('"')).name for word in line.split()}
+    rosdep = {e.text.removeprefix("python3-") for e in PACKAGE_XML.findall("exec_depend") if "python3-" in e.text}
+    lines = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"]["cpu"]]
+    core = {Requirement(line).name for line in lines if not line.startswith("ros-")}
+    assert core == pip | {"PyYAML" if name == "yaml" else name for name in rosdep}
+    assert pip & rosdep == {"numpy"}  # of which pip must not bring another one
 
 
 @pytest.mark.parametrize("python", PYTHONS)
