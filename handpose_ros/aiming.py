@@ -119,6 +119,7 @@ def place(rule: Rule, points: np.ndarray, camera: Camera | None) -> list[Crop]:
 
     The rule is given pixels, or coordinates on planes that face the points, and must not care which.
     """
+    points = np.array(points, dtype=float, order="C")
     if camera is None or not len(points):
         return [_region(*square) for square in rule(points).tolist()]
     facing, seen, all_seen = faced(camera.unproject(points))

@@ -22,15 +22,12 @@ _NEVER = 1e3  # hand sizes: more than all of the others together
 @compiled("Tuple((UniTuple(f8, 2), UniTuple(f8, 2), UniTuple(f8, 2), f8))(f8[:,:])")
 def _outline(joints):
     """The fields of the `Outline` of `joints` (N, 2) [px]."""
-    low, high, center, square = np.full(2, np.nan), np.full(2, np.nan), np.zeros(2), 0.0
+    low, high, center, square = np.empty(2), np.empty(2), np.zeros(2), 0.0
     for i in range(2):
+        low[i] = high[i] = joints[0, i]
         for joint in range(len(joints)):
-            at = joints[joint, i]
-            if at < low[i] or np.isnan(low[i]):  # not min(): a joint that is not known bounds nothing
-                low[i] = at
-            if at > high[i] or np.isnan(high[i]):
-                high[i] = at
-            center[i] += at / len(joints)
+            low[i], high[i] = min(low[i], joints[joint, i]), max(high[i], joints[joint, i])
+            center[i] += joints[joint, i] / len(joints)
         for joint in range(len(joints)):
             square += (joints[joint, i] - center[i]) ** 2 / len(joints)
     radius = math.sqrt(square)
@@ -49,7 +46,7 @@ class Outline:
     @classmethod
     def of(cls, hand: Observation) -> "Outline":
         """The outline of `hand`."""
-        return cls(*_outline(hand.joints_2d))
+        return cls(*_outline(np.array(hand.joints_2d, dtype=float)))
 
     @property
     def size(self) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from handpose_ros.bags import COMPRESSED_IMAGE_TYPE, Topic, make_message, read_messages, read_topics
 from handpose_ros.calibration import camera_from_info, fit_camera
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.decoding import BadMessage, decode_compressed, decode_image, stamp_seconds
+from handpose_ros.decoding import BadMessage, ImageDecoder, decode_compressed, stamp_seconds
 from handpose_ros.wording import counted
 
 IMAGE_TYPE = "sensor_msgs/msg/Image"
@@ -72,12 +72,13 @@ class BagImages:
     def __iter__(self) -> Iterator[BagImage]:
         """Raises ValueError if not one image can be decoded."""
         decoded = 0
+        decode = decode_compressed if self.topic.type == COMPRESSED_IMAGE_TYPE else ImageDecoder()
         for message in read_messages(self.path, self.topic.name, *filter(None, [self.info_topic])):
             if message.type == CAMERA_INFO_TYPE:
                 self._infos[message.message.header.frame_id] = message.message
                 continue
             try:
-                image = self._decode(message.message)
+                image = decode(message.message)
             except BadMessage as error:
                 self.failed[error.kind] += 1
                 self._warn(error.kind, str(error))
@@ -86,9 +87,6 @@ class BagImages:
             yield self._ready(message, image)
         if not decoded:
             raise ValueError(f"{self.path}, {self.topic.name}: {self._why_none()}")
-
-    def _decode(self, msg):
-        return decode_compressed(msg) if self.topic.type == COMPRESSED_IMAGE_TYPE else decode_image(msg)
 
     def _ready(self, message, image):
         header, stamp = message.message.header, _nanoseconds(message.message.header.stamp)

@@ -75,7 +75,7 @@ def _recordings(source: Path, out: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(source):
         here = Path(folder)
         inside = [here / name for name in folders if not name.startswith(".") and (here / name).resolve() != out]
-        inside = [path for path in inside if not (path / SUMMARY).exists() and read_manifest(path) is None]
+        inside = [path for path in inside if read_manifest(path) is None]
         yield from filter(is_bag, inside)
         folders[:] = [path.name for path in inside if not is_bag(path)]
         paths = [here / name for name in files if not name.startswith(".")]

@@ -34,10 +34,12 @@ class Camera:
     def __post_init__(self):
         object.__setattr__(self, "K", np.array(self.K, dtype=float))
         object.__setattr__(self, "D", np.array(self.D, dtype=float).ravel())
-        object.__setattr__(self, "size", tuple(int(length) for length in self.size))
+        object.__setattr__(self, "size", _whole(self.size))
         _check_calibration(self.K, self.D, self.model, self.size)
 
     def __eq__(self, other: object) -> bool:
+        if self is other:  # as nearly always
+            return True
         return self._numbers == other._numbers if isinstance(other, Camera) else NotImplemented
 
     def __hash__(self) -> int:
@@ -133,6 +135,13 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """(width, height) [px]."""
         return self.image.shape[1], self.image.shape[0]
+
+
+def _whole(size):
+    """`size` as a tuple of integers, if it is that."""
+    if any(not np.isfinite(length) or length != int(length) for length in size):
+        raise ValueError(f"the image size is {size}, it must be a whole width and height")
+    return tuple(int(length) for length in size)
 
 
 def _check_calibration(K, D, model, size):

@@ -52,6 +52,8 @@ def evaluate(args):
         given = [option for option in options if getattr(args, what) and getattr(args, option) != args.default(option)]
         if given:
             args.wrong(f"--{what} goes without {' and '.join(f'--{option}' for option in given)}".replace("_", "-"))
+    if not (args.folder or args.sequences or args.synthetic or args.grasps):
+        args.wrong("give DIR, --sequences, --synthetic or --grasps")
     _make_places(args.json, args.html)
     if args.sequences:
         return _sequences(args)
@@ -59,8 +61,6 @@ def evaluate(args):
         return _synthetic(args)
     if args.grasps:
         return _grasps(args)
-    if args.folder is None:
-        args.wrong("give DIR, --sequences, --synthetic or --grasps")
     from functools import partial
 
     from tqdm import tqdm

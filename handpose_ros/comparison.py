@@ -18,7 +18,7 @@ class Difference:
     live_hands: int
     offline_hands: int
     same_sides: bool  # of the hands in both
-    joints_3d_mm: float  # largest distance of any joint in both; NaN: no hand is in both
+    joints_3d_mm: float  # largest distance of any joint in both; NaN: none is known in both
     joints_2d_px: float  # the same in the image
     relative: float  # largest difference of any joint over its distance from the camera, or from the wrist without one
 
@@ -45,24 +45,27 @@ def compare(live: Mapping[int, HandPoses], offline: Mapping[int, HandPoses]) -> 
 def _difference(stamp, live, offline):
     a, b = measured_hands(live), measured_hands(offline)
     pairs = _pairs(a, b)
-    distances = [np.linalg.norm(x.joints_3d - y.joints_3d, axis=-1) for x, y in pairs]
     return Difference(
         stamp=stamp,
         live_hands=len(a),
         offline_hands=len(b),
         same_sides=all(x.side == y.side for x, y in pairs),
-        joints_3d_mm=1000 * max((float(d.max()) for d in distances), default=np.nan),
-        joints_2d_px=max(
-            (float(np.linalg.norm(x.joints_2d - y.joints_2d, axis=-1).max()) for x, y in pairs), default=np.nan
-        ),
-        relative=max((_relative(x, y) for x, y in pairs), default=np.nan),
+        joints_3d_mm=1000 * _largest([x.joints_3d - y.joints_3d for x, y in pairs]),
+        joints_2d_px=_largest([x.joints_2d - y.joints_2d for x, y in pairs]),
+        relative=_largest([_relative(x, y) for x, y in pairs]),
     )
 
 
-def _relative(x: HandPose, y: HandPose) -> float:
-    """The largest difference of a joint over its distance; the wrist has none where joints are relative to it."""
-    off, far = np.linalg.norm(x.joints_3d - y.joints_3d, axis=-1), np.linalg.norm(y.joints_3d, axis=-1)
-    return float((off[far > 0] / far[far > 0]).max())
+def _largest(vectors) -> float:
+    """The length of the longest of arrays (..., 2 or 3) of vectors; NaN where none is known."""
+    lengths = np.concatenate([np.linalg.norm(each, axis=-1) for each in vectors] or [np.zeros(0)])
+    return float(np.fmax.reduce(lengths, initial=np.nan))
+
+
+def _relative(x: HandPose, y: HandPose) -> np.ndarray:
+    """(21, 3) the differences over the joints' distances; NaN of a wrist that has none."""
+    far = np.linalg.norm(y.joints_3d, axis=-1, keepdims=True)
+    return (x.joints_3d - y.joints_3d) / np.where(far > 0, far, np.nan)
 
 
 def _pairs(a: list[HandPose], b: list[HandPose]) -> list[tuple[HandPose, HandPose]]:

@@ -3,7 +3,8 @@ of calls that each take longer than the arithmetic.
 
 A compiled function is plain Python with loops. It is compiled when its module is imported, for the types that its
 signature names, and kept on disk: no image waits for it, and the next start takes it from there. What it calls stands
-in its own file, for the date of that file tells whether what is on disk is still right.
+in its own file, for the date of that file tells whether what is on disk is still right. Constants of other files (joint
+numbers of `hand`) are compiled in as they are: who changes one removes what is kept.
 """
 
 from collections.abc import Callable

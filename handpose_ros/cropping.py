@@ -149,7 +149,7 @@ def apart(crops: Sequence[Crop], others: Sequence[Crop]) -> list[float]:
     if not crops:
         return []
     away = _corners_apart(np.array([crop.unit_span for crop in crops]), np.array([crop.unit_span for crop in others]))
-    same = [here.lens is there.lens for here, there in zip(crops, others, strict=True)]
+    same = [here.lens == there.lens for here, there in zip(crops, others, strict=True)]
     return [each if comparable else math.inf for each, comparable in zip(away.tolist(), same, strict=True)]
 
 
@@ -176,7 +176,7 @@ def region_iou(a: Region | View, b: Region | View) -> float:
 def _where_rays_meet(crops, rays):
     """(M, N, 2) [px] where `rays` (M, N, 3), as the spans of M crops have them, meet the image."""
     lens = crops[0].lens
-    if any(crop.lens is not lens for crop in crops):
+    if any(crop.lens != lens for crop in crops):
         return np.concatenate([_where_rays_meet([crop], own[None]) for crop, own in zip(crops, rays, strict=True)])
     return _pixels(rays) if lens is None else lens.project(rays)
 

@@ -57,30 +57,50 @@ def stamp_seconds(stamp) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
-def decode_image(msg) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a sensor_msgs/Image; a view of the message's data where that is rgb8.
+class ImageDecoder:
+    """Decodes the images of one stream.
 
-    Values in two bytes lose their lower bits. A message does not say how many its sensor has: the least of 10, 12, 14
-    and 16 that its greatest value fits into.
-    Raises BadMessage, a ValueError.
+    Values in two bytes lose their lower bits. How many bits the sensor has no message says: the least of 10, 12, 14 and
+    16 that the greatest value so far fits into. Only more light than ever makes the images darker.
     """
-    _refuse_empty(msg)
-    if msg.encoding not in _COLOURS:
-        hint = "it is a depth image" if msg.encoding in _DEPTHS else "known are " + ", ".join(_COLOURS)
-        raise BadMessage("encoding", f"cannot make colours of an image with encoding '{msg.encoding}': {hint}")
-    size, channels, conversion = _COLOURS[msg.encoding]
-    rows = msg.height * 3 // 2 if msg.encoding in _CHROMA_BELOW else msg.height
-    pixels = _pixels(msg, f"u{size}", channels, rows)
-    if size == 2:
-        pixels = _upper_byte(pixels)
-    if conversion is None:
-        return np.ascontiguousarray(pixels)
-    try:
-        return cv2.cvtColor(pixels, conversion)
-    except cv2.error as error:
-        raise BadMessage(
-            "size", f"a {msg.encoding} image cannot be {msg.width}x{msg.height} px: {error.err}"
-        ) from error
+
+    def __init__(self):
+        self._bits = _SENSOR_BITS[0]
+
+    def __call__(self, msg) -> np.ndarray:
+        """(H, W, 3) uint8 RGB of a sensor_msgs/Image; a view of the message's data where that is rgb8.
+
+        Raises BadMessage, a ValueError.
+        """
+        _refuse_empty(msg)
+        if msg.encoding not in _COLOURS:
+            hint = "it is a depth image" if msg.encoding in _DEPTHS else "known are " + ", ".join(_COLOURS)
+            raise BadMessage("encoding", f"cannot make colours of an image with encoding '{msg.encoding}': {hint}")
+        size, channels, conversion = _COLOURS[msg.encoding]
+        rows = msg.height * 3 // 2 if msg.encoding in _CHROMA_BELOW else msg.height
+        pixels = _pixels(msg, f"u{size}", channels, rows)
+        if size == 2:
+            pixels = self._upper_byte(pixels)
+        if conversion is None:
+            return np.ascontiguousarray(pixels)
+        try:
+            return cv2.cvtColor(pixels, conversion)
+        except cv2.error as error:
+            raise BadMessage(
+                "size", f"a {msg.encoding} image cannot be {msg.width}x{msg.height} px: {error.err}"
+            ) from error
+
+    def _upper_byte(self, values):
+        """(...) uint8 the upper 8 bits of `values` (...) uint16; of always 16 a 10-bit sensor's would be black."""
+        seen = values[..., :3] if values.ndim == 3 else values  # a fourth channel is opacity
+        used = int(seen.max()).bit_length()
+        self._bits = next(bits for bits in _SENSOR_BITS if bits >= max(used, self._bits))
+        return (values >> (self._bits - 8)).astype(np.uint8)
+
+
+def decode_image(msg) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a single sensor_msgs/Image, as an ImageDecoder's first. Raises BadMessage."""
+    return ImageDecoder()(msg)
 
 
 def decode_compressed(msg) -> np.ndarray:
@@ -151,12 +171,6 @@ def _refuse_empty(msg):
     if len(msg.data) == 0 or msg.width == 0 or msg.height == 0:
         size = f"{msg.width}x{msg.height} px, {len(msg.data)} bytes"
         raise BadMessage("empty", f"the image is empty: {size}; check the camera and its driver")
-
-
-def _upper_byte(values: np.ndarray) -> np.ndarray:
-    """The upper 8 of the bits that `values` (...) uint16 use; always 16 would make a 10-bit sensor's image black."""
-    used = int(values.max()).bit_length()
-    return (values >> (next(bits for bits in _SENSOR_BITS if bits >= used) - 8)).astype(np.uint8)
 
 
 def _pixels(msg, kind: str, channels: int, rows: int) -> np.ndarray:

@@ -87,7 +87,7 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",  # a node that dies has its last lines in the log
     }
     if not given.keys() & {"FASTDDS_BUILTIN_TRANSPORTS", PROFILES, OLD_PROFILES}:
-        # Not both: Kilted reads either, loads the file twice then and reports errors.
+        # Fast DDS 2 of Jazzy knows the old name only, Fast DDS 3 warns of it and, with both, loads the file twice.
         name = OLD_PROFILES if given.get("ROS_DISTRO") == "jazzy" else PROFILES
         defaults[name] = str(share_path("config/fastdds.xml"))
     if "ROS_DOMAIN_ID" not in given:

@@ -18,17 +18,18 @@ _NEWTON_TOLERANCE = 1e-12  # normalised image coordinates, or [rad]
 _ACCEPTED_RESIDUAL = 1e-9
 _COMPLEX_STEP = 1e-30
 _ON_AXIS = 1e-12  # nearer to a fisheye's axis than this the direction from it does not matter
-_WIDEST = 4.0  # normalised image coordinates up to which distortions are searched for a fold: 76 degrees from the axis
+_WELL_WITHIN = 0.9  # of the distance of a fold
+_WIDEST = np.radians(89.9)  # [rad] from the axis up to which distortions are searched for a fold
 
 
 def distort(xy: np.ndarray, D: np.ndarray) -> np.ndarray:
     """(..., 2) where OpenCV's rational model puts normalised coordinates `xy` (..., 2); NaN beyond its fold."""
-    return _distort(np.ascontiguousarray(xy).reshape(-1, 2), *_lens(D.tobytes())).reshape(xy.shape)
+    return _distort(_rows(xy), *_lens(D.tobytes())).reshape(xy.shape)
 
 
 def undistort(target: np.ndarray, D: np.ndarray) -> np.ndarray:
     """(..., 2) the normalised coordinates that `distort` puts at `target` (..., 2); NaN where there are none."""
-    return _undistort(np.ascontiguousarray(target).reshape(-1, 2), *_lens(D.tobytes())).reshape(target.shape)
+    return _undistort(_rows(target), *_lens(D.tobytes())).reshape(target.shape)
 
 
 def fisheye_distort(points: np.ndarray, D: np.ndarray) -> np.ndarray:
@@ -36,15 +37,18 @@ def fisheye_distort(points: np.ndarray, D: np.ndarray) -> np.ndarray:
 
     NaN beyond its fold, and straight behind, which is everywhere on a circle.
     """
-    last_angle, _ = _fisheye_fold(D.tobytes())
-    distorted = _fisheye_distort(np.ascontiguousarray(points).reshape(-1, 3), D, last_angle)
-    return distorted.reshape(*points.shape[:-1], 2)
+    coefficients, last_angle, _ = _fisheye(D.tobytes())
+    return _fisheye_distort(_rows(points), coefficients, last_angle).reshape(*points.shape[:-1], 2)
 
 
 def fisheye_rays(distorted: np.ndarray, D: np.ndarray) -> np.ndarray:
     """(..., 3) unit rays that an equidistant lens with `D` (4,) puts at `distorted` (..., 2); NaN beyond its fold."""
-    rays = _fisheye_rays(np.ascontiguousarray(distorted).reshape(-1, 2), D, *_fisheye_fold(D.tobytes()))
-    return rays.reshape(*distorted.shape[:-1], 3)
+    return _fisheye_rays(_rows(distorted), *_fisheye(D.tobytes())).reshape(*distorted.shape[:-1], 3)
+
+
+def _rows(array):
+    """(N, 2 or 3) a copy of `array` (..., 2 or 3) as compiled code takes it: of floats, in C order, writeable."""
+    return np.array(array, dtype=float, order="C").reshape(-1, array.shape[-1])
 
 
 @inlined
@@ -80,21 +84,22 @@ def _distort(points, D, tilt, fold):
 
 @compiled("f8[:,::1](f8[:,::1], f8[::1], f8[:,::1], f8)")
 def _undistort(points, D, tilt, fold):
-    """By Newton's method, from the distorted point on. Beyond the fold it ends nowhere, or on a far branch."""
+    """By Newton's method, from the distorted point on, or from before the fold where that lies beyond.
+
+    Of a point that has no ray it ends nowhere, or on a far branch.
+    """
     straight = np.full(points.shape, np.nan)
     for k in range(len(points)):
-        x, y = points[k, 0], points[k, 1]
-        off_u = off_v = determinant = np.nan
+        within = min(1.0, _WELL_WITHIN * fold / max(math.hypot(points[k, 0], points[k, 1]), _ON_AXIS))
+        x, y = within * points[k, 0], within * points[k, 1]
+        off_u = off_v = np.nan
         for _ in range(_NEWTON_STEPS):
             u, v, u_x, v_x, u_y, v_y = _with_jacobian(x, y, D, tilt)
             off_u, off_v, determinant = u - points[k, 0], v - points[k, 1], u_x * v_y - u_y * v_x
             if not max(abs(off_u), abs(off_v)) > _NEWTON_TOLERANCE:
                 break
             x, y = x - (off_u * v_y - off_v * u_y) / determinant, y - (off_v * u_x - off_u * v_x) / determinant
-        near = (
-            determinant > 0 and math.hypot(x, y) <= fold and x * points[k, 0] + y * points[k, 1] > -_ACCEPTED_RESIDUAL
-        )
-        if near and math.hypot(off_u, off_v) < _ACCEPTED_RESIDUAL:
+        if math.hypot(x, y) <= fold and math.hypot(off_u, off_v) < _ACCEPTED_RESIDUAL:
             straight[k, 0], straight[k, 1] = x, y
     return straight
 
@@ -121,6 +126,15 @@ def _slope(theta, D):
     """d/dtheta of `_bent_angle`."""
     t2 = theta * theta
     return 1 + t2 * (3 * D[0] + t2 * (5 * D[1] + t2 * (7 * D[2] + t2 * 9 * D[3])))
+
+
+@compiled("UniTuple(f8[::1], 2)(f8[::1], f8[::1])")
+def _fisheye_curve(theta, D):
+    """(N,) the pictures of angles `theta` (N,) [rad], and (N,) how they grow."""
+    pictures, slopes = np.empty(len(theta)), np.empty(len(theta))
+    for k in range(len(theta)):
+        pictures[k], slopes[k] = _bent_angle(theta[k], D), _slope(theta[k], D)
+    return pictures, slopes
 
 
 @compiled("f8[:,::1](f8[:,::1], f8[::1], f8)")
@@ -176,19 +190,21 @@ def _tilt(tx, ty):
 
 def _first_fold(coefficients, tilt):
     """Distance from the axis at which the distortion begins to fold; inf if not before _WIDEST."""
-    radius, angle = np.linspace(0, _WIDEST, 401), np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    radius, angle = np.tan(np.linspace(0, _WIDEST, 401)), np.linspace(0, 2 * np.pi, 32, endpoint=False)
     circles = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     growth = _growth(circles.reshape(-1, 2), coefficients, tilt).reshape(circles.shape[:2]).min(axis=1)
     if (growth > 0).all():
         return np.inf
     first = np.argmin(growth > 0)
-    return float(radius[first] - (radius[1] - radius[0]) * growth[first] / (growth[first] - growth[first - 1]))
+    step = radius[first] - radius[first - 1]
+    return float(radius[first] - step * growth[first] / (growth[first] - growth[first - 1]))
 
 
 @lru_cache(maxsize=16)
-def _fisheye_fold(D):
-    """Of the bytes of D: the angle [rad] up to which a fisheye's picture of it grows, at most pi, and that picture."""
-    D, theta = np.frombuffer(D), np.linspace(0, np.pi, 1000)
-    falls = _slope(theta, D) <= 0
-    last = theta[np.argmax(falls) - 1] if falls.any() else np.pi
-    return float(last), float(_bent_angle(last, D))
+def _fisheye(D):
+    """Of the bytes of D: the coefficients, the angle [rad] up to which a fisheye's picture of it grows, at most pi, and
+    that picture."""
+    D, theta = np.frombuffer(D).copy(), np.linspace(0, np.pi, 1000)
+    pictures, slopes = _fisheye_curve(theta, D)
+    last = np.argmin(slopes > 0) - 1  # the last one where all rise
+    return D, float(theta[last]), float(pictures[last])

@@ -195,7 +195,8 @@ def _carried(memory, hand):
     here, there = memory.joints, hand.joints_3d
     R = wrist_rotation(there, True) @ wrist_rotation(here, True).T  # of a left hand, too: twice the wrong side is none
     T = memory.T_camera_from_grasp.copy()
-    T[:3, 3] = there[WRIST] + R @ (T[:3, 3] - here[WRIST])
+    metric = hand.depth_source is not DepthSource.NONE
+    T[:3, 3] = there[WRIST] + R @ (T[:3, 3] - here[WRIST]) if metric else np.nan
     T[:3, :3] = R @ T[:3, :3]
     return replace(held, T_camera_from_grasp=T)
 

@@ -6,7 +6,7 @@ from handpose_ros.grasp import Grasp
 from handpose_ros.hand import DepthSource, Side
 from handpose_ros.taxonomy import Phase
 
-LONGEST_STEP = 0.1  # [s] that count of the time between two images: after a gap the gripper must not jump
+LONGEST_STEP = 0.1  # [s] that count of a gap between two images, or twice the last step: the gripper must not jump
 
 
 class GripperFollower:
@@ -17,7 +17,7 @@ class GripperFollower:
         self.max_width, self.max_velocity, self.side = max_width, max_velocity, side
         self.velocity = 0.0  # [m/s] at which the commanded width changed to the latest one
         self._width: float | None = None
-        self._stamp = np.nan
+        self._stamp, self._step = np.nan, 0.0  # [s] of the last image, and what counted of the time before it
 
     def update(self, grasps: tuple[Grasp, ...], stamp: float) -> float | None:
         """The width [m] to command at `stamp` [s]; None before the first sure grasp, the last width without one.
@@ -25,8 +25,9 @@ class GripperFollower:
         Of several hands the one that has been tracked longest leads (ids count up). Its aperture is clamped to
         what the gripper can do; without absolute depth, where metres mean little, its share of the widest is scaled.
         """
-        dt = min(stamp - self._stamp, LONGEST_STEP)  # NaN before the first image
+        dt = stamp - self._stamp  # NaN before the first image
         self._stamp, self.velocity = stamp, 0.0
+        self._step = min(dt, max(LONGEST_STEP, 2 * self._step)) if dt > 0 else 0.0  # a bag that loops stands still
         sure = [grasp for grasp in grasps if self._leads(grasp)]
         if sure:
             self._approach(self._target(min(sure, key=lambda grasp: grasp.track_id)), dt)
@@ -44,7 +45,7 @@ class GripperFollower:
     def _approach(self, target: float, dt: float):
         if self._width is None:
             self._width = target
-        elif dt > 0:  # a bag that loops stands still for one image
-            step, before = self.max_velocity * dt, self._width
-            self._width = float(np.clip(target, before - step, before + step))
+        elif dt > 0:
+            way, before = self.max_velocity * self._step, self._width
+            self._width = float(np.clip(target, before - way, before + way))
             self.velocity = (self._width - before) / dt

@@ -124,7 +124,10 @@ def _by_network(hand: HandPose, track: Track, camera: Camera) -> HandPose:
     if joints is None:
         return hand
     if hand.state is TrackingState.COASTING:
-        joints = joints + _coasted(track, camera, np.linalg.norm(joints[WRIST]))
+        way = _coasted(track, camera, np.linalg.norm(joints[WRIST]))
+        if not np.isfinite(way).all():  # it left what the camera sees
+            return replace(hand, mano=None)
+        joints = joints + way
     error = np.linalg.norm(camera.project(joints) - hand.joints_2d, axis=-1)
     error = float(np.nanmean(error)) if np.isfinite(error).any() else np.nan
     return replace(hand, joints_3d=joints, depth_source=DepthSource.MONO, hand_scale=np.nan, reprojection_error=error)

@@ -22,7 +22,7 @@ def recorded_sequences(samples: Sequence[Sample]) -> Iterator[HandSequence]:
 
 
 def _sequence(name, samples):
-    if len({_calibration(sample.camera) for sample in samples}) > 1:
+    if len({sample.camera for sample in samples}) > 1:
         raise ValueError(f"the images of the sequence {name} are of several cameras: give each its own sequence")
     ids = sorted({hand.id for sample in samples for hand in sample.hands})
     shape = len(samples), len(ids), 21
@@ -52,7 +52,3 @@ def _sequence(name, samples):
         joints_3d,
         visible,
     )
-
-
-def _calibration(camera):
-    return camera and (*camera.K.ravel().tolist(), *camera.D.tolist(), *camera.size, camera.model)

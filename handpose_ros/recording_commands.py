@@ -85,19 +85,20 @@ def _options(args, **others):
     """The RecordingOptions that the arguments speak of."""
     from handpose_ros.recording_job import RecordingOptions
 
-    calibration = _calibration(args.calibration) if args.calibration is not None else ""
+    rectified = others.get("rectified", False)
+    calibration = _calibration(args.calibration, rectified) if args.calibration is not None else ""
     formats = {"formats": tuple(dict.fromkeys(args.format.split(",")))} if "format" in args else {}
     classifier = {"classifier": args.classifier} if "classifier" in args and args.classifier else {}
     return RecordingOptions(args.backend, args.checkpoint, calibration, args.fov, **classifier, **formats, **others)
 
 
-def _calibration(path):
+def _calibration(path, rectified):
     """The text of a calibration file. Raises OSError, and ValueError naming the file."""
     from handpose_ros.calibration import camera_from_yaml
 
     try:
         text = path.read_text()
-        camera_from_yaml(text)
+        camera_from_yaml(text, rectified)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not text: it must be a file of ROS's camera_calibration") from error
     except ValueError as error:

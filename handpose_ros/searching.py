@@ -40,9 +40,12 @@ class Search:
         return [Region(tile.center + box[:2], tile.size) for tile in tiles(tuple(box[2:] - box[:2]), share)]
 
     def next(self, image: np.ndarray, missing: Sequence[Crop] = ()) -> list[Region]:
-        """The squares to search in this image: of the turn, and around hands that are `missing`, with the whole."""
+        """The squares to search in this image: of the turn, and around hands that are `missing`, with the whole.
+
+        Not around those that left what the camera sees.
+        """
         if missing:
-            boxes = np.stack([crop.box for crop in missing])
+            boxes = [box for box in (crop.box for crop in missing) if np.isfinite(box).all()]
             around = [Region((box[:2] + box[2:]) / 2, float(_AROUND * (box[2] - box[0]))) for box in boxes]
             return [self.whole(image), *around]
         turn, self._turn = self._turn, self._turn + 1

@@ -81,7 +81,7 @@ class HandTracker:
         for crop in detected:
             if len(admitted) >= self.max_hands - len(followed) + _SPARE:
                 break
-            if all(region_iou(crop, other) <= _SAME_PLACE for other in followed + admitted):
+            if not any(region_iou(crop, other) > _SAME_PLACE for other in followed + admitted):  # NaN is elsewhere
                 admitted.append(crop)
         return admitted
 

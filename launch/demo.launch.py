@@ -20,7 +20,7 @@ from launch_ros.substitutions import FindPackageShare
 
 SHARE = FindPackageShare("handpose_ros")
 TRANSPORT = PathJoinSubstitution([SHARE, "config", "fastdds.xml"])
-# Fast DDS 2 of Jazzy knows one name, Fast DDS 3 the other; with both, Kilted loads the file twice and reports errors.
+# Fast DDS 2 of Jazzy knows the old name only, Fast DDS 3 warns of it and, with both, loads the file twice.
 PROFILES = IfElseSubstitution(
     EqualsSubstitution(EnvironmentVariable("ROS_DISTRO", default_value=""), "jazzy"),
     "FASTRTPS_DEFAULT_PROFILES_FILE",

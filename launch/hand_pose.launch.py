@@ -19,7 +19,7 @@ from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("handpose_ros"), "config"])
 TRANSPORT = PathJoinSubstitution([CONFIG, "fastdds.xml"])
-# Fast DDS 2 of Jazzy knows one name, Fast DDS 3 the other; with both, Kilted loads the file twice and reports errors.
+# Fast DDS 2 of Jazzy knows the old name only, Fast DDS 3 warns of it and, with both, loads the file twice.
 PROFILES = IfElseSubstitution(
     EqualsSubstitution(EnvironmentVariable("ROS_DISTRO", default_value=""), "jazzy"),
     "FASTRTPS_DEFAULT_PROFILES_FILE",
@@ -71,7 +71,8 @@ def generate_launch_description() -> LaunchDescription:
                 for name, text in OVERRIDES.items()
             ],
             DeclareLaunchArgument("use_sim_time", default_value="", description="true: time comes from /clock"),
-            # A group, so that nothing of this stays set in a launch file that includes this one.
+            # A group, so that nothing of this stays set in a launch file that includes this one (but its parameters, if
+            # that one used SetParameter before: launch_ros keeps these in one list).
             GroupAction(
                 [
                     # Images do not fit Fast DDS's default shared-memory segment: best-effort ones would be lost.

@@ -34,7 +34,7 @@ FLOORS = {
 ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
 PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them
 ROS_FLOOR = FLOORS["ROS"].split()
-ROS_PACKAGES = ("rclpy", "std_srvs", "rosidl", "ament_index_python", "launch", "tf2_ros", "message_filters")
+ROS_PACKAGES = ("rclpy", "rosidl", "ament_index_python", "launch", "tf2_ros", "message_filters")
 
 
 def module_name(path: Path) -> str:
@@ -122,6 +122,27 @@ def test_values_that_hold_arrays_can_be_compared_and_hashed(module):
 def test_a_value_that_would_compare_its_arrays_is_recognised(field, refused):
     source = f"@dataclass(frozen=True)\nclass Value:\n    a: int\n    b: {field} = None\n"
     assert bool(compared_by_arrays(source)) is refused
+
+
+def interpreted_calls(source: str) -> set[str]:
+    """What `source` calls from plain Python, which waits for the compiler, though it is for compiled functions only."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    kinds = {f.name: {ast.unparse(each).partition("(")[0] for each in f.decorator_list} for f in functions}
+    inlined = {name for name, decorators in kinds.items() if "inlined" in decorators}
+    plain = [f for f in functions if not kinds[f.name] & {"inlined", "compiled"}]
+    called = {ast.unparse(node.func) for f in plain for node in ast.walk(f) if isinstance(node, ast.Call)}
+    return inlined & called
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_is_inlined_into_compiled_functions_is_called_by_these_only(module):
+    assert not interpreted_calls(MODULES[module].read_text())
+
+
+def test_a_call_of_an_inlined_function_is_recognised():
+    source = "@inlined\ndef f(x):\n    return x\n\n@compiled('f8(f8)')\ndef g(x):\n    return f(x)\n"
+    assert interpreted_calls(source) == set()
+    assert interpreted_calls(source + "\ndef h(x):\n    return f(x)\n") == {"f"}
 
 
 @pytest.mark.parametrize(

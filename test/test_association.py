@@ -115,3 +115,11 @@ def test_ten_close_joints_make_the_same_hand_and_nine_do_not():
         other[:close] = hand[:close]
         assert same_hand(hand, other) == expected
         assert same_hand(other, hand) == expected
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int64])
+def test_an_outline_is_of_joints_of_any_type_and_layout(kind):
+    joints = np.asfortranarray(np.arange(42).reshape(21, 2).astype(kind))
+    joints.flags.writeable = False
+    outline = Outline.of(Observation(joints, np.zeros((21, 3)), 0.9, 0.9))
+    assert (outline.low, outline.high, outline.center) == ((0, 1), (40, 41), pytest.approx((20, 21)))

@@ -114,6 +114,41 @@ def test_up_to_the_fold_of_the_distortion_all_pixels_have_their_rays(radius):
     assert_allclose(rays / rays[:, 2:], points, atol=1e-7)
 
 
+@pytest.mark.parametrize("D", [[0.2, 0.05, 0, 0, -0.05], [0.25, -0.1, 0, 0, 0], [0.065, 0.061, 0, 0, -0.025]])
+def test_a_lens_that_bends_outwards_before_it_folds_has_a_ray_for_every_pixel_up_to_there(D):
+    lens = Camera(K, (640, 480), D, "plumb_bob")
+    radius = np.linspace(0, 3, 3000)
+    points = np.stack([radius, 0.3 * radius, np.ones(3000)], axis=-1)
+    seen = points[np.isfinite(lens.project(points)[:, 0])]
+    assert 1.2 < np.hypot(*seen[-1, :2]) < 2.9  # the fold
+    seen = seen[: int(0.99 * len(seen))]
+    rays = lens.unproject(lens.project(seen))
+    assert_allclose(rays / rays[:, 2:], seen, atol=1e-8)
+
+
+def test_a_fold_far_from_the_axis_is_found_too():
+    lens = Camera(K, (640, 480), [-0.02, 0, 0, 0, 0], "plumb_bob")  # r - 0.02 r^3 has its maximum at 4.08
+    assert np.isfinite(lens.project(np.array([4.05, 0.0, 1.0]))).all()
+    assert np.isnan(lens.project(np.array([[4.2, 0.0, 1.0], [7.0, 0.0, 1.0]]))).all()
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_points_may_be_read_only_of_any_type_and_lie_anyhow_in_memory(name):
+    camera, points = CAMERAS[name], POINTS.astype(np.float32)
+    points.flags.writeable = False
+    strided = np.asfortranarray(points.astype(float))
+    assert_allclose(camera.project(points), camera.project(strided))
+    pixels = camera.project(points)
+    pixels.flags.writeable = False
+    assert_allclose(camera.unproject(pixels), camera.unproject(np.asfortranarray(pixels)))
+
+
+@pytest.mark.parametrize("size", [(640.9, 480.9), (np.nan, 480), (np.inf, 480)])
+def test_a_size_that_is_no_number_of_pixels_is_refused(size):
+    with pytest.raises(ValueError, match="the image size is"):
+        Camera(K, size)
+
+
 def test_cropping_moves_a_pixel_by_the_corner_of_the_crop():
     camera = CAMERAS["plumb_bob"]
     assert_allclose(camera.crop(100, 50, 200, 200).project(POINTS), camera.project(POINTS) - [100, 50])

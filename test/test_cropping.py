@@ -106,6 +106,13 @@ def test_views_are_apart_as_the_regions_that_they_look_at():
     assert_allclose(apart([aim(here, camera)], [aim(there, camera)]), apart([here], [there]), rtol=0.01)
 
 
+def test_crops_of_cameras_with_the_same_numbers_are_compared_and_of_other_ones_not():
+    K, place = Camera.from_fov((640, 480), 1.0).K, Region(np.array([320.0, 240.0]), 60.0)
+    lens, same, other = (Camera(K, (640, 480), [k1, 0, 0, 0, 0], "plumb_bob") for k1 in (-0.2, -0.2, -0.1))
+    here = aim(place, lens)
+    assert apart([here] * 3, [aim(place, same), aim(place, other), place]) == pytest.approx([0, np.inf, np.inf])
+
+
 def test_how_far_a_crop_is_from_one_that_its_camera_does_not_see_is_unknown():
     camera = Camera.from_fov((640, 480), 1.0)
     ahead = aim(Region(np.array([320.0, 240.0]), 60.0), camera)

@@ -7,7 +7,7 @@ import pytest
 from huge_png import huge_png
 from numpy.testing import assert_allclose, assert_array_equal
 
-from handpose_ros.decoding import BadMessage, decode_compressed, decode_depth, decode_image, stamp_seconds
+from handpose_ros.decoding import BadMessage, ImageDecoder, decode_compressed, decode_depth, decode_image, stamp_seconds
 
 RED, BLUE, DARK = (255, 0, 0), (0, 0, 255), (10, 20, 30)
 RGB = np.array([[RED, BLUE], [DARK, DARK]], np.uint8)  # red is top left
@@ -58,6 +58,17 @@ def test_white_is_white_and_half_is_half_whatever_the_bits_of_the_sensor(bits):
     white = 2**bits - 1
     decoded = decode_image(image("mono16", np.array([[0, white // 2, white]], "<u2"), 3, 1))
     assert decoded[0, :, 0].tolist() == [0, 127, 255]
+
+
+def test_one_bright_pixel_does_not_change_the_brightness_back_and_forth():
+    decode = ImageDecoder()
+    grey = [decode(image("mono16", np.array([[900, glint]], "<u2"), 2, 1))[0, 0, 0] for glint in (0, 4000, 0, 4000, 0)]
+    assert grey == [225, 56, 56, 56, 56]
+
+
+def test_opacity_says_nothing_about_the_bits_of_the_sensor():
+    data = np.full((2, 2, 4), [1000, 500, 0, 65535], "<u2")
+    assert decode_image(image("rgba16", data, 2, 2))[0, 0].tolist() == [250, 125, 0]
 
 
 def test_a_dark_image_in_two_bytes_is_no_brighter_than_that_of_a_ten_bit_sensor():

@@ -328,3 +328,12 @@ def test_a_distance_from_something_else_is_no_motion():
     assert np.abs(again.wrist_velocity).max() < 1e-6
     coasting = filter(image(12 / RATE, pose(nearer, state=TrackingState.COASTING))).hands[0]
     assert_allclose(coasting.joints_3d[WRIST], nearer[WRIST], atol=1e-6)
+
+
+def test_a_recording_of_which_every_third_image_is_placed_otherwise_is_smoothed_as_far_as_its_steps_are_even():
+    stamps, places = moving(0.5 * X)
+    hands = recorded(at(places), stamps)
+    for index in range(0, len(hands), 3):
+        other = replace(hands[index].hands[0], depth_source=DepthSource.MONO_SCALED)
+        hands[index] = replace(hands[index], hands=(other,))
+    assert_allclose(stacked(smooth_recording(hands)), at(places), atol=1e-6)

@@ -328,6 +328,15 @@ def test_the_pose_of_a_grasp_goes_with_the_wrist_while_a_fingertip_is_missing():
     assert_allclose(grasp.T_camera_from_grasp[:3, :3], held.T_camera_from_grasp[:3, :3], atol=1e-12)
 
 
+def test_the_pose_of_a_grasp_has_no_place_where_the_hand_that_coasts_has_none():
+    track = tracker()
+    held = follow([_pinching(1)] * 3, track)[-1]
+    coasting = replace(hand(_pinching(1), state=TrackingState.COASTING), depth_source=DepthSource.NONE)
+    grasp = track.update(poses(coasting, stamp=0.1))[0]
+    assert grasp.depth_source is DepthSource.NONE and np.isnan(grasp.T_camera_from_grasp[:3, 3]).all()
+    assert_allclose(grasp.T_camera_from_grasp[:3, :3], held.T_camera_from_grasp[:3, :3], atol=1e-12)
+
+
 def test_a_hand_that_coasts_without_a_grasp_has_no_pose_of_one():
     track = tracker()
     track.update(poses(hand(FIST, score=0.3)))

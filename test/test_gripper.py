@@ -45,11 +45,17 @@ def test_after_a_long_loss_the_gripper_does_not_jump():
     assert_allclose(gripper.update((grasp(0.08),), 10.0), 0.005)
 
 
-def test_after_a_gap_without_images_the_gripper_moves_on_from_where_it_was_and_its_velocity_is_allowed():
+def test_after_a_gap_without_images_the_gripper_moves_on_from_where_it_was():
     gripper = GripperFollower(0.08, 0.1)
     gripper.update((grasp(0.0),), 0.0)
     assert_allclose(gripper.update((grasp(0.08),), 10.0), 0.01)  # the way of a tenth of a second
-    assert_allclose(gripper.velocity, 0.1)
+    assert_allclose(gripper.velocity, 0.001)  # in the ten that passed
+
+
+def test_at_a_slow_steady_rate_the_gripper_moves_as_fast_as_it_may():
+    gripper = GripperFollower(0.08, 0.1)
+    widths = [gripper.update((grasp(0.08 if image else 0.0),), 0.37 * image) for image in range(5)]
+    assert_allclose(np.diff(widths), [0.01, 0.02, 0.037, 0.013], atol=1e-12)
 
 
 def test_a_stamp_that_jumps_back_moves_nothing():

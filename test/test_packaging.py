@@ -84,6 +84,20 @@ def requirements_for(lines: list[str], python: str) -> dict[str, Requirement]:
     return {canonicalize_name(r.name): r for r in requirements if r.marker is None or r.marker.evaluate(machine)}
 
 
+def assigned(path: Path, name: str) -> str:
+    """The source of what the file assigns to `name`, in ast's own layout."""
+    (value,) = [
+        node.value
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+    ]
+    return ast.unparse(value)
+
+
+def is_sim_time(call: ast.Call) -> bool:
+    return [ast.unparse(argument) for argument in call.args] == ["'use_sim_time'"]
+
+
 def lock_lines() -> list[str]:
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.lock").read_text().splitlines()]
     return [line for line in lines if line]
@@ -134,7 +148,8 @@ def test_the_parameters_of_hand_pose_are_set_after_grasp_was_started():
     nodes = calls(ast.parse(HANDS_LAUNCH.read_text()), "Node")
     line = {next(k.value.value for k in node.keywords if k.arg == "executable"): node.lineno for node in nodes}
     (parameters,) = calls(ast.parse(HANDS_LAUNCH.read_text()), "SetParametersFromFile")
-    assert line["grasp"] < parameters.lineno < line["hand_pose"]
+    (sim_time,) = [each for each in calls(ast.parse(HANDS_LAUNCH.read_text()), "override") if is_sim_time(each)]
+    assert sim_time.lineno < line["grasp"] < parameters.lineno < line["hand_pose"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -147,10 +162,12 @@ def test_the_documents_start_launch_files_with_arguments_that_there_are(document
 
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
 def test_a_launch_file_makes_room_for_images_unless_the_user_chose_a_transport(path):
-    # Which name of the variable is read is tested in test/ros/test_demo.py; launch is not on PyPI.
+    # launch is not on PyPI, so the files are read and not run.
     assert set(literals(path)["CHOICES"]) == {"FASTDDS_BUILTIN_TRANSPORTS", PROFILES, OLD_PROFILES}
-    (profiles,) = calls(ast.parse(path.read_text()), "IfElseSubstitution")
-    assert [argument.value for argument in profiles.args[1:]] == [OLD_PROFILES, PROFILES]
+    jazzy = "EqualsSubstitution(EnvironmentVariable('ROS_DISTRO', default_value=''), 'jazzy')"
+    assert assigned(path, "PROFILES") == f"IfElseSubstitution({jazzy}, {OLD_PROFILES!r}, {PROFILES!r})"
+    chosen = "[EnvironmentVariable(name, default_value='') for name in CHOICES]"
+    assert assigned(path, "UNLESS_CHOSEN") == f"IfCondition(EqualsSubstitution({chosen}, ''))"
     assert "SetEnvironmentVariable(PROFILES, TRANSPORT, condition=UNLESS_CHOSEN)" in path.read_text()
     assert '"fastdds.xml"' in path.read_text()
 

@@ -1,10 +1,13 @@
 """The pipeline with a backend that sees exact keypoints of a known hand: what it makes of sizes and depth images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from depth_maker import hand_depth
 from made_up_hands import bent_hand
 from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
 
 from handpose_ros.association import Outline
 from handpose_ros.backends import Detection
@@ -190,3 +193,24 @@ def test_without_a_camera_depth_says_nothing():
     hands = stream.pipeline(Frame(IMAGE, None, 1.0, depth=hand_depth(stream.joints, CAMERA)))
     assert hands.hands[0].depth_source is DepthSource.NONE
     assert_allclose(hands.hands[0].joints_3d[WRIST], 0)
+
+
+def test_joints_are_believed_as_seen_from_the_direction_of_the_hand():
+    turn = Rotation.from_euler("y", 50, degrees=True)
+    shape = turn.apply(true_hand() - true_hand().mean(axis=0))
+    wide = Camera(np.array([[200.0, 0, 640], [0, 200.0, 480], [0, 0, 1]]), (1280, 960))
+    seen = Observation(wide.project(shape + turn.apply([0, 0, 0.5])), shape, 1.0, 0.95)
+    track = Track.born(1, 0.0, seen, Outline.of(seen), Region(np.array([640.0, 480.0]), 200.0))
+    (hand,) = Placer(make_lifter("mediapipe"), None)((track,), Frame(np.zeros((960, 1280, 3), np.uint8), wide, 0.0))
+    assert hand.joint_scores.min() > 0.9
+
+
+def test_a_hand_that_its_network_placed_and_that_leaves_what_the_camera_sees_stays_known_where_it_has_rays():
+    barrel = Camera(CAMERA.K, CAMERA.size, [-0.5, 0, 0, 0, 0], "plumb_bob")
+    track = tracked(true_hand(), [0.95] * 30, network=True)
+    track = replace(track, coasted=(250.0, 0.0), state=TrackingState.COASTING)
+    track = replace(track, observation=replace(track.observation, joints_2d=track.observation.joints_2d + [250.0, 0.0]))
+    hand = placed(track, barrel)
+    known = np.isfinite(barrel.unproject(hand.joints_2d)).all(axis=-1)
+    assert not known[WRIST] and known.sum() >= 3
+    assert hand.mano is None and np.isfinite(hand.joints_3d[known]).all()

@@ -74,3 +74,14 @@ def test_a_crop_is_shifted_by_pixels_of_the_image_in_a_view_too():
     assert_allclose(moved.to_image(np.array([0.5, 0.5]), 1), [230, 220], atol=1e-9)
     up, up_moved = (v.to_image(np.array([[0.5, 0.5], [0.5, 0.4]]), 1) for v in (view, moved))
     assert_allclose(up_moved[1] - up_moved[0], up[1] - up[0], atol=1.0)
+
+
+def test_around_a_hand_that_coasted_beyond_the_fold_of_the_lens_nothing_is_searched():
+    K = np.array([[360.0, 0, 320], [0, 360, 240], [0, 0, 1]])
+    folding = Camera(K, (640, 480), [-0.33, 0.12, 0, 0, -0.02], "plumb_bob")
+    crop, search = aim(Region(np.array([560.0, 240.0]), 120.0), folding), Search()
+    counts = []
+    for _ in range(115):
+        crop = shifted(crop, np.array([1.0, 0.0]))
+        counts.append(len(search.next(VGA, [crop])))
+    assert counts[0] == 2 and counts[-1] == 1

@@ -97,3 +97,10 @@ def test_a_wrist_that_joints_are_relative_to_has_no_relative_difference():
 def test_a_swap_of_sides_is_seen():
     result = compare({1: HandPoses((hand(),), (640, 480))}, {1: HandPoses((hand(side=Side.RIGHT),), (640, 480))})
     assert not result.differences[0].same_sides
+
+
+def test_a_hand_without_a_place_is_no_difference_and_does_not_hide_another_ones():
+    nowhere = replace(hand(), joints_3d=np.full((21, 3), np.nan))
+    first, second = HandPoses((hand(),), (640, 480)), HandPoses((nowhere,), (640, 480))
+    (difference,) = compare({1: first}, {1: second}).differences
+    assert difference.joints_2d_px == 0 and np.isnan([difference.joints_3d_mm, difference.relative]).all()

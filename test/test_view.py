@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.aiming import aim, place
+from handpose_ros.aiming import _write_turn_to, aim, place
 from handpose_ros.backends.mediapipe import tracked_squares
 from handpose_ros.camera import Camera
 from handpose_ros.cropping import Region, View, node_pixels, region_iou, to_camera, to_image
@@ -101,6 +101,25 @@ def test_without_a_camera_the_square_is_one_of_the_image():
     points = RNG.uniform(100, 200, (2, 21, 2))
     for square, (x, y, side, angle) in zip(place(tracked_squares, points, None), tracked_squares(points), strict=True):
         assert_allclose([*square.center, square.size, square.angle], [x, y, side, angle])
+
+
+@pytest.mark.parametrize("camera", [None, CAMERAS["plumb_bob"]])
+def test_points_may_be_read_only_of_any_type_and_lie_anyhow_in_memory(camera):
+    points = np.asfortranarray(RNG.uniform(100, 200, (2, 21, 2)).astype(np.float32))
+    points.flags.writeable = False
+    for square, own in zip(
+        place(tracked_squares, points, camera), place(tracked_squares, points.astype(float), camera), strict=True
+    ):
+        assert_allclose(square.unit_span, own.unit_span)
+
+
+@pytest.mark.parametrize("direction", [[0.0, 0.0, -1.0], [0.01, 0.02, -1.0], [1.0, 0.0, -0.2], [0.3, -0.4, 0.5]])
+def test_a_view_is_aimed_anywhere_also_nearly_straight_behind(direction):
+    turn = np.empty((3, 3))
+    _write_turn_to(*direction, turn)
+    assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(turn) == pytest.approx(1)
+    assert_allclose(turn[:, 2], direction / np.linalg.norm(direction), atol=0.03)  # any half turn leads behind
 
 
 def test_where_the_camera_has_no_rays_the_square_is_one_of_the_image_and_other_hands_have_a_view():

@@ -137,7 +137,7 @@ def tracked_squares(joints):
         x, y = joints[hand, :, 0], joints[hand, :, 1]
         right = ((x[_INDEX] + x[_RING]) / 2 + x[_MIDDLE]) / 2 - x[WRIST]
         down = ((y[_INDEX] + y[_RING]) / 2 + y[_MIDDLE]) / 2 - y[WRIST]
-        angle = math.atan2(right, -down)
+        angle = math.atan2(right, -down)  # as aiming.upright_angle, which stands in another file
         cos, sin = math.cos(angle), math.sin(angle)
         low = top = np.inf
         high = bottom = -np.inf

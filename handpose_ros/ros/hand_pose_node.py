@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.decoding import BadMessage, decode_compressed, decode_image, stamp_seconds
+from handpose_ros.decoding import BadMessage, ImageDecoder, decode_compressed, stamp_seconds
 from handpose_ros.hand import HandPoses
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
@@ -50,6 +50,7 @@ class HandPoseNode(Node):
         )
 
         self._health = Health(self.get_logger().warning)
+        self._decode = decode_compressed if self._params.compressed else ImageDecoder()
         self._calibrated = False
         self._shown = frozenset()
         self._failure: Exception | None = None
@@ -87,7 +88,7 @@ class HandPoseNode(Node):
         if not (self._has_listeners or self._sizes.collects):
             return
         try:
-            image = decode_compressed(msg) if self._params.compressed else decode_image(msg)
+            image = self._decode(msg)
             stamp = self._seconds(msg.header)
         except BadMessage as error:
             self._health.problem(error.kind, f"{self._image_topic}: {error}")

@@ -35,6 +35,8 @@ class StampBuffer:
             alive = self._clock() - self._last_arrival < _ALIVE
             if alive:  # stamps come in order: after one that is not earlier there is no nearer one
                 self._arrived.wait_for(lambda: self._items[-1][0] >= stamp, self._patience)
-            # Of equal ones the latest: a driver that does not stamp gives all of them 0.
+            elif stamp == 0:  # as drivers that do not stamp give all of them: what is no longer sent belongs to none
+                return None
+            # Of equal ones the latest.
             found = min(reversed(self._items), key=lambda each: abs(each[0] - stamp), default=None)
         return found[1] if found and abs(found[0] - stamp) <= self._tolerance else None

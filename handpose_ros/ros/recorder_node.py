@@ -27,7 +27,7 @@ from handpose_ros.answers import (
     grasps_seen,
 )
 from handpose_ros.bags import BagWriter
-from handpose_ros.decoding import BadMessage, decode_image, hands_from_msg
+from handpose_ros.decoding import BadMessage, ImageDecoder, hands_from_msg
 from handpose_ros.hand import HandPoses
 from handpose_ros.msg import GraspArray, HandModel, HandPoseArray
 from handpose_ros.ros.running import receive
@@ -55,7 +55,7 @@ class Recorder:
     def __init__(self, bag: BagWriter):
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # a Ctrl-C is the caller's KeyboardInterrupt
         self._node = Node("handpose_recorder")
-        self._bag = bag
+        self._bag, self._decode = bag, ImageDecoder()
         self._queue = queue.Queue(_QUEUED)
         self._error = None
         self._published: dict[
@@ -201,7 +201,7 @@ class Recorder:
             self._bag.write(topic, _type_name(msg), stamp, serialize_message(msg), **options)
             return
         try:
-            self._bag.write_image(COMPRESSED_IMAGE, decode_image(msg), stamp, msg.header.frame_id)
+            self._bag.write_image(COMPRESSED_IMAGE, self._decode(msg), stamp, msg.header.frame_id)
         except BadMessage as error:  # the camera's fault; hand_pose says so as well
             self._node.get_logger().warning(str(error), throttle_duration_sec=5.0)
 

@@ -200,7 +200,7 @@ def test_a_goal_of_the_gripper_limits_velocity_and_effort_and_a_state_tells_the_
     assert (list(command.velocity), list(command.effort)) == ([0.1], [20.0])
     state = listen("gripper_command:=state", "gripper_max_velocity:=0.1", "gripper_max_effort:=20.0")
     state.ask(right_hand, stamp=at(1.0))
-    command = state.ask(pinching, stamp=at(1.2))["gripper_command"]
+    command = state.ask(pinching, stamp=at(1.1))["gripper_command"]
     assert_allclose(command.velocity, [-0.1])
     assert not command.effort
 

@@ -36,6 +36,14 @@ def test_of_equal_stamps_the_latest_is_found():
     assert depths.nearest(0.0) == "latest"
 
 
+def test_without_stamps_what_came_long_ago_belongs_to_no_image():
+    now = [0.0]
+    depths = buffer([0.0], clock=lambda: now[0])
+    assert depths.nearest(0.0) == "depth 0.0"
+    now[0] = 1.5
+    assert depths.nearest(0.0) is None
+
+
 def test_one_that_is_under_way_is_waited_for_although_an_earlier_one_is_near():
     depths = buffer([1.0], PATIENT)
     later = threading.Timer(0.1, depths.put, (1.01, "its own"))
