@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handpose_ros.bags import COMPRESSED_IMAGE_TYPE, Topic, make_message, read_messages, read_topics
-from handpose_ros.calibration import camera_from_info, fit_camera
+from handpose_ros.calibration import camera_from_info, fit_camera, fold_warning
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.decoding import BadMessage, ImageDecoder, decode_compressed, stamp_seconds
 from handpose_ros.wording import counted
@@ -121,6 +121,8 @@ class BagImages:
             return None
         if camera is None:
             self._warn("not_calibrated", f"{self.info_topic}: the camera is not calibrated, K is 0: {remedy}")
+        elif warning := fold_warning(camera):
+            self._warn("distortion", f"{self.info_topic}: {warning}")
         return camera
 
     def _warn(self, kind, text):

@@ -18,6 +18,7 @@ _MODELS = {
     "fisheye": "equidistant",
 }
 _NO_BASELINE = 1e-4  # [m] below the errors of any calibration
+_HALF, _ALL = 0.5, 0.98  # of an image: with fewer rays it is refused, with fewer a warning is due
 
 
 def camera_from_info(msg, size: tuple[int, int], rectified: bool = False) -> Camera | None:
@@ -25,7 +26,8 @@ def camera_from_info(msg, size: tuple[int, int], rectified: bool = False) -> Cam
 
     Raw images are seen with K and D, `rectified` ones with P and no distortion. K and P are those of the
     whole sensor: the roi is cut out of it, then binned, and an image of another size but the same
-    proportions was scaled. Raises BadMessage, a ValueError, also for the second rectified camera of a stereo pair.
+    proportions was scaled. Raises BadMessage, a ValueError, also for the second rectified camera of a stereo pair and a
+    distortion that describes less than half of the image.
     """
     K = np.array(msg.k, dtype=float).reshape(3, 3)
     P = np.array(msg.p, dtype=float).reshape(3, 4)
@@ -42,7 +44,20 @@ def camera_from_info(msg, size: tuple[int, int], rectified: bool = False) -> Cam
         sensor = Camera(P[:, :3] if rectified else K, (msg.width, msg.height), D, model)
     except ValueError as error:
         raise BadMessage("camera_info", f"camera_info: {error}") from error
+    if sensor.share_with_rays < _HALF:
+        raise BadMessage("camera_info", fold_warning(sensor))
     return fit_camera(_readout(sensor, msg), size)
+
+
+def fold_warning(camera: Camera) -> str:
+    """What is wrong with a distortion that folds within the image; "" if it does not. A fisheye's may be round."""
+    share = camera.share_with_rays
+    if share >= (_HALF if camera.model == "equidistant" else _ALL):
+        return ""
+    return (
+        f"the distortion D = {camera.D.tolist()} folds within the image, of which it describes only {100 * share:.0f} "
+        "%: calibrate with views up to the corners, or by another model (rational_polynomial, equidistant)"
+    )
 
 
 def fit_camera(camera: Camera, size: tuple[int, int]) -> Camera:

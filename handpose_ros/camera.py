@@ -59,6 +59,12 @@ class Camera:
         """Whether straight lines are bent in its images."""
         return self.model == "equidistant" or any(self.D.tolist())
 
+    @cached_property
+    def share_with_rays(self) -> float:
+        """How much of the image, 0..1, has a ray: all of it, but where the distortion folds within the image."""
+        x, y = (np.linspace(0, length - 1, 15) for length in self.size)
+        return float(np.isfinite(self.unproject(np.stack(np.meshgrid(x, y), axis=-1))[..., 2]).mean())
+
     def project(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) pixels of `points` (..., 3) [m]; NaN behind the camera and beyond the fold of its distortion.
 
@@ -120,6 +126,12 @@ class Frame:
     depth: np.ndarray | None = None  # (H, W) float32 [m] along z, pixel by pixel that of the image; NaN: not measured
 
     def __post_init__(self):
+        if not isinstance(self.image, np.ndarray):
+            raise ValueError(f"the image is {type(self.image).__name__}, it must be an array: could its file be read?")
+        if self.camera is not None and not isinstance(self.camera, Camera):
+            raise ValueError(
+                f"the camera is {type(self.camera).__name__}, it must be a Camera: Camera(K, size, D, model)"
+            )
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
             raise ValueError(f"image is {self.image.dtype} {self.image.shape}, it must be uint8 (height, width, 3)")
         if self.camera is not None and self.camera.size != self.size:

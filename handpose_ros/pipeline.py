@@ -48,8 +48,10 @@ class HandPosePipeline:
         Joints with a score below `min_joint_score` are NaN.
         New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
         tiles of it of these shares of its longer side, so that small hands are found; () for no tiles.
-        Raises: ValueError for another filter or a region without area.
+        Raises: ValueError for less than one hand, another filter or a region without area.
         """
+        if max_hands < 1:
+            raise ValueError(f"max_hands is {max_hands}, it must be 1 or more")
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend, self.filter = backend, filter
@@ -79,8 +81,12 @@ class HandPosePipeline:
         return self._answer(frame, observations)
 
     def alone(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
-        """The hands of an image that has nothing to do with the others, searched more thoroughly. Forgets all hands."""
+        """The hands of an image that has nothing to do with the others, searched more thoroughly. Forgets all hands.
+
+        Their ids begin with 1 in each such image.
+        """
         self.reset()
+        self._tracker.reset(ids_too=True)
         self._tracker.advance(frame.stamp)
         tracker = self._tracker
         found = find_hands(self.backend, frame, tracker.max_hands, tracker.min_score, self._search, boxes)

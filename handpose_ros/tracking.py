@@ -33,11 +33,12 @@ class HandTracker:
     def __init__(self, max_hands: int = 2, min_score: float = 0.5, coast_time: float = 0.25):
         """Follows at most `max_hands`; a score above `min_score` is a hand; coasts for `coast_time` [s]."""
         self.max_hands, self.min_score, self.coast_time = max_hands, min_score, coast_time
-        self._next_id = 1
-        self.reset()
+        self.reset(ids_too=True)
 
-    def reset(self):
-        """Forgets all tracks. Ids go on counting."""
+    def reset(self, ids_too: bool = False):
+        """Forgets all tracks. Ids go on counting, unless `ids_too`."""
+        if ids_too:
+            self._next_id = 1
         self._tracks: tuple[Track, ...] = ()
         self._crops: list[Crop] = []  # where to look for each of them in this image
         self._stamp = -np.inf

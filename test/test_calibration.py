@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from handpose_ros.calibration import camera_from_info, camera_from_yaml, camera_to_yaml
+from handpose_ros.calibration import camera_from_info, camera_from_yaml, camera_to_yaml, fold_warning
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import BadMessage
 
@@ -26,13 +26,13 @@ def intrinsics(camera):
 
 
 def test_a_raw_image_is_seen_with_k_and_d():
-    camera = camera_from_info(info(d=[0.1, 0.2, 0.3, 0.4, 0.5]), (640, 480))
+    camera = camera_from_info(info(d=[0.1, 0.02, 0.003, 0.004, 0.005]), (640, 480))
     assert_allclose(intrinsics(camera), [500, 500, 319.5, 239.5])
-    assert_allclose(camera.D, [0.1, 0.2, 0.3, 0.4, 0.5])
+    assert_allclose(camera.D, [0.1, 0.02, 0.003, 0.004, 0.005])
 
 
 def test_a_rectified_image_is_seen_with_p_and_no_distortion():
-    camera = camera_from_info(info(d=[0.1, 0.2, 0.3, 0.4, 0.5]), (640, 480), rectified=True)
+    camera = camera_from_info(info(d=[0.1, 0.02, 0.003, 0.004, 0.005]), (640, 480), rectified=True)
     assert_allclose(intrinsics(camera), [400, 400, 300, 200])
     assert camera.D.size == 0
 
@@ -40,6 +40,26 @@ def test_a_rectified_image_is_seen_with_p_and_no_distortion():
 @pytest.mark.parametrize("rectified", [False, True])
 def test_a_zero_focal_length_means_not_calibrated(rectified):
     assert camera_from_info(info(k=[0.0] * 9, p=[0.0] * 12, width=0, height=0), (640, 480), rectified) is None
+
+
+def test_a_distortion_that_folds_within_half_of_the_image_is_refused_and_one_in_the_corners_is_worth_a_warning():
+    """r - r^3 k has its maximum 2/3 r at r = 1 / sqrt(3 k)."""
+    with pytest.raises(BadMessage, match="folds within the image, of which it describes only 1. %"):
+        camera_from_info(info(d=[-3.0, 0, 0, 0, 0]), (640, 480))  # up to 111 px from the middle
+    corners = camera_from_info(info(d=[-0.3, 0, 0, 0, 0]), (640, 480))  # up to 351 px
+    assert 0.8 < corners.share_with_rays < 0.98 and "folds within the image" in fold_warning(corners)
+    assert fold_warning(camera_from_info(info(d=[-0.2, 0, 0, 0, 0]), (640, 480))) == ""  # up to 430 px
+    with pytest.raises(ValueError, match="folds within the image"):
+        camera_from_yaml(
+            camera_to_yaml(Camera(np.reshape(K, (3, 3)), (640, 480), [-3.0, 0, 0, 0, 0], "plumb_bob"), "x")
+        )
+
+
+def test_a_fisheyes_round_image_is_no_fault():
+    wide = Camera(
+        np.array([[150.0, 0, 319.5], [0, 150, 239.5], [0, 0, 1]]), (640, 480), [-0.05, 0, 0, 0], "equidistant"
+    )
+    assert wide.share_with_rays < 0.98 and fold_warning(wide) == ""
 
 
 def test_half_the_size_halves_the_focal_length_and_keeps_the_centre_in_the_centre():
@@ -81,7 +101,7 @@ def test_a_region_outside_the_sensor_is_refused():
     [
         ("plumb_bob", [], ("none", [])),
         ("plumb_bob", [0.0] * 5, ("plumb_bob", [0.0] * 5)),
-        ("plumb_bob", [0.1, 0.2, 0.3, 0.4], ("plumb_bob", [0.1, 0.2, 0.3, 0.4, 0.0])),
+        ("plumb_bob", [0.1, 0.02, 0.003, 0.004], ("plumb_bob", [0.1, 0.02, 0.003, 0.004, 0.0])),
         ("rational_polynomial", [0.1] * 8, ("rational_polynomial", [0.1] * 8)),
         ("equidistant", [0.1] * 4, ("equidistant", [0.1] * 4)),
         ("fisheye", [0.1] * 4, ("equidistant", [0.1] * 4)),
@@ -135,7 +155,7 @@ image_height: 480
 camera_name: head
 camera_matrix: {rows: 3, cols: 3, data: [500, 0, 319.5, 0, 501, 239.5, 0, 0, 1]}
 distortion_model: plumb_bob
-distortion_coefficients: {rows: 1, cols: 5, data: [0.1, 0.2, 0.3, 0.4, 0.5]}
+distortion_coefficients: {rows: 1, cols: 5, data: [0.1, 0.02, 0.003, 0.004, 0.005]}
 rectification_matrix: {rows: 3, cols: 3, data: [1, 0, 0, 0, 1, 0, 0, 0, 1]}
 projection_matrix: {rows: 3, cols: 4, data: [500, 0, 319.5, 0, 0, 501, 239.5, 0, 0, 0, 1, 0]}
 """
@@ -145,7 +165,7 @@ def test_a_calibration_file_of_ros_is_read_as_it_stands():
     camera = camera_from_yaml(CALIBRATION)
     assert camera.size == (640, 480) and camera.model == "plumb_bob"
     assert_allclose(intrinsics(camera), [500, 501, 319.5, 239.5])
-    assert_allclose(camera.D, [0.1, 0.2, 0.3, 0.4, 0.5])
+    assert_allclose(camera.D, [0.1, 0.02, 0.003, 0.004, 0.005])
 
 
 @pytest.mark.parametrize("model, D", [("plumb_bob", [0.1] * 5), ("equidistant", [0.01] * 4), ("none", [])])

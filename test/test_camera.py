@@ -205,6 +205,15 @@ def test_a_size_that_is_given_as_another_sequence_is_a_pair_of_whole_numbers(siz
     assert Frame(np.zeros((480, 640, 3), np.uint8), camera).camera is camera
 
 
+@pytest.mark.parametrize(
+    "image, camera, words",
+    [(None, None, "could its file be read"), ("a.png", None, "is str"), (np.zeros((9, 9, 3), np.uint8), K, "a Camera")],
+)
+def test_a_frame_says_what_it_was_given_in_place_of_an_image_or_a_camera(image, camera, words):
+    with pytest.raises(ValueError, match=words):
+        Frame(image, camera)
+
+
 def test_a_frame_refuses_an_image_of_another_size_than_its_camera():
     with pytest.raises(ValueError, match=r"\(320, 240\).*\(640, 480\)"):
         Frame(np.zeros((240, 320, 3), np.uint8), VGA)

@@ -199,6 +199,20 @@ def test_an_image_of_another_type_or_size_is_refused(clip, truth):
         estimate(np.ascontiguousarray(clip[0][:, ::2]), truth[1])
 
 
+def test_the_ids_of_every_single_image_begin_with_one(clip, truth):
+    try:
+        estimator = HandPoseEstimator(device="cpu", num_threads=1)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not here and cannot be fetched: {error}")
+    for image in clip[:2]:
+        assert sorted(hand.track_id for hand in estimator.estimate(image, truth[1])) == [1, 2]
+
+
+def test_no_hand_at_most_is_refused(backend):
+    with pytest.raises(ValueError, match="max_hands is 0"):
+        HandPosePipeline(backend, max_hands=0)
+
+
 def estimate(image, camera, **options):
     try:
         return HandPoseEstimator(device="cpu", num_threads=1, **options).estimate(image, camera)

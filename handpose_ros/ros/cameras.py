@@ -7,7 +7,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 
-from handpose_ros.calibration import camera_from_info
+from handpose_ros.calibration import camera_from_info, fold_warning
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import BadMessage
 from handpose_ros.ros.health import Health
@@ -58,6 +58,8 @@ class Cameras:
             text = f"{self._topic}: the camera is not calibrated, K is 0: {self._remedy}"
             self._not_calibrated("not_calibrated", text)
             return None
+        if warning := fold_warning(camera):
+            self._health.problem("distortion", f"{self._topic}: {warning}", once=True)
         self._made[frame_id] = info, size, camera
         return camera
 
