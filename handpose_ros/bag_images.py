@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handpose_ros.bags import COMPRESSED_IMAGE_TYPE, Topic, make_message, read_messages, read_topics
-from handpose_ros.calibration import camera_from_info, fit_camera, fold_warning
+from handpose_ros.calibration import camera_from_info, fit_camera, fold_warning, meaning
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.decoding import BadMessage, ImageDecoder, decode_compressed, stamp_seconds
 from handpose_ros.wording import counted
@@ -54,6 +54,7 @@ class BagImages:
         self._warnings: dict[str, str] = {}  # the first of each kind
         # An image may stand before the first camera_info of its camera: the node waits for that.
         self._infos = {}
+        self._made = {}  # frame_id -> (what the camera was made of, the camera)
         for message in read_messages(path, *filter(None, [self.info_topic])) if self.info_topic else ():
             self._infos.setdefault(message.message.header.frame_id, message.message)
 
@@ -114,11 +115,15 @@ class BagImages:
             where = f"on {self.info_topic} " if self.info_topic else ""
             self._warn("camera_info", f"no camera_info {where}for the frame '{frame_id}' (see --camera-info): {remedy}")
             return None
+        of = (meaning(info), size)
+        if frame_id in self._made and self._made[frame_id][0] == of:
+            return self._made[frame_id][1]
         try:
             camera = camera_from_info(info, size, self._rectified)
         except BadMessage as error:
             self._warn(error.kind, f"{self.info_topic}: {error}; {remedy}")
             return None
+        self._made[frame_id] = of, camera
         if camera is None:
             self._warn("not_calibrated", f"{self.info_topic}: the camera is not calibrated, K is 0: {remedy}")
         elif warning := fold_warning(camera):

@@ -49,6 +49,16 @@ def camera_from_info(msg, size: tuple[int, int], rectified: bool = False) -> Cam
     return fit_camera(_readout(sensor, msg), size)
 
 
+def meaning(msg) -> tuple:
+    """What of a CameraInfo describes the camera: where it is equal, so is the camera.
+
+    Not `==` of the messages: rosidl_python before 0.22.1 finds two arrays unequal only where all their values differ.
+    """
+    roi, arrays = msg.roi, (np.asarray(values, dtype=float).tobytes() for values in (msg.d, msg.k, msg.p))
+    binned = (msg.binning_x, msg.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height)
+    return (msg.width, msg.height, msg.distortion_model, *arrays, *binned)
+
+
 def fold_warning(camera: Camera) -> str:
     """What is wrong with a distortion that folds within the image; "" if it does not. A fisheye's may be round."""
     share = camera.share_with_rays

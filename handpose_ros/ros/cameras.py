@@ -2,12 +2,11 @@
 
 import threading
 
-import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 
-from handpose_ros.calibration import camera_from_info, fold_warning
+from handpose_ros.calibration import camera_from_info, fold_warning, meaning
 from handpose_ros.camera import Camera
 from handpose_ros.decoding import BadMessage
 from handpose_ros.ros.health import Health
@@ -73,16 +72,6 @@ class Cameras:
 
     def _on_info(self, msg: CameraInfo):
         known = self._infos.get(msg.header.frame_id)
-        if known is None or _meaning(msg) != _meaning(known):
+        if known is None or meaning(msg) != meaning(known):
             self._infos[msg.header.frame_id] = msg
         self._grace_over.set()
-
-
-def _meaning(msg: CameraInfo) -> tuple:
-    """What of `msg` describes the camera.
-
-    Not `==` of the messages: rosidl_python before 0.22.1 finds two arrays unequal only where all their values differ.
-    """
-    roi, arrays = msg.roi, (np.asarray(values, dtype=float).tobytes() for values in (msg.d, msg.k, msg.p))
-    binned = (msg.binning_x, msg.binning_y, roi.x_offset, roi.y_offset, roi.width, roi.height)
-    return (msg.width, msg.height, msg.distortion_model, *arrays, *binned)
