@@ -10,7 +10,7 @@ import numpy as np
 from handpose_ros.answers import GRASP_MARKERS, GRASPS, HAND_MODEL, HANDS, MARKERS
 from handpose_ros.bag_images import BagImage, BagImages
 from handpose_ros.bags import BagWriter, bag_files, make_message, read_messages, read_topics, typestore
-from handpose_ros.comparison import Comparison, compare
+from handpose_ros.comparison import ComparisonFigures, compare
 from handpose_ros.decoding import hands_from_msg
 from handpose_ros.grasp import DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
 from handpose_ros.hand import HandPoses
@@ -36,6 +36,13 @@ class LiveHands:
     latencies: tuple[tuple[float, float], ...]  # stamp [s], latency [s]
 
 
+@dataclass(frozen=True)
+class BagSummary(RecordingSummary):
+    """What a bag came to."""
+
+    comparison: ComparisonFigures | None  # with the live hands; None: not asked for
+
+
 def run_bag(
     images: BagImages,
     pipeline: HandPosePipeline,
@@ -45,7 +52,7 @@ def run_bag(
     formats: tuple[str, ...] = ("npz",),
     classifier: str = DEFAULT_CLASSIFIER,
     progress: Callable[[Iterable[BagImage]], Iterable[BagImage]] = iter,
-) -> RecordingSummary:
+) -> BagSummary:
     """Leaves hands.mcap, joints.<format>, summary.json and report.html in `out`, answers to `images`.
 
     Where `compared` names a topic of live hands, comparison.json too; "" compares with the only one there is.
@@ -80,6 +87,7 @@ def run_bag(
                 seconds = time.perf_counter() - start
                 finishing.put((image, replace(hands, calibrated=image.calibrated), seconds))
     difference = compare(live.hands, offline) if live and compared is not None else None
+    figures = difference.figures() if difference else None
     summary = results.summary([*images.warnings, *left_out])
     for format in formats:
         FORMATS[format](out / f"joints.{format}", results.frames)
@@ -87,8 +95,8 @@ def run_bag(
     if difference:
         write_json(out / "comparison.json", asdict(difference))
     topics = {"image_topic": images.topic.name, "camera_info_topic": images.info_topic}
-    write_json(out / "summary.json", {**asdict(summary), **topics, **_compared(live, difference)})
-    return summary
+    write_json(out / "summary.json", {**asdict(summary), **topics, **_compared(live, figures)})
+    return BagSummary(**vars(summary), comparison=figures)
 
 
 class AnswerWriter:
@@ -146,7 +154,7 @@ def find_live_hands(path: Path, name: str | None = None) -> LiveHands | None:
     return LiveHands(topic, hands, tuple(latencies))
 
 
-def _compared(live: LiveHands | None, difference: Comparison | None) -> dict:
+def _compared(live: LiveHands | None, figures: ComparisonFigures | None) -> dict:
     """What the summary says about hands that were recorded live."""
     if live is None:
         return {}
@@ -155,14 +163,6 @@ def _compared(live: LiveHands | None, difference: Comparison | None) -> dict:
     if latencies:
         p50, p95 = np.percentile(latencies, [50, 95]).tolist()
         said |= {"live_latency_p50_ms": p50, "live_latency_p95_ms": p95}
-    if difference:
-        worst = [each.joints_3d_mm for each in difference.differences if np.isfinite(each.joints_3d_mm)]
-        said["comparison"] = {
-            "images": len(difference.differences),
-            "same_number_of_hands": sum(each.live_hands == each.offline_hands for each in difference.differences),
-            "worst_joint_median_mm": float(np.median(worst)) if worst else np.nan,
-            "worst_joint_max_mm": max(worst, default=np.nan),
-            "only_live": difference.only_live,
-            "only_offline": difference.only_offline,
-        }
+    if figures:
+        said["comparison"] = asdict(figures)
     return said

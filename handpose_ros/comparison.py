@@ -31,6 +31,30 @@ class Comparison:
     only_live: int  # images
     only_offline: int  # images: dropped live, as a node may that always takes the newest
 
+    def figures(self) -> "ComparisonFigures":
+        """The whole in numbers."""
+        worst = [each.joints_3d_mm for each in self.differences if np.isfinite(each.joints_3d_mm)]
+        return ComparisonFigures(
+            images=len(self.differences),
+            same_number_of_hands=sum(each.live_hands == each.offline_hands for each in self.differences),
+            worst_joint_median_mm=float(np.median(worst)) if worst else np.nan,
+            worst_joint_max_mm=max(worst, default=np.nan),
+            only_live=self.only_live,
+            only_offline=self.only_offline,
+        )
+
+
+@dataclass(frozen=True)
+class ComparisonFigures:
+    """What a comparison came to."""
+
+    images: int  # that were answered both times
+    same_number_of_hands: int  # of these images
+    worst_joint_median_mm: float  # of each image's joint that differs most; NaN: none is known in both
+    worst_joint_max_mm: float  # NaN as well
+    only_live: int  # images
+    only_offline: int  # images
+
 
 def compare(live: Mapping[int, HandPoses], offline: Mapping[int, HandPoses]) -> Comparison:
     """The differences between two answers to the same images, by the images' stamps [ns]."""

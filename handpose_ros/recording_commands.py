@@ -3,6 +3,7 @@
 Each takes the parsed arguments of its command and returns the exit code.
 """
 
+import math
 import sys
 
 from handpose_ros.failures import sentence
@@ -16,6 +17,7 @@ def image(args):
     from handpose_ros.pipeline import HandPoseEstimator
     from handpose_ros.recordings import check_results, hands_as_json, make_directory, write_image, write_json
     from handpose_ros.sources import read_image
+    from handpose_ros.video_run import distance_warnings
 
     options, place = _options(args), _place(args)
     names = _names(args.files)
@@ -30,7 +32,9 @@ def image(args):
             print(f"handpose image: {sentence(error)}", file=sys.stderr)
             failed += 1
             continue
-        estimator = estimator or HandPoseEstimator(args.backend, device=place.device, checkpoint=args.checkpoint)
+        if estimator is None:
+            estimator = HandPoseEstimator(args.backend, device=place.device, checkpoint=args.checkpoint)
+            _warn(distance_warnings(camera, bool(options.calibration)))
         hands = replace(estimator.estimate(image, camera), calibrated=bool(options.calibration))
         write_image(out / f"{name}_hands.png", draw_hands(image, hands))
         write_json(out / f"{name}_hands.json", hands_as_json(hands))
@@ -52,7 +56,12 @@ def bag(args):
 
     options = _options(args, image_topic=args.image, info_topic=args.camera_info, rectified=args.rectified)
     summary = answer_bag(args.source, args.out, options, _place(args), _bar, args.compare)
-    return _summarised(summary, args.out, "hands.mcap", *(f"joints.{each}" for each in options.formats))
+    files = ["hands.mcap", *(f"joints.{each}" for each in options.formats)]
+    if summary.comparison is None:
+        return _summarised(summary, args.out, *files)
+    code = _summarised(summary, args.out, *files, "comparison.json")
+    print(_compared(summary.comparison))
+    return code
 
 
 def batch(args):
@@ -77,7 +86,12 @@ def batch(args):
         f"{summary.count('done')} of {counted(len(summary.files), 'recording')} done "
         f"({sum(each.found for each in summary.files)} of them before), {summary.count('failed')} failed"
     )
+    warned = sum(bool(each.warnings) for each in summary.files)
+    if warned:
+        print(f"{counted(warned, 'recording')} with warnings: see {SUMMARY}")
     print(f"{args.out}: {SUMMARY}, a directory for each recording")
+    if summary.interrupted:
+        print(f"interrupted, {summary.count('not done')} not done: start it again", file=sys.stderr)
     return 130 if summary.interrupted else 1 if summary.count("failed") else 0
 
 
@@ -122,15 +136,28 @@ def _names(files):
     return [path.stem for path in files]
 
 
+def _warn(warnings):
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
 def _bar(items, total):
     from tqdm import tqdm
 
     return tqdm(items, total=total, unit="frame", disable=None)
 
 
+def _compared(figures):
+    """The line about live and offline hands."""
+    text = f"live and offline: {counted(figures.images, 'image')} answered both times"
+    if not math.isfinite(figures.worst_joint_max_mm):
+        return f"{text}, no joint known in both"
+    largest, median = figures.worst_joint_max_mm, figures.worst_joint_median_mm
+    return f"{text}, joints apart by at most {largest:.3g} mm (median {median:.3g})"
+
+
 def _summarised(summary, out, *files):
-    for warning in summary.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    _warn(summary.warnings)
     print(f"{counted(summary.frames, 'frame')}, a hand in {summary.frames_with_a_hand}")
     print(f"{out}: {', '.join(files)}, summary.json, report.html")
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from handpose_ros.backends import BACKENDS, Backend, make_backend
 from handpose_ros.bag_images import BagImages
-from handpose_ros.bag_run import run_bag
+from handpose_ros.bag_run import BagSummary, run_bag
 from handpose_ros.calibration import camera_from_yaml, fit_camera
 from handpose_ros.camera import Camera
 from handpose_ros.grasp import DEFAULT_CLASSIFIER, make_classifier
@@ -83,7 +83,7 @@ def answer_video(
 ) -> RecordingSummary:
     """Runs `run_video` on what `open_source` finds. Raises OSError, ValueError and ImportError with a remedy."""
     excerpt = Excerpt(options.start, options.end, options.every)
-    with open_source(source) as images:
+    with open_source(source, "a video or a folder of images") as images:
         return run_video(
             images,
             options.camera(images.size) or images.camera,
@@ -105,7 +105,7 @@ def answer_bag(
     place: Place,
     progress: Progress = lambda items, _: items,
     compared: str | None = None,
-) -> RecordingSummary:
+) -> BagSummary:
     """Runs `run_bag` on the bag. Raises OSError, ValueError and ImportError with a remedy."""
     images = BagImages(
         path,

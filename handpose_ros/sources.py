@@ -59,9 +59,10 @@ class ImageSource:
         self.close()
 
 
-def open_source(name: str) -> ImageSource:
+def open_source(name: str, offered: str = "demo, a video, a folder of images, or a webcam (0)") -> ImageSource:
     """The source called "demo", or that of a video file, a folder of images, or a webcam (0, /dev/video0).
 
+    `offered` is what the error of an unknown one advises to give.
     Raises FileNotFoundError, OSError or ValueError with a sentence.
     """
     path = Path(name).expanduser()
@@ -73,7 +74,7 @@ def open_source(name: str) -> ImageSource:
         return VideoFile(path)
     if match := _WEBCAM.fullmatch(name):
         return Webcam(int(match[1]))
-    raise FileNotFoundError(f"there is no source '{name}': give demo, a video, a folder of images, or a webcam (0)")
+    raise FileNotFoundError(f"there is no source '{name}': give {offered}")
 
 
 def read_video(source: Path | str, camera: Camera | None = None) -> Iterator[Frame]:
@@ -94,6 +95,7 @@ class VideoFile(ImageSource):
         self._video = cv2.VideoCapture(self.name)
         first = _read(self._video)
         if first is None:
+            path.open("rb").close()  # says so where we may not
             raise ValueError(f"cannot read a video from {path}: is it one, and does this OpenCV know its codec?")
         self.size = (first.shape[1], first.shape[0])
         self.fps = self._video.get(cv2.CAP_PROP_FPS) or _USUAL_FPS

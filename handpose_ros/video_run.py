@@ -31,6 +31,9 @@ class Excerpt:
         within = (pair for pair in _until(stamped, self.end) if pair[0] >= self.start)
         return islice(within, 0, None, self.every)
 
+    def __str__(self):
+        return f"from {self.start:g} s " + ("on" if self.end == np.inf else f"to {self.end:g} s")
+
     def count(self, source: ImageSource) -> int | None:
         """About how many images these are; None: not known, or endless."""
         if source.count is None:
@@ -71,7 +74,7 @@ def run_video(
         formats,
         smooth,
         classifier,
-        _distances(camera, calibrated),
+        distance_warnings(camera, calibrated),
     )
     task.clear(source.files)
     empty = True
@@ -82,17 +85,19 @@ def run_video(
                 finishing.put((image, replace(hands, calibrated=hands.calibrated and calibrated)))
                 empty = False
         if empty:
-            raise ValueError(
-                f"{source.name} has no images from {excerpt.start} s to {excerpt.end} s: choose other --start and --end"
-            )
+            raise ValueError(f"{source.name} has no images {excerpt}{_length(source)}: choose other --start and --end")
         return finisher.finish()
 
 
-def _distances(camera, calibrated):
-    """A warning where they are not measured."""
+def distance_warnings(camera: Camera | None, calibrated: bool) -> tuple[str, ...]:
+    """A sentence where the distances of hands are not measured; `calibrated` as in run_video."""
     if camera is None:
         return ("the camera is not known, joints are relative to the wrist: give --calibration or --fov",)
     return () if calibrated else ("the camera is not calibrated, distances are guessed from --fov: give --calibration",)
+
+
+def _length(source):
+    return "" if source.count is None else f", it is {source.count / source.fps:.1f} s long"
 
 
 def _until(stamped, end):

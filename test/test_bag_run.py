@@ -188,7 +188,12 @@ def test_hands_recorded_live_are_compared_with(tmp_path, demo, capsys, need_weig
                 joint.x += 0.001
         messages.append((message.topic, message.stamp, message.message))
     both = write_bag(tmp_path / "both", messages)
+    capsys.readouterr()
     assert main(["bag", str(both), "--out", str(tmp_path / "out"), "--compare"]) == 0
+    *_, files, line = capsys.readouterr().out.splitlines()
+    images = sum(topic == IMAGE for topic, _, _ in messages)
+    assert line == f"live and offline: {images} images answered both times, joints apart by at most 1 mm (median 1)"
+    assert "comparison.json" in files
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["comparison"]["worst_joint_max_mm"] == pytest.approx(1.0)
     assert summary["live_latency_p50_ms"] == pytest.approx(25, abs=0.01)

@@ -115,6 +115,13 @@ def test_a_batch_does_what_it_can_and_says_what_failed(undisturbed, folder):
     assert (out / "z_bag" / "hands.mcap").exists() and not (out / "b.mp4").exists()
 
 
+def test_a_batch_says_how_many_recordings_have_warnings_and_where_they_are(tmp_path, need_weights, capsys):
+    write_clip(tmp_path / "a.mp4", 2)
+    write_bag(tmp_path / "b_bag", demo_messages(2))  # has a calibration
+    assert main(["batch", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cpu", "--jobs", "1"]) == 0
+    assert "\n1 recording with warnings: see processing_summary.json\n" in capsys.readouterr().out
+
+
 def test_killed_in_the_middle_and_started_again_it_comes_to_the_same(undisturbed, folder, tmp_path):
     process = start(folder, tmp_path)
     process.kill()
@@ -127,10 +134,11 @@ def test_killed_in_the_middle_and_started_again_it_comes_to_the_same(undisturbed
     assert content(tmp_path) == content(undisturbed[0])
 
 
-def test_ctrl_c_ends_every_process_and_says_what_is_not_done(folder, tmp_path, need_weights):
+def test_ctrl_c_ends_every_process_and_says_what_is_not_done(folder, tmp_path, need_weights, capfd):
     process = start(folder, tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(PATIENCE) == 130
+    assert capfd.readouterr().err.endswith("interrupted, 2 not done: start it again\n")
     deadline = time.monotonic() + PATIENCE
     while running_in(process.pid):  # multiprocessing's resource tracker ends when it sees that the parent has
         assert time.monotonic() < deadline

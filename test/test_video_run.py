@@ -163,7 +163,12 @@ def test_a_page_is_written_also_of_a_recording_whose_name_is_no_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, remedy", [(["--format", "xml"], "known are npz"), (["--start", "9", "--end", "10"], "--start")]
+    "arguments, remedy",
+    [
+        (["--format", "xml"], "known are npz"),
+        (["--start", "9", "--end", "10"], "--start"),
+        (["--start", "100"], "no images from 100 s on, it is 1.0 s long"),
+    ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(tmp_path, clip, need_weights, arguments, remedy, capsys):
     out = tmp_path / "out"
