@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from handpose_ros import commands, recording_commands
+from handpose_ros import __version__, commands, recording_commands
 from handpose_ros.failures import sentence
 from handpose_ros.interrupts import SIGNALS
 from handpose_ros.runtimes import PRECISIONS, RUNTIMES
@@ -35,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser():
     parser = argparse.ArgumentParser(prog="handpose", description="Metric 3D hands from a calibrated camera.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     demo = subparsers.add_parser("demo", help="camera, hand_pose and grasp over DDS, recorded and measured")

@@ -3,6 +3,7 @@
 Each takes the parsed arguments of its command and returns the exit code.
 """
 
+import math
 import sys
 
 from handpose_ros.wording import counted
@@ -30,19 +31,36 @@ def demo(args):
         backend=args.backend,
         checkpoint=args.checkpoint,
     )
-    summary = run_demo(demo)
+    return show_demo(run_demo(demo), args.out)
+
+
+def show_demo(summary, out):
+    """Prints what a DemoSummary says of a run that left its files in `out`; returns the exit code."""
+    if not summary.answered:
+        print(f"handpose demo: {_unanswered(summary)}", file=sys.stderr)
+        return 130 if summary.interrupted else 1
+    latency = f"{summary.latency_p50_ms:.0f} ms (p95 {summary.latency_p95_ms:.0f} ms)"
     print(
         f"{counted(summary.frames, 'frame')}, a hand in {summary.frames_with_a_hand}, "
         f"both in {summary.frames_with_both_hands}; {summary.lost_frames} lost, {summary.stale_frames} stale; "
-        f"latency {summary.latency_p50_ms:.0f} ms (p95 {summary.latency_p95_ms:.0f} ms)"
+        f"latency {latency if math.isfinite(summary.latency_p95_ms) else 'not known'}"
     )
     if summary.error is not None:
         print(
             f"joints off the truth by {summary.error.absolute_median_mm:.0f} mm (median), "
             f"{summary.error.root_relative_mm:.0f} mm from the wrist, {summary.error.pa_mm:.0f} mm in shape"
         )
-    print(f"{args.out}: overlay.mp4, hands.mcap, summary.json, contact_sheet.png")
+    print(f"{out}: overlay.mp4, hands.mcap, summary.json, contact_sheet.png")
     return 130 if summary.interrupted else 0
+
+
+def _unanswered(summary):
+    if summary.interrupted:
+        return "interrupted before the first image was answered"
+    return (
+        f"none of {counted(summary.frames, 'image')} was answered with hands: another camera may publish on the same "
+        "ROS_DOMAIN_ID, unset it or choose another"
+    )
 
 
 def evaluate(args):
@@ -201,13 +219,14 @@ def weights(args):
     from handpose_ros import weights
 
     if args.fetch:
-        for name in weights.DIGESTS:
-            weights.locate(name, args.path)
+        weights.fetch(args.path)
     files = weights.inventory(args.path)
     for file in files:
         state = "ok" if file.ok else "missing" if file.path is None else "WRONG FILE"
         print(f"{file.name:<22}{state:<12}{file.origin:<22}{file.path or ''}")
     wrong = [file.name for file in files if not file.ok]
     if wrong:
-        print(f"handpose weights: {', '.join(wrong)}: run `handpose weights --fetch`", file=sys.stderr)
+        given = any(file.origin == "given" for file in files)
+        remedy = "give another directory or wheel" if given else "run `handpose weights --fetch`"
+        print(f"handpose weights: {', '.join(wrong)}: {remedy}", file=sys.stderr)
     return 1 if wrong else 0

@@ -23,7 +23,7 @@ from handpose_ros.hand import HandPoses, Side
 from handpose_ros.processes import ProcessDied, Processes
 from handpose_ros.recordings import make_directory, remove_results, write_json
 from handpose_ros.share import share_path
-from handpose_ros.sources import DEMO_TRUTH, open_source
+from handpose_ros.sources import DEMO_TRUTH, ImageFolder, open_source
 from handpose_ros.summary import DemoSummary, load_truth, summarise, truth_errors
 
 OUTPUTS = ("overlay.mp4", "hands.mcap", "summary.json", "contact_sheet.png")
@@ -57,6 +57,7 @@ def run_demo(demo: Demo) -> DemoSummary:
     """
     with open_source(demo.source) as source:  # a wrong one is refused before anything starts
         fps, count, files = source.fps, source.count, source.files
+        _check_place(source, demo.out)
     out = make_directory(demo.out)
     remove_results(out, OUTPUTS, files)
     os.environ.update(environment(os.environ))
@@ -106,6 +107,12 @@ def status_line(progress, fps: float) -> str:
     grasps = {g.track_id: g.caption for g in progress.grasps}
     hands = [f"{hand_label(hand)}  {grasps.get(hand.track_id, '')}".rstrip() for hand in progress.hands or ()]
     return f"{' | '.join(hands) or 'no hands':<60}  {fps:4.1f} fps  {1000 * progress.latency:3.0f} ms"
+
+
+def _check_place(source, out):
+    """Raises ValueError where the contact sheet would be one of the images the next time."""
+    if isinstance(source, ImageFolder) and out.exists() and out.samefile(source.name):
+        raise ValueError(f"{out} is the folder of the images: choose another --out")
 
 
 def _recorder(bag):

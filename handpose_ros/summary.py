@@ -62,6 +62,11 @@ class DemoSummary(HandsSummary):
     error: TruthErrors | None  # only where the truth is known: the demo clip
     interrupted: bool  # ended by Ctrl-C
 
+    @property
+    def answered(self) -> int:
+        """Images that were answered with hands, be they empty."""
+        return self.frames - self.lost_frames
+
 
 def summarise(frames: Sequence[HandPoses]) -> HandsSummary:
     """Counts over `frames`; a frame that was never answered is HandPoses without hands."""

@@ -54,12 +54,22 @@ def locate(name: str, given: Path | str | None = None) -> Path:
     found = _find(name, _given(given))
     if found.ok:
         return found.path
+    another = f"give another directory or wheel, of {REQUIREMENT}"
     if found.origin == "given" and found.path is None:
-        raise FileNotFoundError(f"{_given(given)} has no {name}.tflite: give a directory or a wheel of {REQUIREMENT}")
+        raise FileNotFoundError(f"{_given(given)} has no {name}.tflite: {another}")
     if found.origin in ("given", "cache"):
-        remedy = "delete it" if found.origin == "cache" else f"give a directory or a wheel of {REQUIREMENT}"
+        remedy = another if found.origin == "given" else "delete it or run `handpose weights --fetch`"
         raise ValueError(f"{found.path} is not {name} of {REQUIREMENT} (its SHA-256 is another): {remedy}")
     return _fetch(name)
+
+
+def fetch(given: Path | str | None = None):
+    """Fetches what `locate` would, of every network, and what is damaged in the cache. Raises as `locate`."""
+    for name in DIGESTS:
+        found = _find(name, _given(given))
+        if found.origin == "cache" and not found.ok:
+            found.path.unlink()
+        locate(name, given)
 
 
 def inventory(given: Path | str | None = None) -> list[WeightFile]:

