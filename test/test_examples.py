@@ -1,6 +1,8 @@
 """The examples in docs/examples do what they say, on the demo clip."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -35,6 +37,12 @@ def folder(tmp_path_factory, need_weights):
 def test_no_example_goes_untested():
     here = Path(__file__).read_text()
     assert [path.stem for path in EXAMPLES.glob("*.py") if f'example("{path.stem}")' not in here] == []
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_without_its_arguments_says_how_it_is_called(path):
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True)
+    assert done.returncode == 1 and f"\npython {path.name} " in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_single_image_becomes_joints_in_metres_with_confidence_and_an_overlay(folder, capsys):

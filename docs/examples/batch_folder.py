@@ -18,4 +18,6 @@ def main(folder, out):
 
 
 if __name__ == "__main__":  # worker processes import this file: without this line each would start a batch
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -29,4 +29,6 @@ def main(video, overlay, joints):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
     main(*sys.argv[1:])
