@@ -1,6 +1,6 @@
 # make demo    set up .venv, fetch the weights, run the demo into demo_output/
 # make test    set up .venv, lint, run the tests
-# make clean   remove what these two made, and handpose_output, where the other commands leave their results
+# make clean   remove what these two made
 #
 # PYTHON=python3.12 make demo          another interpreter
 # make demo DEMO_ARGS="--frames 60"    options of `handpose demo`
@@ -42,7 +42,7 @@ test: setup
 	$(VENV)/bin/python -m pytest
 
 clean:
-	rm -rf $(VENV) build demo_output handpose_output .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build demo_output .pytest_cache .ruff_cache *.egg-info
 	find benchmarks docs handpose_ros launch test tools -name __pycache__ -prune -exec rm -rf {} +
 
 setup: $(VENV)/installed
