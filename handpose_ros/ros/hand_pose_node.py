@@ -46,7 +46,7 @@ class HandPoseNode(Node):
         self._pipeline = make_pipeline(self._params)
         backend = self._pipeline.backend
         self.get_logger().info(
-            f"runs {backend.model} on {self._params.device}, licence of the weights: {backend.license}"
+            f"runs {backend.model} with {backend.runtime}; licence of the weights: {backend.license}"
         )
 
         self._health = Health(self.get_logger().warning)
@@ -154,7 +154,7 @@ class HandPoseNode(Node):
         facts = {
             "frames dropped": self._worker.dropped,
             "calibrated": self._calibrated,
-            "device": self._params.device,
+            "runtime": self._pipeline.backend.runtime,
             "model": self._pipeline.backend.model,
             "image topic": self._image_topic,
         }

@@ -29,7 +29,7 @@ def open_hand() -> np.ndarray:
 class BrightHand:
     """A backend: see `handpose_ros.backends.Backend`."""
 
-    name, model, license = "bright", "bright@1", "Apache-2.0"
+    name, model, license, runtime = "bright", "bright@1", "Apache-2.0", "NumPy on the CPU"
 
     def detect(self, frame, squares=None, meanwhile=False):
         if frame.image[..., 0].mean() > 127 > frame.image[..., 1].mean():

@@ -41,6 +41,10 @@ def test_an_image_without_hands_is_answered_under_its_own_header(wire):
     assert (array.image_width, array.image_height, array.model) == (640, 480, "bright@1")
 
 
+def test_the_log_names_what_was_chosen_to_run_the_networks(wire, node):
+    assert "runs bright@1 with NumPy on the CPU; licence of the weights: Apache-2.0" in node.log
+
+
 def show_hand(wire, frame_id):
     """The hands of the first answer with a hand to a white, calibrated image."""
     wire.calibrate(frame_id)
@@ -163,6 +167,7 @@ def test_diagnostics_are_ok_while_images_come_and_warn_when_they_stop(wire):
     wire.calibrate("fine")
     wire.peer.until(lambda: wire.status().level == DiagnosticStatus.OK, again=send)
     assert float(wire.value("rate [Hz]")) > 0 and wire.value("model") == "bright@1"
+    assert wire.value("runtime") == "NumPy on the CPU"  # what was chosen, not the parameter
     wire.peer.until(lambda: wire.status().message == "no images")
     assert wire.status().level == DiagnosticStatus.WARN
 
