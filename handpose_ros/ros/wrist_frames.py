@@ -18,7 +18,8 @@ class WristFrames:
     """Publishes the frames <prefix>left_wrist and <prefix>right_wrist on /tf, if `wanted`."""
 
     def __init__(self, node: Node, wanted: bool, prefix: str):
-        self._prefix = prefix
+        self._prefix, self._warn = prefix, node.get_logger().warning
+        self._told = False  # that the camera is not calibrated
         self._publisher = node.create_publisher(TFMessage, "/tf", _DEPTH) if wanted and TFMessage else None
         if wanted and not TFMessage:
             node.get_logger().warning(
@@ -32,6 +33,9 @@ class WristFrames:
         return self._publisher is not None and self._publisher.get_subscription_count() > 0
 
     def publish(self, hands: HandPoses, header: Header):
-        """The frames of the `hands` of one image, those that are known."""
+        """The frames of the `hands` of one image, those that are known; without calibration none are, which is said."""
+        if self._publisher and not hands.calibrated and not self._told:
+            self._told = True
+            self._warn("publish_tf: nothing is sent to /tf while the camera is not calibrated")
         if self._publisher and (transforms := wrist_transforms(hands, header, self._prefix)):
             self._publisher.publish(TFMessage(transforms=transforms))

@@ -6,8 +6,11 @@ import pytest
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
 from wire import BRIGHT, CAMERA, WHITE
 
+from handpose_ros.hand import HandPoses
+from handpose_ros.ros import wrist_frames
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
 
 WITH_TF = pytest.mark.skipif(find_spec("tf2_msgs") is None, reason="tf2_msgs is not installed")
@@ -79,3 +82,14 @@ def test_who_asks_for_tf_gets_the_wrist_under_the_prefix_in_the_cameras_frame(st
     (transform,) = frames[0].transforms
     assert (transform.header.frame_id, transform.child_frame_id) == ("eye", "head_right_wrist")
     assert 0.3 < transform.transform.translation.z < 0.8
+
+
+def test_frames_that_an_uncalibrated_camera_keeps_back_are_warned_of_once(peer, right_hand, monkeypatch, capfd):
+    monkeypatch.setattr(wrist_frames, "TFMessage", MarkerArray)  # is not asked to hold a frame here
+    for wanted, lines in ((False, 0), (True, 1)):
+        frames = wrist_frames.WristFrames(peer.node, wanted, "")
+        for calibrated in (True, False, False):
+            hands = [right_hand] if not calibrated else []
+            frames.publish(HandPoses(hands, size=(640, 480), frame_id="eye", calibrated=calibrated), Header())
+        log = capfd.readouterr()
+        assert (log.out + log.err).count("nothing is sent to /tf while the camera is not calibrated") == lines
