@@ -18,6 +18,7 @@ class Health:
         self._log, self._clock = log, clock
         self._lock = threading.Lock()
         self._problems: Counter[str] = Counter()  # since the start, by kind
+        self._said: dict[str, str] = {}  # the last text of each kind
         self._logged: dict[str, float] = {}
         self._processed = 0
         self._since = clock()
@@ -36,6 +37,7 @@ class Health:
         with self._lock:
             self._problems[kind] += 1
             self._recent[kind] += 1
+            self._said[kind] = text
             last = self._logged.get(key)
             silent = last is not None and (once or now - last < _LOG_PERIOD)
             if not silent:
@@ -49,7 +51,7 @@ class Health:
             now = self._clock()
             latencies, recent, period = np.array(self._latencies), self._recent, now - self._since
             self._latencies, self._recent, self._since = [], Counter(), now
-            processed, problems = self._processed, dict(self._problems)
+            processed, problems, said = self._processed, dict(self._problems), dict(self._said)
         known = latencies[np.isfinite(latencies)]
         if recent:
             level, message = DiagnosticStatus.WARN, "bad input: " + ", ".join(sorted(recent))
@@ -65,6 +67,7 @@ class Health:
             "frames processed": processed,
             **facts,
             **{f"bad {kind}": count for kind, count in sorted(problems.items())},
+            **{f"last {kind}": text for kind, text in sorted(said.items())},
         }
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(level=level, name=name, message=message, values=pairs)

@@ -98,6 +98,7 @@ def test_a_broken_image_is_logged_once_and_counted_and_the_node_goes_on(wire, no
     msg, words = BROKEN[kind]
     wire.peer.until(lambda: int(wire.value(f"bad {kind}")) >= 3, again=lambda: wire.images.publish(msg))
     assert node.log.count(words) == 1  # in less than the 5 s between two lines of a kind
+    assert words in wire.value(f"last {kind}")
     assert wire.answer(image_to_msg(DARK, wire.header("eye"))).header.frame_id == "eye"
 
 
