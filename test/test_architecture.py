@@ -25,7 +25,7 @@ FLOORS = {
     "clip_sequences photo_sequences recorded_sequences sequence_evaluation sequence_report grasp_clip "
     "finishing",
     "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.recorder_node ros.probe "
-    "ros.camera_node ros.matching ros.cameras ros.depth_images ros.hand_pose_params "
+    "ros.camera_node ros.matching ros.arrivals ros.cameras ros.depth_images ros.hand_pose_params "
     "ros.hand_size_service ros.wrist_frames ros.hand_pose_node ros.grasp_node",
     "commands": "bag_run video_run recording_job batch_files batch_job executors ray_cluster batch_run demo "
     "benchmark growth rival_process rival node_benchmark benchmark_report recording_commands commands "

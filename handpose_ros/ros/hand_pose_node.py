@@ -20,6 +20,7 @@ from handpose_ros.decoding import BadMessage, ImageDecoder, decode_compressed, s
 from handpose_ros.hand import HandPoses
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.ros.arrivals import Arrivals
 from handpose_ros.ros.cameras import Cameras
 from handpose_ros.ros.conversions import hand_markers, hand_model_msg, hands_to_msg, image_to_msg
 from handpose_ros.ros.depth_images import DepthImages
@@ -65,6 +66,7 @@ class HandPoseNode(Node):
         self._model = self.create_publisher(HandModel, "~/hand_model", LATCHED)
         self._model.publish(hand_model_msg(backend.model, backend.license, self._params.filter))
 
+        self._arrivals = Arrivals(self.get_logger().warning)
         # Steady, so that a paused simulation or bag does not silence it.
         self.create_timer(1.0, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._sizes = HandSizeService(self, self._use_size)
@@ -77,11 +79,11 @@ class HandPoseNode(Node):
         super().destroy_node()
 
     def _subscribe_images(self) -> str:
-        if not self._params.compressed:
-            return self.create_subscription(Image, "image", self._worker.put, NEWEST).topic_name
-        # As image_transport: the suffix comes after the remapping of `image`.
-        topic = self.resolve_topic_name("image").removesuffix("/compressed") + "/compressed"
-        return self.create_subscription(CompressedImage, topic, self._worker.put, NEWEST).topic_name
+        kind, topic = Image, "image"
+        if self._params.compressed:  # as image_transport: the suffix comes after the remapping of `image`
+            kind = CompressedImage
+            topic = self.resolve_topic_name("image").removesuffix("/compressed") + "/compressed"
+        return self._arrivals.subscribe(self, kind, topic, self._worker.put, NEWEST).topic_name
 
     def _process(self, msg: Image | CompressedImage):
         """Runs in the worker."""
@@ -153,14 +155,14 @@ class HandPoseNode(Node):
     def _diagnose(self):
         facts = {
             "frames dropped": self._worker.dropped,
+            "images lost": self._arrivals.lost,
             "calibrated": self._calibrated,
             "runtime": self._pipeline.backend.runtime,
             "model": self._pipeline.backend.model,
             "image topic": self._image_topic,
         }
-        array = DiagnosticArray(
-            status=[self._health.status(self.get_fully_qualified_name(), facts, idle=not self._has_listeners)]
-        )
+        name, idle, trouble = self.get_fully_qualified_name(), not self._has_listeners, self._arrivals.look()
+        array = DiagnosticArray(status=[self._health.status(name, facts, idle, trouble)])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 

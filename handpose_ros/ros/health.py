@@ -45,8 +45,11 @@ class Health:
         if not silent:
             self._log(text)
 
-    def status(self, name: str, facts: Mapping[str, object], idle: bool = False) -> DiagnosticStatus:
-        """What happened since the last call, with `facts` added; WARN for problems, and for no images unless `idle`."""
+    def status(self, name: str, facts: Mapping[str, object], idle: bool = False, trouble: str = "") -> DiagnosticStatus:
+        """What happened since the last call, with `facts` added.
+
+        WARN for problems, for `trouble` from elsewhere, and for no images unless `idle`.
+        """
         with self._lock:
             now = self._clock()
             latencies, recent, period = np.array(self._latencies), self._recent, now - self._since
@@ -55,6 +58,8 @@ class Health:
         known = latencies[np.isfinite(latencies)]
         if recent:
             level, message = DiagnosticStatus.WARN, "bad input: " + ", ".join(sorted(recent))
+        elif trouble:
+            level, message = DiagnosticStatus.WARN, trouble
         elif idle and not latencies.size:
             level, message = DiagnosticStatus.OK, "idle: nobody subscribes to the hands"
         elif not latencies.size:

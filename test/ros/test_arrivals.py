@@ -1,0 +1,134 @@
+"""Images that do not reach the node hand_pose are said in its log and in /diagnostics."""
+
+import os
+import time
+from contextlib import contextmanager
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from wire import BRIGHT, DARK, Wire
+
+from handpose_ros.demo import OLD_PROFILES, PROFILES
+from handpose_ros.ros.arrivals import Arrivals
+from handpose_ros.ros.conversions import image_to_msg
+
+NO_IMAGES = "no images on /image: check the topic's name and the driver"
+# Sends 30 images of a megabyte a second, as a driver does.
+DRIVER = """
+import array, sys, time, rclpy
+from sensor_msgs.msg import Image
+rclpy.init()
+publisher = rclpy.create_node("driver").create_publisher(Image, sys.argv[1], 5)
+image = Image(width=640, height=480, step=1920, encoding="rgb8", data=array.array("B", bytes(640 * 480 * 3)))
+while True:
+    image.header.stamp.sec += 1
+    publisher.publish(image)
+    time.sleep(1 / 30)
+"""
+
+
+class Story:
+    """What happens to the arrivals of a topic, second by second."""
+
+    def __init__(self):
+        self.now, self.log = 0.0, []
+        self.arrivals = Arrivals(self.log.append, clock=lambda: self.now)
+        self.arrivals.topic = "/image"
+
+    def seconds(self, count, came=0, lost=0) -> str:
+        """What the arrivals say after `count` seconds with so many images each."""
+        for _ in range(count):
+            self.now += 1.0
+            for _ in range(came):
+                self.arrivals.came()
+            self.arrivals.missing(lost)
+            text = self.arrivals.look()
+        return text
+
+
+@pytest.fixture
+def story():
+    return Story()
+
+
+def test_silence_is_said_after_five_seconds_and_once_until_images_come(story):
+    story.seconds(5)
+    assert not story.log
+    story.seconds(60)
+    assert story.log == [NO_IMAGES]
+    story.seconds(3, came=1)
+    story.seconds(30)
+    assert story.log == [NO_IMAGES] * 2
+
+
+def test_a_slow_or_throttled_camera_loses_nothing(story):
+    assert not story.seconds(60, came=1)
+    assert not story.log
+
+
+def test_half_of_the_images_lost_is_trouble_until_they_come_again(story):
+    assert "50% of the images are lost on the way" in story.seconds(2, came=15, lost=15)
+    assert "Fast DDS's profiles" in story.log[0]
+    assert not story.seconds(7, came=30)
+    assert story.seconds(5, lost=30).startswith("/image: 100%")
+    assert len(story.log) == 1
+
+
+def test_a_slow_camera_all_of_whose_images_are_lost_is_not_a_wrong_name(story):
+    assert not story.seconds(6, lost=2)
+    assert story.log[0].startswith("no images on /image: 10 were lost on the way: set Fast DDS's profiles")
+
+
+@pytest.mark.parametrize("came, lost", [(30, 3), (2, 1)])
+def test_few_lost_images_are_no_trouble(story, came, lost):
+    assert not story.seconds(5, came=came, lost=lost)
+
+
+def test_a_node_without_images_says_so_once_and_names_the_topic(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/nothing")
+    wire = Wire(peer, "/nothing")
+    line = "no images on /nothing/image: check the topic's name and the driver"
+    peer.until(lambda: line in node.log)
+    until = time.monotonic() + 2.0
+    peer.until(lambda: time.monotonic() > until)
+    assert node.log.count(line) == 1
+    assert wire.answer(image_to_msg(DARK, wire.header("eye"))).header.frame_id == "eye"
+
+
+@contextmanager
+def no_profiles():
+    """The environment of a driver whose shared memory is Fast DDS's own, half an image large."""
+    held = {name: os.environ.pop(name) for name in (PROFILES, OLD_PROFILES) if name in os.environ}
+    yield
+    os.environ.update(held)
+
+
+@pytest.mark.skipif(
+    os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp") != "rmw_fastrtps_cpp", reason="what Fast DDS loses"
+)
+def test_images_that_the_transport_loses_are_told_with_the_remedy(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/lossy")
+    wire = Wire(peer, "/lossy")
+    with no_profiles():
+        start("-c", DRIVER, "/lossy/image")
+    peer.until(lambda: "of the images are lost on the way" in wire.status().message)
+    assert wire.status().level == DiagnosticStatus.WARN and "Fast DDS's profiles" in wire.status().message
+    assert int(wire.value("images lost")) >= 7
+    assert node.log.count("of the images are lost on the way") == 1
+
+
+def test_what_a_slow_node_does_not_take_is_not_lost(start, peer):
+    taken, arrivals = [], Arrivals(print)
+
+    def take_slowly(msg):
+        taken.append(msg.header.stamp.sec)
+        time.sleep(0.2)
+
+    newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    arrivals.subscribe(peer.node, Image, "/slow/image", take_slowly, newest)
+    start("-c", DRIVER, "/slow/image")
+    peer.until(lambda: len(taken) > 10)
+    assert taken[-1] - taken[0] > 30 and not arrivals.look()
+    assert arrivals.lost == 0
