@@ -133,17 +133,14 @@ def test_two_images_whose_results_would_be_called_the_same_are_refused(tmp_path,
 
 @pytest.mark.parametrize("command", ["video", "bag", "demo"])
 def test_results_that_would_replace_their_source_are_refused_and_it_stays(tmp_path, command, need_weights, capsys):
-    name = {"video": "overlay.mp4", "bag": "hands.mcap", "demo": "contact_sheet.png"}[command]
-    path = tmp_path / name
+    path = tmp_path / ("hands.mcap" if command == "bag" else "overlay.mp4")
     if command == "bag":
         next(write_bag(tmp_path / "bag", demo_messages(1)).glob("*.mcap")).rename(path)
-    elif command == "video":
-        write_video(path)
     else:
-        cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
+        write_video(path)
     (tmp_path / "summary.json").write_text("of an earlier run")
     content = path.read_bytes()
-    source = ["--source", str(tmp_path)] if command == "demo" else [str(path)]
+    source = ["--source", str(path)] if command == "demo" else [str(path)]
     assert main([command, *source, "--out", f"{tmp_path}/../{tmp_path.name}"]) == 1
     error = capsys.readouterr().err
     assert error.endswith(f"the results would take the place of {path}: choose another --out\n")
