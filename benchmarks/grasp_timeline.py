@@ -17,16 +17,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handpose_ros.answers import CAMERA_INFO, GRASPS, HANDS, IMAGE
 from handpose_ros.camera import Camera
 from handpose_ros.demo import environment, node_command
-from handpose_ros.grasp_clip import read_truth
+from handpose_ros.evaluation.grasp_clip import read_truth
+from handpose_ros.grasps.taxonomy import Category, Phase
 from handpose_ros.hand import Side
-from handpose_ros.markers import PHASE_COLORS
+from handpose_ros.messages.markers import PHASE_COLORS
 from handpose_ros.processes import Processes
-from handpose_ros.recordings import write_image
-from handpose_ros.sources import open_source
-from handpose_ros.taxonomy import Category, Phase
+from handpose_ros.recordings.answers import CAMERA_INFO, GRASPS, HANDS, IMAGE
+from handpose_ros.recordings.output import write_image
+from handpose_ros.recordings.sources import open_source
 
 WIDTH, LEFT, RIGHT, ROW, CURVE = 960, 110, 20, 22, 100  # [px]
 TILES = 10

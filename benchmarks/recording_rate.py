@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.recording_job import Place, RecordingOptions
-from handpose_ros.sources import open_source, read_video
-from handpose_ros.video_run import run_video
+from handpose_ros.recordings.job import Place, RecordingOptions
+from handpose_ros.recordings.sources import open_source, read_video
+from handpose_ros.recordings.video_run import run_video
 
 
 def timed(run: Callable[[], object]) -> tuple[float, float]:

@@ -83,12 +83,12 @@ def evaluate(args):
 
     from tqdm import tqdm
 
-    from handpose_ros.accuracy import measure
-    from handpose_ros.evaluation import evaluate_folder
+    from handpose_ros.evaluation.accuracy import measure
+    from handpose_ros.evaluation.outcomes import evaluate_folder
+    from handpose_ros.evaluation.page import write_page
+    from handpose_ros.evaluation.report import as_json, as_text
     from handpose_ros.pipeline import HandPoseEstimator
-    from handpose_ros.recordings import write_json
-    from handpose_ros.report import as_json, as_text
-    from handpose_ros.report_page import write_page
+    from handpose_ros.recordings.output import write_json
 
     size = {"complexity": args.complexity, "precision": args.precision}
     subject, outcomes = evaluate_folder(
@@ -117,7 +117,7 @@ def evaluate(args):
 
 def _make_places(json, html=None):
     """Where the results will go, before the minutes that they take. Raises OSError with a remedy."""
-    from handpose_ros.recordings import make_directory, make_place
+    from handpose_ros.recordings.output import make_directory, make_place
 
     if json is not None:
         make_place(json)
@@ -131,13 +131,13 @@ def _sequences(args):
     from tqdm import tqdm
 
     from handpose_ros.backends import make_backend
-    from handpose_ros.clip_sequences import clip_sequences
-    from handpose_ros.datasets import load_dataset
-    from handpose_ros.photo_sequences import photo_sequences
-    from handpose_ros.recorded_sequences import recorded_sequences
-    from handpose_ros.recordings import write_json
-    from handpose_ros.sequence_evaluation import follow
-    from handpose_ros.sequence_report import as_json, as_text, rows
+    from handpose_ros.evaluation.clip_sequences import clip_sequences
+    from handpose_ros.evaluation.datasets import load_dataset
+    from handpose_ros.evaluation.photo_sequences import photo_sequences
+    from handpose_ros.evaluation.recorded_sequences import recorded_sequences
+    from handpose_ros.evaluation.sequence_evaluation import follow
+    from handpose_ros.evaluation.sequence_report import as_json, as_text, rows
+    from handpose_ros.recordings.output import write_json
 
     if args.folder is None:
         sequences = clip_sequences()
@@ -158,11 +158,11 @@ def _grasps(args):
     from dataclasses import replace
 
     from handpose_ros.backends import make_backend
-    from handpose_ros.grasp import CLASSIFIERS
-    from handpose_ros.grasp_clip import clip_figures, estimated_clip, followed, read_truth
-    from handpose_ros.grasp_evaluation import Figure, as_json, evaluate_grasps, table
+    from handpose_ros.evaluation.grasp_clip import clip_figures, estimated_clip, followed, read_truth
+    from handpose_ros.evaluation.grasp_evaluation import Figure, as_json, evaluate_grasps, table
+    from handpose_ros.grasps.grasp import CLASSIFIERS
     from handpose_ros.pipeline import HandPosePipeline
-    from handpose_ros.recordings import write_json
+    from handpose_ros.recordings.output import write_json
 
     clip = estimated_clip(HandPosePipeline(make_backend(args.backend, device=args.device, checkpoint=args.checkpoint)))
     reports = []
@@ -178,9 +178,9 @@ def _grasps(args):
 
 
 def _synthetic(args):
-    from handpose_ros.recordings import write_json
-    from handpose_ros.report import synthetic_table
-    from handpose_ros.synthetic import LIMIT_MM, synthetic_errors
+    from handpose_ros.evaluation.report import synthetic_table
+    from handpose_ros.evaluation.synthetic import LIMIT_MM, synthetic_errors
+    from handpose_ros.recordings.output import write_json
 
     errors = synthetic_errors()
     worst = max(each.worst_mm for each in errors)
@@ -192,8 +192,8 @@ def _synthetic(args):
 
 
 def benchmark(args):
-    from handpose_ros.benchmark_report import Wish, run_benchmark
-    from handpose_ros.recordings import write_json
+    from handpose_ros.benchmark.report import Wish, run_benchmark
+    from handpose_ros.recordings.output import write_json
 
     _make_places(args.json)
     wish = Wish(

@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from handpose_ros.answers import CAMERA_INFO, HANDS, IMAGE, read_answers, write_overlay
-from handpose_ros.bags import BagWriter
 from handpose_ros.drawing import hand_label
 from handpose_ros.hand import HandPoses, Side
 from handpose_ros.processes import ProcessDied, Processes
-from handpose_ros.recordings import make_directory, remove_results, write_json
+from handpose_ros.recordings.answers import CAMERA_INFO, HANDS, IMAGE, read_answers, write_overlay
+from handpose_ros.recordings.bags import BagWriter
+from handpose_ros.recordings.output import make_directory, remove_results, write_json
+from handpose_ros.recordings.sources import DEMO_TRUTH, ImageFolder, open_source
+from handpose_ros.recordings.summary import DemoSummary, load_truth, summarise, truth_errors
 from handpose_ros.share import share_path
-from handpose_ros.sources import DEMO_TRUTH, ImageFolder, open_source
-from handpose_ros.summary import DemoSummary, load_truth, summarise, truth_errors
 
 OUTPUTS = ("overlay.mp4", "hands.mcap", "summary.json", "contact_sheet.png")
 PROFILES, OLD_PROFILES = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"  # of Fast DDS 3, and of 2

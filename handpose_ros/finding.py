@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handpose_ros.aiming import aim
-from handpose_ros.association import Outline, distinct
 from handpose_ros.backends import Backend
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Crop, Region
+from handpose_ros.crops.aiming import aim
+from handpose_ros.crops.cropping import Crop, Region
+from handpose_ros.crops.searching import Search
 from handpose_ros.hand import Observation
-from handpose_ros.searching import Search
+from handpose_ros.tracking.association import Outline, distinct
 
 _BOX_MARGIN = 1.3  # a box around a hand is this much smaller than the square that the landmark network expects
 _TURNS = np.pi / 2 * np.arange(4)  # a box does not say where the fingers point

@@ -10,14 +10,14 @@ import numpy as np
 from handpose_ros.abreast import abreast
 from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.confidence import filter_low_confidence
-from handpose_ros.filtering import FILTERS, HandFilter
+from handpose_ros.crops.searching import TILE_SHARES, Search
+from handpose_ros.filtering.live import FILTERS, HandFilter
 from handpose_ros.finding import boxed_crops, confirmed, find_hands
 from handpose_ros.hand import HandPoses, Observation, TrackingState
-from handpose_ros.lifters import make_lifter
-from handpose_ros.placing import Placer
-from handpose_ros.searching import TILE_SHARES, Search
-from handpose_ros.tracking import HandTracker
+from handpose_ros.lifting.confidence import filter_low_confidence
+from handpose_ros.lifting.lifters import make_lifter
+from handpose_ros.lifting.placing import Placer
+from handpose_ros.tracking.tracker import HandTracker
 from handpose_ros.wording import counted
 
 _AT_ONCE = 4  # images of a batch, which share the networks; two cores gain nothing by more

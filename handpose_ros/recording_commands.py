@@ -15,9 +15,9 @@ def image(args):
 
     from handpose_ros.drawing import draw_hands
     from handpose_ros.pipeline import HandPoseEstimator
-    from handpose_ros.recordings import check_results, hands_as_json, make_directory, write_image, write_json
-    from handpose_ros.sources import read_image
-    from handpose_ros.video_run import distance_warnings
+    from handpose_ros.recordings.output import check_results, hands_as_json, make_directory, write_image, write_json
+    from handpose_ros.recordings.sources import read_image
+    from handpose_ros.recordings.video_run import distance_warnings
 
     options, place = _options(args), _place(args)
     names = _names(args.files)
@@ -44,7 +44,7 @@ def image(args):
 
 
 def video(args):
-    from handpose_ros.recording_job import answer_video
+    from handpose_ros.recordings.job import answer_video
 
     options = _options(args, start=args.start, end=args.end, every=args.every, smooth=args.smooth)
     summary = answer_video(args.source, args.out, options, _place(args), _bar)
@@ -52,7 +52,7 @@ def video(args):
 
 
 def bag(args):
-    from handpose_ros.recording_job import answer_bag
+    from handpose_ros.recordings.job import answer_bag
 
     options = _options(args, image_topic=args.image, info_topic=args.camera_info, rectified=args.rectified)
     summary = answer_bag(args.source, args.out, options, _place(args), _bar, args.compare)
@@ -67,10 +67,10 @@ def bag(args):
 def batch(args):
     from contextlib import closing, nullcontext
 
-    from handpose_ros.batch_files import SUMMARY, find_recordings
-    from handpose_ros.batch_run import choose_executor, choose_place, run_batch
-    from handpose_ros.ray_cluster import RayCluster
-    from handpose_ros.recording_job import Place
+    from handpose_ros.batch.files import SUMMARY, find_recordings
+    from handpose_ros.batch.ray_cluster import RayCluster
+    from handpose_ros.batch.run import choose_executor, choose_place, run_batch
+    from handpose_ros.recordings.job import Place
 
     options = _options(args, every=args.every, smooth=args.smooth)
     recordings = find_recordings(args.sources, args.out)
@@ -97,7 +97,7 @@ def batch(args):
 
 def _options(args, **others):
     """The RecordingOptions that the arguments speak of."""
-    from handpose_ros.recording_job import RecordingOptions
+    from handpose_ros.recordings.job import RecordingOptions
 
     rectified = others.get("rectified", False)
     calibration = _calibration(args.calibration, rectified) if args.calibration is not None else ""
@@ -108,7 +108,7 @@ def _options(args, **others):
 
 def _calibration(path, rectified):
     """The text of a calibration file. Raises OSError, and ValueError naming the file."""
-    from handpose_ros.calibration import camera_from_yaml
+    from handpose_ros.messages.calibration import camera_from_yaml
 
     try:
         text = path.read_text()
@@ -121,7 +121,7 @@ def _calibration(path, rectified):
 
 
 def _place(args):
-    from handpose_ros.recording_job import Place
+    from handpose_ros.recordings.job import Place
 
     return Place(args.device)
 

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from handpose_ros.bags import make_message, typestore
-from handpose_ros.calibration import ros_distortion
 from handpose_ros.camera import Camera
-from handpose_ros.sources import open_source
+from handpose_ros.messages.calibration import ros_distortion
+from handpose_ros.recordings.bags import make_message, typestore
+from handpose_ros.recordings.sources import open_source
 
 IMAGE, CAMERA_INFO = "/cam/image_raw", "/cam/camera_info"
 FRAME_ID = "eye"

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handpose_ros.recordings import VideoWriter
+from handpose_ros.recordings.output import VideoWriter
 
 _AROUND_STTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 

@@ -7,33 +7,61 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 
-# From the ground up; within a floor, in order too: a module may import those to its left.
-FLOORS = {
-    "vocabulary": "wording compiled hand distortion camera",
-    "algorithms": "body_arithmetic geometry cropping aiming looks searching association tracks lifter_view "
-    "lifters ray_fit lifting tracking body low_pass following filtering recorded_filtering confidence "
-    "features depth hand_size placing taxonomy claims contacts distance_rule grasp_types cascade motion phases grasp "
-    "gripper metrics trajectories sequence_metrics kinematics synthetic grasp_templates gestures grasp_evaluation",
-    "inference": "weights tflite constant_channels tflite_torch tflite_openvino quantization openvino_network captured "
-    "torch_sampling triton_sampling triton_convolutions triton_layers fused_layers torch_network launch_floor "
-    "runtimes gathering backends backends.palm backends.mediapipe backends.rotations backends.mano_pickle "
-    "backends.mano backends.checkpoint backends.resnet backends.wildhands_network backends.wildhands_checkpoint "
-    "backends.wildhands_crops backends.undistortion backends.wildhands finding abreast pipeline",
-    "edges": "failures spool share decoding calibration sources drawing messages markers recordings bags answers "
-    "summary processes interrupts bag_images comparison results plots track_plots recording_report "
-    "joint_arrays joint_tables overlapping datasets evaluation accuracy report report_page sequences "
-    "clip_sequences photo_sequences recorded_sequences sequence_evaluation sequence_report grasp_clip "
-    "finishing",
-    "ROS": "ros ros.params ros.running ros.health ros.worker ros.conversions ros.recorder_node ros.probe "
-    "ros.camera_node ros.matching ros.arrivals ros.cameras ros.depth_images ros.hand_pose_params "
-    "ros.hand_size_service ros.wrist_frames ros.hand_pose_node ros.grasp_node",
-    "commands": "bag_run video_run recording_job batch_files batch_job executors ray_cluster batch_run demo "
-    "benchmark growth rival_process rival node_benchmark benchmark_report recording_commands commands "
-    "cli",
-}
-ORDER = ["", *(module for floor in FLOORS.values() for module in floor.split())]  # "" is handpose_ros/__init__.py
-PLUGINS = "backends"  # the table that names its own plug-ins, in the functions that build them
-ROS_FLOOR = FLOORS["ROS"].split()
+# From the ground up: folder, "" for none, and its modules. A module may import those above it in this table and to its
+# left, so that folders never import each other in a circle.
+FLOORS = [
+    # vocabulary
+    ("", "wording compiled failures interrupts share hand distortion camera body_arithmetic geometry body features"),
+    ("", "kinematics metrics drawing"),
+    # algorithms
+    ("crops", "cropping aiming looks searching"),
+    ("tracking", "association tracks tracker"),
+    ("filtering", "low_pass following live recorded"),
+    ("lifting", "lifter_view lifters ray_fit lift confidence depth hand_size placing"),
+    ("grasps", "taxonomy claims contacts distance_rule grasp_types cascade motion phases grasp gripper"),
+    # inference
+    (
+        "runtimes",
+        "tflite constant_channels tflite_torch tflite_openvino quantization openvino_network captured torch_sampling "
+        "triton_sampling triton_convolutions triton_layers fused_layers torch_network gathering",
+    ),
+    ("", "weights"),
+    (
+        "backends",
+        "palm mediapipe rotations mano_pickle mano checkpoint resnet wildhands_network wildhands_checkpoint "
+        "wildhands_crops undistortion wildhands",
+    ),
+    ("", "finding abreast pipeline"),
+    # edges
+    ("messages", "decoding calibration encoding markers"),
+    (
+        "recordings",
+        "sources spool output bags bag_images answers summary comparison trajectories results plots track_plots report "
+        "joint_arrays joint_tables overlapping finishing bag_run video_run job",
+    ),
+    ("batch", "files job executors ray_cluster run"),
+    (
+        "evaluation",
+        "synthetic datasets outcomes accuracy report page sequences clip_sequences photo_sequences recorded_sequences "
+        "sequence_metrics sequence_evaluation sequence_report grasp_templates gestures grasp_evaluation grasp_clip",
+    ),
+    # ROS
+    (
+        "ros",
+        "params running health worker conversions recorder_node probe camera_node matching arrivals cameras "
+        "depth_images hand_pose_params hand_size_service wrist_frames hand_pose_node grasp_node",
+    ),
+    # commands
+    ("", "processes demo"),
+    ("benchmark", "latency growth rival_process rival node launch_floor report"),
+    ("", "recording_commands commands cli"),
+]
+FOLDERS = [folder for folder, _ in FLOORS if folder]
+ORDER = [""]  # handpose_ros/__init__.py
+for folder, names in FLOORS:
+    ORDER += [folder, *(f"{folder}.{name}" for name in names.split())] if folder else names.split()
+PLUGINS = ("backends", "runtimes")  # tables that name their own plug-ins, in the functions that build them
+ROS_FLOOR = [name for name in ORDER if name.partition(".")[0] == "ros"]
 ROS_PACKAGES = ("rclpy", "rosidl", "ament_index_python", "launch", "tf2_ros", "message_filters")
 
 
@@ -78,6 +106,10 @@ def is_ros(name: str) -> bool:
     return message or top.endswith(("_msgs", "_interfaces")) or top.startswith(ROS_PACKAGES)
 
 
+def test_a_folder_has_one_place_in_the_table():
+    assert len(set(FOLDERS)) == len(FOLDERS) and len(set(ORDER)) == len(ORDER)
+
+
 def test_every_module_has_a_place_in_the_table():
     homeless = sorted(set(MODULES) - set(ORDER))
     assert not homeless, f"put {', '.join(homeless)} on a floor in FLOORS: a module without one is held by no rule"
@@ -86,8 +118,8 @@ def test_every_module_has_a_place_in_the_table():
 @pytest.mark.parametrize("module", [name for name in MODULES if name in ORDER])
 def test_a_module_imports_only_what_stands_before_it(module):
     above = {name for name in own_modules(imports_of(module)) if ORDER.index(name) > ORDER.index(module)}
-    if module == PLUGINS:
-        above = {name for name in above if not name.startswith(f"{PLUGINS}.")}
+    if module in PLUGINS:
+        above = {name for name in above if not name.startswith(f"{module}.")}
     assert not above, f"{module} imports {', '.join(sorted(above))}, which the table puts above it"
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.association import REACH, Outline, assign, distances, distinct, repeats, same_hand
 from handpose_ros.hand import Observation
+from handpose_ros.tracking.association import REACH, Outline, assign, distances, distinct, repeats, same_hand
 
 RNG = np.random.default_rng(2)
 SHAPE = np.random.default_rng(0).uniform(-50, 50, (21, 2))  # a hand of about 100 px

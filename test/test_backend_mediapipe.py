@@ -22,9 +22,9 @@ from handpose_ros.backends import make_backend
 from handpose_ros.backends.mediapipe import MediaPipe, tracked_squares
 from handpose_ros.backends.palm import ANCHORS, Palm, decode, observed_region
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.cropping import Region, View, region_iou
+from handpose_ros.crops.cropping import Region, View, region_iou
+from handpose_ros.crops.searching import whole
 from handpose_ros.hand import Observation
-from handpose_ros.searching import whole
 
 ROOT = Path(__file__).parents[1]
 DRAWING = ROOT / "test" / "data" / "networks.npz"

@@ -8,18 +8,18 @@ import yaml
 from bag_maker import CAMERA_INFO, FRAME_ID, IMAGE, START, compressed_image, demo_messages, header, raw_image, write_bag
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from handpose_ros.answers import HANDS
-from handpose_ros.bag_images import BagImages
-from handpose_ros.bag_run import find_live_hands
-from handpose_ros.bags import BagWriter, make_message, read_messages, read_topics, typestore
 from handpose_ros.camera import Camera
 from handpose_ros.cli import main
 from handpose_ros.hand import HandPose, HandPoses, Side
-from handpose_ros.messages import hands_to_msg
-from handpose_ros.recording_job import RecordingOptions
-from handpose_ros.recordings import make_directory
+from handpose_ros.messages.encoding import hands_to_msg
+from handpose_ros.recordings.answers import HANDS
+from handpose_ros.recordings.bag_images import BagImages
+from handpose_ros.recordings.bag_run import find_live_hands
+from handpose_ros.recordings.bags import BagWriter, make_message, read_messages, read_topics, typestore
+from handpose_ros.recordings.job import RecordingOptions
+from handpose_ros.recordings.output import make_directory
+from handpose_ros.recordings.sources import DEMO_CLIP
 from handpose_ros.share import share_path
-from handpose_ros.sources import DEMO_CLIP
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handpose_ros.bags import BagWriter, read_messages, typestore
 from handpose_ros.hand import PARENTS
+from handpose_ros.recordings.bags import BagWriter, read_messages, typestore
 from handpose_ros.share import share_path
 
 STAMP = 1_700_000_000_123_456_789

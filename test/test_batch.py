@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from bag_maker import demo_messages, write_bag
 
-from handpose_ros.bags import read_messages, typestore
-from handpose_ros.batch_files import Recording, find_recordings
-from handpose_ros.batch_job import Job, do_job
-from handpose_ros.batch_run import choose_executor, choose_place, run_batch
+from handpose_ros.batch.executors import LocalProcesses, LocalThreads
+from handpose_ros.batch.files import Recording, find_recordings
+from handpose_ros.batch.job import Job, do_job
+from handpose_ros.batch.ray_cluster import RayCluster
+from handpose_ros.batch.run import choose_executor, choose_place, run_batch
 from handpose_ros.cli import main
-from handpose_ros.executors import LocalProcesses, LocalThreads
-from handpose_ros.ray_cluster import RayCluster
-from handpose_ros.recording_job import Place, RecordingOptions
-from handpose_ros.recordings import VideoWriter
-from handpose_ros.sources import open_source
+from handpose_ros.recordings.bags import read_messages, typestore
+from handpose_ros.recordings.job import Place, RecordingOptions
+from handpose_ros.recordings.output import VideoWriter
+from handpose_ros.recordings.sources import open_source
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0  # [s] for what takes a second on an idle machine

@@ -6,13 +6,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from handpose_ros import weights
 from handpose_ros.backends import Detection
-from handpose_ros.benchmark import BLOCK, Spread, Stopwatch, make_scene, many_hands, time_block, time_scene
-from handpose_ros.benchmark_report import LEAST_BLOCKS
+from handpose_ros.benchmark.latency import BLOCK, Spread, Stopwatch, make_scene, many_hands, time_block, time_scene
+from handpose_ros.benchmark.report import LEAST_BLOCKS
+from handpose_ros.benchmark.rival import compare
 from handpose_ros.cli import main
-from handpose_ros.cropping import Region
+from handpose_ros.crops.cropping import Region
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.rival import compare
-from handpose_ros.tracking import DETECT_EVERY, DETECT_EVERY_ALONE
+from handpose_ros.tracking.tracker import DETECT_EVERY, DETECT_EVERY_ALONE
 
 
 class NoHands:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from handpose_ros.calibration import camera_from_info, camera_from_yaml, camera_to_yaml, fold_warning
 from handpose_ros.camera import Camera
-from handpose_ros.decoding import BadMessage
+from handpose_ros.messages.calibration import camera_from_info, camera_from_yaml, camera_to_yaml, fold_warning
+from handpose_ros.messages.decoding import BadMessage
 
 # f = 500 px, centre of a 640x480 image in the pixel-centre convention
 K = [500.0, 0, 319.5, 0, 500.0, 239.5, 0, 0, 1]

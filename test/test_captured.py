@@ -8,8 +8,8 @@ from test_runtimes import network_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from handpose_ros.backends.wildhands_network import WildHandsNetwork
-from handpose_ros.captured import Captured, batch_sizes
-from handpose_ros.torch_network import CudaNetwork
+from handpose_ros.runtimes.captured import Captured, batch_sizes
+from handpose_ros.runtimes.torch_network import CudaNetwork
 
 CPU = torch.device("cpu")
 # What makes a tensor of the host's numbers, or needs a tensor's values there: a CUDA graph must hold none of it.

@@ -3,12 +3,20 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros import taxonomy
-from handpose_ros.cascade import LeafNetwork, TaxonomyCascade, descend, follow, joined, load_network, shape_features
-from handpose_ros.claims import Claim
-from handpose_ros.grasp_templates import TEMPLATES, posed_grasps
-from handpose_ros.grasp_types import TYPES
-from handpose_ros.taxonomy import Category, CoarseType, Opposition
+from handpose_ros.evaluation.grasp_templates import TEMPLATES, posed_grasps
+from handpose_ros.grasps import taxonomy
+from handpose_ros.grasps.cascade import (
+    LeafNetwork,
+    TaxonomyCascade,
+    descend,
+    follow,
+    joined,
+    load_network,
+    shape_features,
+)
+from handpose_ros.grasps.claims import Claim
+from handpose_ros.grasps.grasp_types import TYPES
+from handpose_ros.grasps.taxonomy import Category, CoarseType, Opposition
 
 GRASPS = posed_grasps(6, 20, TEMPLATES[1:34])
 CATEGORY = np.array([type.category for type in TYPES])

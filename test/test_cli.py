@@ -10,8 +10,8 @@ import pytest
 
 from handpose_ros import __version__, commands
 from handpose_ros.cli import main
-from handpose_ros.sources import DEMO_CLIP
-from handpose_ros.summary import DemoSummary
+from handpose_ros.recordings.sources import DEMO_CLIP
+from handpose_ros.recordings.summary import DemoSummary
 
 
 @pytest.fixture

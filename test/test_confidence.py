@@ -6,13 +6,13 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera
-from handpose_ros.confidence import (
+from handpose_ros.hand import HandPose, Observation, Side
+from handpose_ros.lifting.confidence import (
     HALVING_DISAGREEMENT,
     disagreement,
     filter_low_confidence,
     joint_confidence,
 )
-from handpose_ros.hand import HandPose, Observation, Side
 
 LOCAL = np.random.default_rng(0).uniform(-0.08, 0.08, (21, 3))
 PIXELS_PER_METRE = 1000.0

@@ -8,9 +8,9 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from handpose_ros import weights
-from handpose_ros.constant_channels import channel_bounds, without_constant_channels
-from handpose_ros.tflite import Graph, Operator, Tensor, read_graph
-from handpose_ros.tflite_torch import to_torch
+from handpose_ros.runtimes.constant_channels import channel_bounds, without_constant_channels
+from handpose_ros.runtimes.tflite import Graph, Operator, Tensor, read_graph
+from handpose_ros.runtimes.tflite_torch import to_torch
 
 torch.set_num_threads(1)  # on cores that are busy, torch's threads wait for each other
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.aiming import aim, upright_angle
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, View, apart, box_iou, region_iou
+from handpose_ros.crops.aiming import aim, upright_angle
+from handpose_ros.crops.cropping import Region, View, apart, box_iou, region_iou
 
 RNG = np.random.default_rng(2)
 QUARTER = np.pi / 2

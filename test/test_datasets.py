@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.datasets import load_dataset, read_numpy_pickle
+from handpose_ros.evaluation.datasets import load_dataset, read_numpy_pickle
 from handpose_ros.hand import KEYPOINTS, Side
 
 K = [[300.0, 0.0, 32.0], [0.0, 310.0, 24.0], [0.0, 0.0, 1.0]]

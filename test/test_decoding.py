@@ -7,7 +7,14 @@ import pytest
 from huge_png import huge_png
 from numpy.testing import assert_allclose, assert_array_equal
 
-from handpose_ros.decoding import BadMessage, ImageDecoder, decode_compressed, decode_depth, decode_image, stamp_seconds
+from handpose_ros.messages.decoding import (
+    BadMessage,
+    ImageDecoder,
+    decode_compressed,
+    decode_depth,
+    decode_image,
+    stamp_seconds,
+)
 
 RED, BLUE, DARK = (255, 0, 0), (0, 0, 255), (10, 20, 30)
 RGB = np.array([[RED, BLUE], [DARK, DARK]], np.uint8)  # red is top left

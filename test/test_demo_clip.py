@@ -8,10 +8,10 @@ import pytest
 import yaml
 from numpy.testing import assert_allclose
 
-from handpose_ros.calibration import camera_to_yaml
 from handpose_ros.camera import Camera
 from handpose_ros.geometry import wrist_rotation
 from handpose_ros.hand import BONES, KEYPOINTS, MCPS, TIPS, WRIST, Side
+from handpose_ros.messages.calibration import camera_to_yaml
 from tools.render_demo_clip import CAMERA
 
 DATA = Path(__file__).resolve().parents[1] / "handpose_ros" / "data"

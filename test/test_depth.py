@@ -8,11 +8,11 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.decoding import decode_depth
-from handpose_ros.depth import fit_depth, moved, robust_deviation
 from handpose_ros.hand import WRIST, DepthSource, HandPose, Side
 from handpose_ros.kinematics import random_hands
-from handpose_ros.lifting import covariance_about_rays
+from handpose_ros.lifting.depth import fit_depth, moved, robust_deviation
+from handpose_ros.lifting.lift import covariance_about_rays
+from handpose_ros.messages.decoding import decode_depth
 
 CAMERA = Camera([[600.0, 0, 319.5], [0, 600, 239.5], [0, 0, 1]], (640, 480))
 FISHEYE = Camera([[380.0, 0, 319.5], [0, 380, 239.5], [0, 0, 1]], (640, 480), [0.02, -0.01, 0.0, 0.0], "equidistant")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from handpose_ros.drawing import COLORS, contact_sheet, draw_hands, grasp_label, hand_label
+from handpose_ros.grasps.taxonomy import Phase, grasp_name
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.taxonomy import Phase, grasp_name
 
 VGA = 640, 480
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.accuracy import measure
 from handpose_ros.camera import Camera
-from handpose_ros.datasets import Sample, TrueHand, load_dataset
-from handpose_ros.evaluation import Subject, calibrated_size, compare, evaluate, evaluate_folder
+from handpose_ros.evaluation.accuracy import measure
+from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset
+from handpose_ros.evaluation.outcomes import Subject, calibrated_size, compare, evaluate, evaluate_folder
+from handpose_ros.evaluation.page import worst, write_page
+from handpose_ros.evaluation.report import as_json, as_text
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
 from handpose_ros.kinematics import bend
 from handpose_ros.pipeline import HandPoseEstimator
-from handpose_ros.recordings import write_json
-from handpose_ros.report import as_json, as_text
-from handpose_ros.report_page import worst, write_page
+from handpose_ros.recordings.output import write_json
 
 CAMERA = Camera.from_fov((640, 480), np.radians(60))
 SHAPE = bend(np.radians([20, 20, 10, 10] + [5, 20, 20, 10] * 4))[:, [1, 2, 0]]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from handpose_ros.executors import LocalProcesses, LocalThreads, WorkerDied
-from handpose_ros.ray_cluster import RayCluster
+from handpose_ros.batch.executors import LocalProcesses, LocalThreads, WorkerDied
+from handpose_ros.batch.ray_cluster import RayCluster
 
 HERE = Path(__file__).parent
 

@@ -12,13 +12,13 @@ import pytest
 from bag_maker import demo_messages, write_bag
 from mp4_maker import rename_codec, write_video
 
-from handpose_ros.bags import BagWriter
-from handpose_ros.batch_files import Recording
-from handpose_ros.batch_job import Job, do_job
+from handpose_ros.batch.files import Recording
+from handpose_ros.batch.job import Job, do_job
 from handpose_ros.cli import main
 from handpose_ros.failures import sentence
-from handpose_ros.recording_job import Place, RecordingOptions
-from handpose_ros.recordings import VideoWriter, write_image, write_json
+from handpose_ros.recordings.bags import BagWriter
+from handpose_ros.recordings.job import Place, RecordingOptions
+from handpose_ros.recordings.output import VideoWriter, write_image, write_json
 
 
 @contextmanager

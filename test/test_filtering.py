@@ -5,10 +5,10 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros.filtering import HandFilter, filter_lag
+from handpose_ros.filtering.live import HandFilter, filter_lag
+from handpose_ros.filtering.recorded import smooth_recording
 from handpose_ros.hand import BONES, WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import bend
-from handpose_ros.recorded_filtering import smooth_recording
 
 HAND = bend(np.full(20, 0.3)) @ Rotation.from_euler("xyz", [1.2, 0.3, 0.4]).as_matrix().T
 PLACE = np.array([0.05, -0.02, 0.5])

@@ -6,10 +6,10 @@ import pytest
 from test_pipeline import DATA, PERIOD, backend, by_side, clip, truth  # noqa: F401
 
 from handpose_ros.camera import Frame
+from handpose_ros.crops.searching import Search
 from handpose_ros.finding import find_hands
 from handpose_ros.hand import DepthSource, Side
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.searching import Search
 
 
 @pytest.fixture

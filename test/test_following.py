@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros.filtering import HandFilter
-from handpose_ros.following import Followed
+from handpose_ros.filtering.following import Followed
+from handpose_ros.filtering.live import HandFilter
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import bend
 

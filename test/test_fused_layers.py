@@ -9,17 +9,17 @@ from numpy.testing import assert_allclose
 from torch import fx, nn
 from torch.nn import functional
 
-from handpose_ros import torch_sampling
-from handpose_ros.aiming import aim
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, node_pixels
+from handpose_ros.crops.aiming import aim
+from handpose_ros.crops.cropping import Region, node_pixels
+from handpose_ros.runtimes import torch_sampling
 
 ON_GPU = torch.cuda.is_available()
 if not ON_GPU:
     os.environ["TRITON_INTERPRET"] = "1"  # before the first import of triton, which asks for it then
 pytest.importorskip("triton", reason="triton is not installed")
-from handpose_ros import triton_layers, triton_sampling  # noqa: E402
-from handpose_ros.fused_layers import FusedConvolution, fused  # noqa: E402
+from handpose_ros.runtimes import triton_layers, triton_sampling  # noqa: E402
+from handpose_ros.runtimes.fused_layers import FusedConvolution, fused  # noqa: E402
 
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 RANDOM = np.random.default_rng(11)

@@ -10,10 +10,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from test_runtimes import GOLDEN, network_file
 
-from handpose_ros.cropping import Region
-from handpose_ros.gathering import Gathered
+from handpose_ros.crops.cropping import Region
 from handpose_ros.runtimes import open_network
-from handpose_ros.torch_network import CudaNetwork
+from handpose_ros.runtimes.gathering import Gathered
+from handpose_ros.runtimes.torch_network import CudaNetwork
 
 LONG = 20.0  # [s] for what takes no time on an idle machine
 ROUNDING = 1e-3, 2e-5, 4e-6  # px of a crop, score, metre: of a batch against its images alone

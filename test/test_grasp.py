@@ -6,15 +6,15 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros import distance_rule, taxonomy
-from handpose_ros.claims import Claim
-from handpose_ros.contacts import contacts
-from handpose_ros.distance_rule import DistanceRule
 from handpose_ros.features import PAD_THICKNESS, PALM_SIZE, palm_size
-from handpose_ros.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, make_classifier
+from handpose_ros.grasps import distance_rule, taxonomy
+from handpose_ros.grasps.claims import Claim
+from handpose_ros.grasps.contacts import contacts
+from handpose_ros.grasps.distance_rule import DistanceRule
+from handpose_ros.grasps.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, make_classifier
+from handpose_ros.grasps.taxonomy import Category, CoarseType, GraspType, Opposition, Phase
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import bend
-from handpose_ros.taxonomy import Category, CoarseType, GraspType, Opposition, Phase
 
 MIRROR = np.array([1.0, -1.0, 1.0])
 THUMB_TIP, INDEX_PIP, INDEX_DIP, INDEX_TIP, MIDDLE_TIP, RING_TIP, LITTLE_TIP = 4, 6, 7, 8, 12, 16, 20

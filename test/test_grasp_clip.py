@@ -5,10 +5,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.backends import make_backend
-from handpose_ros.grasp_clip import Event, clip_figures, delay, estimated_clip, followed, read_truth
+from handpose_ros.evaluation.grasp_clip import Event, clip_figures, delay, estimated_clip, followed, read_truth
+from handpose_ros.grasps.taxonomy import Phase
 from handpose_ros.hand import Side
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.taxonomy import Phase
 
 OPEN, PRESHAPE, HOLD, RELEASE = Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE
 

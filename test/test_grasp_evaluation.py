@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.grasp_evaluation import (
+from handpose_ros.evaluation.grasp_evaluation import (
     FRAME,
     GRASPS,
     Figure,
@@ -16,7 +16,7 @@ from handpose_ros.grasp_evaluation import (
     levels,
     table,
 )
-from handpose_ros.grasp_templates import posed_grasps
+from handpose_ros.evaluation.grasp_templates import posed_grasps
 
 HANDS = posed_grasps(2, 30, GRASPS)
 
@@ -47,8 +47,8 @@ def test_the_aperture_of_a_block_is_its_width_within_five_millimetres():
 
 
 def test_a_report_names_its_figures_by_noise_level_and_figure(monkeypatch):
-    monkeypatch.setattr("handpose_ros.grasp_evaluation.GRASPS", GRASPS[:2])
-    monkeypatch.setattr("handpose_ros.grasp_evaluation.BLOCKS", (20,))
+    monkeypatch.setattr("handpose_ros.evaluation.grasp_evaluation.GRASPS", GRASPS[:2])
+    monkeypatch.setattr("handpose_ros.evaluation.grasp_evaluation.BLOCKS", (20,))
     report = evaluate_grasps(hands=1, seconds=1.2, noises=(5,))
     assert report.classifier == "taxonomy@1"
     assert 0 <= report["noise_5mm.category.accuracy"] <= 1

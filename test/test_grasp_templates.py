@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from handpose_ros.evaluation.gestures import posed_gestures
+from handpose_ros.evaluation.grasp_templates import POINTING, TEMPLATES, Contact, pose, posed_grasps
 from handpose_ros.features import (
     PAD_THICKNESS,
     finger_curl,
@@ -9,12 +11,10 @@ from handpose_ros.features import (
     thumb_side_distances,
     tip_distances,
 )
-from handpose_ros.gestures import posed_gestures
-from handpose_ros.grasp_templates import POINTING, TEMPLATES, Contact, pose, posed_grasps
-from handpose_ros.grasp_types import TYPES
+from handpose_ros.grasps.grasp_types import TYPES
+from handpose_ros.grasps.taxonomy import PALM, Category, Opposition
 from handpose_ros.hand import TIPS
 from handpose_ros.kinematics import LOW, random_people
-from handpose_ros.taxonomy import PALM, Category, Opposition
 
 BY_ID = {template.leaf: template for template in TEMPLATES}
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from handpose_ros.cascade import load_network
 from handpose_ros.features import palm_size
-from handpose_ros.grasp_types import TYPES
+from handpose_ros.grasps.cascade import load_network
+from handpose_ros.grasps.grasp_types import TYPES
 from tools.train_grasp_cascade import DATA, DEFAULTS, backward, examples
 
 

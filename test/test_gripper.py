@@ -1,10 +1,10 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from handpose_ros.grasp import Grasp
-from handpose_ros.gripper import GripperFollower
+from handpose_ros.grasps.grasp import Grasp
+from handpose_ros.grasps.gripper import GripperFollower
+from handpose_ros.grasps.taxonomy import Phase
 from handpose_ros.hand import DepthSource, Side
-from handpose_ros.taxonomy import Phase
 
 
 def grasp(aperture, track_id=1, side=Side.RIGHT, phase=Phase.HOLD, normalized=0.5, depth=DepthSource.MONO):

@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from handpose_ros.benchmark import BLOCK
-from handpose_ros.growth import _in_turn, _in_turns, _side_by_side
+from handpose_ros.benchmark.growth import _in_turn, _in_turns, _side_by_side
+from handpose_ros.benchmark.latency import BLOCK
 
 
 def test_every_block_has_a_turn_of_every_case_and_the_warm_up_does_not_count():

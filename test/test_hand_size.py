@@ -6,7 +6,7 @@ from made_up_hands import bent_hand
 
 from handpose_ros.camera import Camera
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.hand_size import WRIST_FLESH, CalibrationError, HandSize, SizeFromDepth, SizeFromDistance
+from handpose_ros.lifting.hand_size import WRIST_FLESH, CalibrationError, HandSize, SizeFromDepth, SizeFromDistance
 
 CAMERA = Camera([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]], (640, 480))
 

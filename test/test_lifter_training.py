@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 from test_lifting import HAND, hands_in_space
 
-from handpose_ros.lifters import LIFTERS, Network, make_lifter, scale_to_template
+from handpose_ros.lifting.lifters import LIFTERS, Network, make_lifter, scale_to_template
 from tools.lifter.backdrops import backdrop, degrade, solid
 from tools.lifter.dataset import Samples
 from tools.lifter.lessons import imagine, join, network_offsets, prepare, split, truth

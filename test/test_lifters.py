@@ -8,7 +8,7 @@ from test_lifting import HAND, hands_in_space
 
 from handpose_ros.geometry import similarity
 from handpose_ros.hand import BONES
-from handpose_ros.lifters import LIFTERS, WEIGHTS, Look, Network, make_lifter, scale_to_template
+from handpose_ros.lifting.lifters import LIFTERS, WEIGHTS, Look, Network, make_lifter, scale_to_template
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 

@@ -6,9 +6,9 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera
 from handpose_ros.hand import WRIST
-from handpose_ros.lifter_view import TEMPLATE_BONES, TEMPLATE_LENGTHS
-from handpose_ros.lifters import LIFTERS, scale_to_template
-from handpose_ros.lifting import lift
+from handpose_ros.lifting.lift import lift
+from handpose_ros.lifting.lifter_view import TEMPLATE_BONES, TEMPLATE_LENGTHS
+from handpose_ros.lifting.lifters import LIFTERS, scale_to_template
 
 K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
 CAMERAS = {

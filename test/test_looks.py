@@ -5,10 +5,10 @@ from scipy.spatial.transform import Rotation
 
 from handpose_ros.backends import make_backend
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.cropping import Region, View
+from handpose_ros.crops.cropping import Region, View
+from handpose_ros.crops.looks import MOST, Mirrored, together, varied
 from handpose_ros.hand import Observation
-from handpose_ros.looks import MOST, Mirrored, together, varied
-from handpose_ros.sources import open_source
+from handpose_ros.recordings.sources import open_source
 
 CAMERA = Camera(np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]]), (640, 480))
 CROPS = {

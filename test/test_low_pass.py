@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.low_pass import OneEuro, Rates, low_pass
+from handpose_ros.filtering.low_pass import OneEuro, Rates, low_pass
 
 DT = 1 / 30
 CONSTANTS = OneEuro(min_cutoff=1.0, beta=2.0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.motion import Motion, Trend
+from handpose_ros.grasps.motion import Motion, Trend
 
 FRAME = 1 / 30  # [s]
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from handpose_ros.phases import DWELL, PhaseBelief
-from handpose_ros.taxonomy import Phase
+from handpose_ros.grasps.phases import DWELL, PhaseBelief
+from handpose_ros.grasps.taxonomy import Phase
 
 FRAME = 1 / 30  # [s]
 

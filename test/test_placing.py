@@ -9,15 +9,15 @@ from made_up_hands import bent_hand
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros.association import Outline
 from handpose_ros.backends import Detection
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.cropping import Region
+from handpose_ros.crops.cropping import Region
 from handpose_ros.hand import WRIST, DepthSource, ManoHand, Observation, Side, TrackingState
-from handpose_ros.lifters import make_lifter, scale_to_template
+from handpose_ros.lifting.lifters import make_lifter, scale_to_template
+from handpose_ros.lifting.placing import Placer
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.placing import Placer
-from handpose_ros.tracks import Track
+from handpose_ros.tracking.association import Outline
+from handpose_ros.tracking.tracks import Track
 
 CAMERA = Camera([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]], (640, 480))
 SIZE = 1.12  # of the true hand

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from handpose_ros.plots import Bar, Line, bars_plot, lines_plot, paths_plot, ticks
+from handpose_ros.recordings.plots import Bar, Line, bars_plot, lines_plot, paths_plot, ticks
 
 T = np.arange(10.0)
 

@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
-from handpose_ros.ray_fit import errors_about, fit, mean_distance, place, variances_along
+from handpose_ros.lifting.ray_fit import errors_about, fit, mean_distance, place, variances_along
 
 RNG = np.random.default_rng(0)
 HUBER, MEDIAN_RADIUS = 1.345, 1.1774  # in standard deviations

@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.hand import KEYPOINTS, DepthSource, HandPose, HandPoses, Side, TrackingState
-from handpose_ros.joint_arrays import read_joints, write_joints
-from handpose_ros.joint_tables import write_npy
-from handpose_ros.recordings import (
+from handpose_ros.recordings.joint_arrays import read_joints, write_joints
+from handpose_ros.recordings.joint_tables import write_npy
+from handpose_ros.recordings.output import (
     VideoWriter,
     hands_as_json,
     make_directory,

@@ -11,9 +11,9 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from handpose_ros import weights
-from handpose_ros.cropping import Region
+from handpose_ros.crops.cropping import Region
 from handpose_ros.runtimes import Network, default_threads, first_that_fits, open_network, torch_device
-from handpose_ros.torch_network import CudaNetwork
+from handpose_ros.runtimes.torch_network import CudaNetwork
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "networks.npz")
 PX, SCORE, METRE = 2e-3, 2e-5, 2e-6
@@ -106,7 +106,7 @@ def test_int8_moves_joints_by_a_pixel_and_2_mm_at_most_in_the_mean_and_keeps_han
 
 def test_the_ranges_of_the_recipe_are_those_that_the_tool_measures(need_weights):
     pytest.importorskip("openvino", reason="openvino is not installed")
-    from handpose_ros.quantization import RECIPES
+    from handpose_ros.runtimes.quantization import RECIPES
     from tools.measure_ranges import crops, ranges
 
     for name, recipe in RECIPES.items():

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.aiming import aim, shifted
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region
-from handpose_ros.searching import Search, tiles, whole
+from handpose_ros.crops.aiming import aim, shifted
+from handpose_ros.crops.cropping import Region
+from handpose_ros.crops.searching import Search, tiles, whole
 
 VGA = np.zeros((480, 640, 3), np.uint8)
 

@@ -7,13 +7,13 @@ from numpy.testing import assert_allclose
 
 from handpose_ros.camera import Camera
 from handpose_ros.cli import main
-from handpose_ros.clip_sequences import clip_sequences
+from handpose_ros.evaluation.clip_sequences import clip_sequences
+from handpose_ros.evaluation.sequence_evaluation import LOW_PASS, judged, low_pass
+from handpose_ros.evaluation.sequence_report import as_json, as_text, rows
+from handpose_ros.evaluation.sequences import NEVER, HandSequence
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import bend
-from handpose_ros.recordings import write_json
-from handpose_ros.sequence_evaluation import LOW_PASS, judged, low_pass
-from handpose_ros.sequence_report import as_json, as_text, rows
-from handpose_ros.sequences import NEVER, HandSequence
+from handpose_ros.recordings.output import write_json
 
 CAMERA = Camera.from_fov((640, 480), 1.0)
 RIGHT = bend(np.zeros(20))[:, [1, 2, 0]] * [-1.0, -1.0, 1.0] + [0.15, 0.05, 0.5]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.sequence_metrics import (
+from handpose_ros.evaluation.sequence_metrics import (
     acceleration_error,
     fragments,
     jitter,

@@ -4,13 +4,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.camera import Camera
-from handpose_ros.clip_sequences import clip_sequences
-from handpose_ros.datasets import Sample, TrueHand
+from handpose_ros.evaluation.clip_sequences import clip_sequences
+from handpose_ros.evaluation.datasets import Sample, TrueHand
+from handpose_ros.evaluation.photo_sequences import photo_sequences
+from handpose_ros.evaluation.recorded_sequences import recorded_sequences
+from handpose_ros.evaluation.sequences import HandSequence, chosen, dropped, in_view, noisy
 from handpose_ros.hand import WRIST, Side
 from handpose_ros.kinematics import bend
-from handpose_ros.photo_sequences import photo_sequences
-from handpose_ros.recorded_sequences import recorded_sequences
-from handpose_ros.sequences import HandSequence, chosen, dropped, in_view, noisy
 
 DISTANCE = 0.4  # [m]
 CAMERA = Camera(

@@ -39,11 +39,12 @@ def test_an_installation_finds_the_share_directory_of_its_own_prefix(tmp_path, s
 
 def test_an_installation_without_its_messages_is_not_taken_for_a_bag_that_cannot_be_read(tmp_path):
     package = tmp_path / "handpose_ros"
-    package.mkdir()
-    for name in ("__init__.py", "share.py", "bags.py", "failures.py"):
-        shutil.copy(PACKAGE / name, package)
+    (package / "recordings").mkdir(parents=True)
+    for name in ("__init__.py", "share.py", "failures.py", "recordings/__init__.py", "recordings/bags.py"):
+        shutil.copy(PACKAGE / name, package / name)
     (tmp_path / "a.mcap").touch()
-    code = "import sys; sys.prefix = '/nowhere'; from handpose_ros import bags; next(bags.read_messages('a.mcap'))"
+    imports = "import sys; from handpose_ros.recordings.bags import read_messages"
+    code = f"{imports}; sys.prefix = '/nowhere'; next(read_messages('a.mcap'))"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "AMENT_PREFIX_PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr.endswith("FileNotFoundError: msg of handpose_ros is not installed: reinstall the package\n")

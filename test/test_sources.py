@@ -6,9 +6,9 @@ import pytest
 from huge_png import huge_png
 from mp4_maker import double_the_rate_after, turn, write_cut_off_video, write_video
 
-from handpose_ros.recordings import VideoWriter
-from handpose_ros.sources import DEMO_CLIP, open_source, read_image
-from handpose_ros.video_run import Excerpt
+from handpose_ros.recordings.output import VideoWriter
+from handpose_ros.recordings.sources import DEMO_CLIP, open_source, read_image
+from handpose_ros.recordings.video_run import Excerpt
 
 RED, GREEN, BLUE = (250, 5, 5), (5, 250, 5), (5, 5, 250)
 

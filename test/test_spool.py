@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 
-from handpose_ros.spool import Spool
+from handpose_ros.recordings.spool import Spool
 
 
 def test_it_is_the_list_of_what_was_added(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from handpose_ros.camera import Camera
 from handpose_ros.hand import HandPose, HandPoses, Side, TrackingState
-from handpose_ros.summary import Truth, load_truth, summarise, truth_errors
+from handpose_ros.recordings.summary import Truth, load_truth, summarise, truth_errors
 
 CAMERA = Camera.from_fov((640, 480), np.radians(60))
 SHAPE = np.random.default_rng(3).normal(scale=0.04, size=(21, 3))

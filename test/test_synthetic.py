@@ -3,9 +3,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.camera import DISTORTION_SIZES, Camera
-from handpose_ros.lifting import lift
-from handpose_ros.report import synthetic_table
-from handpose_ros.synthetic import ANGLES, CAMERAS, LIMIT_MM, synthetic_errors
+from handpose_ros.evaluation.report import synthetic_table
+from handpose_ros.evaluation.synthetic import ANGLES, CAMERAS, LIMIT_MM, synthetic_errors
+from handpose_ros.lifting.lift import lift
 
 ERRORS = synthetic_errors()
 

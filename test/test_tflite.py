@@ -12,8 +12,8 @@ import torch
 from numpy.testing import assert_allclose
 
 from handpose_ros import weights
-from handpose_ros.tflite import Graph, Operator, Tensor, read_graph
-from handpose_ros.tflite_torch import to_torch
+from handpose_ros.runtimes.tflite import Graph, Operator, Tensor, read_graph
+from handpose_ros.runtimes.tflite_torch import to_torch
 
 torch.set_num_threads(1)  # on cores that are busy, torch's threads wait for each other
 
@@ -33,7 +33,7 @@ def in_torch(graph: Graph, images: np.ndarray) -> list[np.ndarray]:
 def in_openvino(graph: Graph, images: np.ndarray) -> list[np.ndarray]:
     """The same, but images inside the network stay channels first."""
     openvino = pytest.importorskip("openvino", reason="openvino is not installed")
-    from handpose_ros.tflite_openvino import to_openvino
+    from handpose_ros.runtimes.tflite_openvino import to_openvino
 
     model = to_openvino(graph)
     model.reshape(images.shape)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from handpose_ros.aiming import aim
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, node_pixels
-from handpose_ros.torch_sampling import sample
+from handpose_ros.crops.aiming import aim
+from handpose_ros.crops.cropping import Region, node_pixels
+from handpose_ros.runtimes.torch_sampling import sample
 
 IMAGE = np.load(Path(__file__).parent / "data" / "networks.npz")["hand"][:200]  # (200, 240, 3)
 PINHOLE = Camera.from_fov((240, 200), np.deg2rad(70))

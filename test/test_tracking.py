@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from handpose_ros.cropping import Region
+from handpose_ros.crops.cropping import Region
 from handpose_ros.hand import Observation, Side, TrackingState
-from handpose_ros.tracking import DETECT_EVERY, DETECT_EVERY_ALONE, HandTracker
+from handpose_ros.tracking.tracker import DETECT_EVERY, DETECT_EVERY_ALONE, HandTracker
 
 TRACKED, COASTING, LOST = TrackingState.TRACKED, TrackingState.COASTING, TrackingState.LOST
 SHAPE = np.random.default_rng(0).uniform(-50, 50, (21, 2))  # a hand of 100 px

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.comparison import compare
-from handpose_ros.grasp import Grasp
+from handpose_ros.grasps.grasp import Grasp
 from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import bend
-from handpose_ros.trajectories import stamp_warnings, stretches, trajectories
+from handpose_ros.recordings.comparison import compare
+from handpose_ros.recordings.trajectories import stamp_warnings, stretches, trajectories
 
 
 def hand(x=0.0, *, side=Side.LEFT, track=1, state=TrackingState.TRACKED, depth=DepthSource.MONO):

@@ -9,15 +9,15 @@ from made_up_hands import flat_hand
 from mp4_maker import write_cut_off_video
 
 from handpose_ros.cli import main
-from handpose_ros.finishing import Overlay
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
-from handpose_ros.joint_arrays import write_joints
-from handpose_ros.joint_tables import FORMATS, write_csv, write_npy
-from handpose_ros.recording_report import write_report
-from handpose_ros.recordings import VideoWriter
-from handpose_ros.results import Results
-from handpose_ros.sources import open_source
-from handpose_ros.video_run import Excerpt
+from handpose_ros.recordings.finishing import Overlay
+from handpose_ros.recordings.joint_arrays import write_joints
+from handpose_ros.recordings.joint_tables import FORMATS, write_csv, write_npy
+from handpose_ros.recordings.output import VideoWriter
+from handpose_ros.recordings.report import write_report
+from handpose_ros.recordings.results import Results
+from handpose_ros.recordings.sources import open_source
+from handpose_ros.recordings.video_run import Excerpt
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.aiming import _write_turn_to, aim, place
 from handpose_ros.backends.mediapipe import tracked_squares
 from handpose_ros.camera import Camera
-from handpose_ros.cropping import Region, View, node_pixels, region_iou, to_camera, to_image
-from handpose_ros.looks import Mirrored
+from handpose_ros.crops.aiming import _write_turn_to, aim, place
+from handpose_ros.crops.cropping import Region, View, node_pixels, region_iou, to_camera, to_image
+from handpose_ros.crops.looks import Mirrored
 
 K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
 CAMERAS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handpose_ros.sources import open_source
+from handpose_ros.recordings.sources import open_source
 
 NUMBERS = (12, 60, 180)  # both hands open; one points, one pinches; both hold
 _QUALITY = 88  # of the JPEG, whose labels are sharp then

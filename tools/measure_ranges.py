@@ -2,7 +2,7 @@
 
     python -m tools.measure_ranges
 
-prints the `ranges` of handpose_ros.quantization.RECIPES: for each convolution in integers, in order, the largest
+prints the `ranges` of `quantization.RECIPES`: for each convolution in integers, in order, the largest
 absolute value of what it takes, where no ReLU6 limits it. The network looks where the hands truly are: where the
 pipeline looks changes with the pipeline, and these numbers by a few per cent with it.
 """
@@ -14,14 +14,14 @@ import numpy as np
 import openvino
 
 from handpose_ros import weights
-from handpose_ros.aiming import place
 from handpose_ros.backends.mediapipe import SIZE, tracked_squares
-from handpose_ros.constant_channels import without_constant_channels
-from handpose_ros.quantization import RECIPES, convolutions, limited
-from handpose_ros.sources import DEMO_TRUTH, open_source
-from handpose_ros.summary import load_truth
-from handpose_ros.tflite import read_graph
-from handpose_ros.tflite_openvino import to_openvino
+from handpose_ros.crops.aiming import place
+from handpose_ros.recordings.sources import DEMO_TRUTH, open_source
+from handpose_ros.recordings.summary import load_truth
+from handpose_ros.runtimes.constant_channels import without_constant_channels
+from handpose_ros.runtimes.quantization import RECIPES, convolutions, limited
+from handpose_ros.runtimes.tflite import read_graph
+from handpose_ros.runtimes.tflite_openvino import to_openvino
 
 _EVERY = 3  # images
 

@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from handpose_ros.calibration import camera_to_yaml
 from handpose_ros.camera import Camera
 from handpose_ros.hand import Side
+from handpose_ros.messages.calibration import camera_to_yaml
 from tools.demo_motion import DURATION, hands_at
 from tools.hand_mesh import HandMesh
 from tools.render_hands import Studio

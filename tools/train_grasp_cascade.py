@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from handpose_ros.cascade import WEIGHTS, shape_features
-from handpose_ros.gestures import posed_gestures
-from handpose_ros.grasp_templates import OTHER_PINCHES, posed_grasps
-from handpose_ros.grasp_types import TYPES
+from handpose_ros.evaluation.gestures import posed_gestures
+from handpose_ros.evaluation.grasp_templates import OTHER_PINCHES, posed_grasps
+from handpose_ros.grasps.cascade import WEIGHTS, shape_features
+from handpose_ros.grasps.grasp_types import TYPES
 
 DATA = Path(__file__).parents[1] / "handpose_ros" / "data" / WEIGHTS
 SEED = 1  # of the people; the proof has others

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from handpose_ros.camera import Frame
-from handpose_ros.cropping import Crop, Region
+from handpose_ros.crops.cropping import Crop, Region
 from handpose_ros.hand import Observation
 
 

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from handpose_ros import looks as looking
 from handpose_ros import weights
-from handpose_ros.aiming import aim, place
 from handpose_ros.backends import Detection, palm
 from handpose_ros.camera import Frame
 from handpose_ros.compiled import compiled
-from handpose_ros.cropping import Crop, Region, to_camera, to_image
-from handpose_ros.gathering import Gathered
+from handpose_ros.crops import looks as looking
+from handpose_ros.crops.aiming import aim, place
+from handpose_ros.crops.cropping import Crop, Region, to_camera, to_image
+from handpose_ros.crops.searching import whole
 from handpose_ros.hand import MCPS, WRIST, Observation
 from handpose_ros.runtimes import open_network
-from handpose_ros.searching import whole
+from handpose_ros.runtimes.gathering import Gathered
 
 SIZE = 224  # [px] side of the landmark network's input
 SPARE = 2  # detections beyond the hands asked for: the palm network takes faces and elbows for palms

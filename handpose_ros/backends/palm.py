@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handpose_ros.aiming import upright_angle
-from handpose_ros.cropping import Region, box_iou, roll
+from handpose_ros.crops.aiming import upright_angle
+from handpose_ros.crops.cropping import Region, box_iou, roll
 
 SIZE = 192  # [px] side of the network's input
 WRIST, MIDDLE_MCP = 0, 2  # of the seven keypoints

@@ -10,13 +10,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from handpose_ros.calibration import camera_from_yaml, fit_camera
 from handpose_ros.camera import Camera
+from handpose_ros.messages.calibration import camera_from_yaml, fit_camera
 from handpose_ros.msg import HandPoseArray
+from handpose_ros.recordings.sources import ImageSource, open_source
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
 from handpose_ros.ros.params import declare, parameter
 from handpose_ros.ros.running import NodeError, run_node
-from handpose_ros.sources import ImageSource, open_source
 
 OUTPUT_DEPTH = 5
 ANSWER_TIMEOUT = 5.0  # [s] after which a paced camera gives up waiting for the hands of an image

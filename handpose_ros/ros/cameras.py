@@ -6,9 +6,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 
-from handpose_ros.calibration import camera_from_info, fold_warning, meaning
 from handpose_ros.camera import Camera
-from handpose_ros.decoding import BadMessage
+from handpose_ros.messages.calibration import camera_from_info, fold_warning, meaning
+from handpose_ros.messages.decoding import BadMessage
 from handpose_ros.ros.health import Health
 
 _GRACE = 0.5  # [s] that the first image waits for the first camera_info

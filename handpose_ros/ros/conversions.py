@@ -8,10 +8,10 @@ from geometry_msgs.msg import TransformStamped
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 
-from handpose_ros import markers, messages
-from handpose_ros.calibration import ros_distortion
 from handpose_ros.camera import Camera
 from handpose_ros.hand import WRIST, HandPoses, Side, TrackingState
+from handpose_ros.messages import encoding, markers
+from handpose_ros.messages.calibration import ros_distortion
 
 
 def make(type: str, /, **fields):
@@ -19,9 +19,9 @@ def make(type: str, /, **fields):
     return _message_class(type)(**fields)
 
 
-hands_to_msg = partial(messages.hands_to_msg, make)
-hand_model_msg = partial(messages.hand_model_msg, make)
-grasps_to_msg = partial(messages.grasps_to_msg, make)
+hands_to_msg = partial(encoding.hands_to_msg, make)
+hand_model_msg = partial(encoding.hand_model_msg, make)
+grasps_to_msg = partial(encoding.grasps_to_msg, make)
 hand_markers = partial(markers.hand_markers, make)
 grasp_markers = partial(markers.grasp_markers, make)
 
@@ -39,8 +39,8 @@ def wrist_transforms(hands: HandPoses, header: Header, prefix: str = "") -> list
     for hand in sorted(hands, key=lambda hand: hand.score):
         if hands.calibrated and hand.state is TrackingState.TRACKED and hand.side is not Side.UNKNOWN:
             transform = TransformStamped(header=header, child_frame_id=f"{prefix}{hand.side.name.lower()}_wrist")
-            transform.transform.translation = messages.vector(make, hand.joints_3d[WRIST])
-            transform.transform.rotation = messages.wrist_quaternion(make, hand)
+            transform.transform.translation = encoding.vector(make, hand.joints_3d[WRIST])
+            transform.transform.rotation = encoding.wrist_quaternion(make, hand)
             if _is_known(transform.transform):
                 surest[hand.side] = transform
     return list(surest.values())

@@ -6,7 +6,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from handpose_ros.decoding import BadMessage, decode_depth, stamp_seconds
+from handpose_ros.messages.decoding import BadMessage, decode_depth, stamp_seconds
 from handpose_ros.ros.health import Health
 from handpose_ros.ros.matching import StampBuffer
 

@@ -9,10 +9,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from handpose_ros.decoding import hands_from_msg
-from handpose_ros.grasp import CLASSIFIERS, DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
-from handpose_ros.gripper import GripperFollower
+from handpose_ros.grasps.grasp import CLASSIFIERS, DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
+from handpose_ros.grasps.gripper import GripperFollower
 from handpose_ros.hand import Side
+from handpose_ros.messages.decoding import hands_from_msg
 from handpose_ros.msg import GraspArray, HandPoseArray
 from handpose_ros.ros.conversions import grasp_markers, grasps_to_msg, gripper_msg
 from handpose_ros.ros.params import declare, parameter

@@ -16,8 +16,8 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from handpose_ros.camera import Camera, Frame
-from handpose_ros.decoding import BadMessage, ImageDecoder, decode_compressed, stamp_seconds
 from handpose_ros.hand import HandPoses
+from handpose_ros.messages.decoding import BadMessage, ImageDecoder, decode_compressed, stamp_seconds
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.arrivals import Arrivals

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from handpose_ros.backends import BACKENDS, make_backend
-from handpose_ros.filtering import FILTERS
-from handpose_ros.lifters import LIFTERS
+from handpose_ros.filtering.live import FILTERS
+from handpose_ros.lifting.lifters import LIFTERS
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.params import parameter
 from handpose_ros.runtimes import PRECISIONS, RUNTIMES

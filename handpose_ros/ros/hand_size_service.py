@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from handpose_ros.hand import HandPoses
-from handpose_ros.hand_size import CalibrationError, HandSize, SizeFromDistance
+from handpose_ros.lifting.hand_size import CalibrationError, HandSize, SizeFromDistance
 from handpose_ros.srv import CalibrateHand
 
 _DURATION = 3.0  # [s] where the request gives none

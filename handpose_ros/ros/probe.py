@@ -9,9 +9,9 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from handpose_ros.answers import HANDS, IMAGE
-from handpose_ros.decoding import stamp_seconds
+from handpose_ros.messages.decoding import stamp_seconds
 from handpose_ros.msg import HandPoseArray
+from handpose_ros.recordings.answers import HANDS, IMAGE
 from handpose_ros.ros.running import receive
 
 _KEPT = QoSProfile(depth=100)  # messages that wait while this process is busy

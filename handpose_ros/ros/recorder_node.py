@@ -14,7 +14,10 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import MarkerArray
 
-from handpose_ros.answers import (
+from handpose_ros.hand import HandPoses
+from handpose_ros.messages.decoding import BadMessage, ImageDecoder, hands_from_msg
+from handpose_ros.msg import GraspArray, HandModel, HandPoseArray
+from handpose_ros.recordings.answers import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     GRASP_MARKERS,
@@ -26,10 +29,7 @@ from handpose_ros.answers import (
     GraspSeen,
     grasps_seen,
 )
-from handpose_ros.bags import BagWriter
-from handpose_ros.decoding import BadMessage, ImageDecoder, hands_from_msg
-from handpose_ros.hand import HandPoses
-from handpose_ros.msg import GraspArray, HandModel, HandPoseArray
+from handpose_ros.recordings.bags import BagWriter
 from handpose_ros.ros.running import receive
 
 _KEPT = 200  # messages a subscription holds while the recorder is busy: seconds of a camera

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from handpose_ros.backends import Detection
-from handpose_ros.cropping import Region
+from handpose_ros.crops.cropping import Region
 from handpose_ros.hand import Observation
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.hand_pose_node import HandPoseNode

@@ -10,11 +10,11 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from handpose_ros.calibration import camera_from_info
 from handpose_ros.camera import Camera
-from handpose_ros.decoding import decode_image, hands_from_msg
 from handpose_ros.features import ANGLE_NAMES
 from handpose_ros.hand import WRIST, DepthSource, HandPoses, ManoHand, Side, TrackingState
+from handpose_ros.messages.calibration import camera_from_info
+from handpose_ros.messages.decoding import decode_image, hands_from_msg
 from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from handpose_ros import weights
-from handpose_ros.answers import CAMERA_INFO, COMPRESSED_IMAGE, GRASPS, HAND_MODEL, HANDS
-from handpose_ros.bags import read_messages
 from handpose_ros.demo import OLD_PROFILES, OUTPUTS, PROFILES, environment, free_domain
-from handpose_ros.sources import DEMO_CLIP
+from handpose_ros.recordings.answers import CAMERA_INFO, COMPRESSED_IMAGE, GRASPS, HAND_MODEL, HANDS
+from handpose_ros.recordings.bags import read_messages
+from handpose_ros.recordings.sources import DEMO_CLIP
 
 FRAMES = 8
 TIMEOUT = 240  # [s] a machine that is busy needs long to load torch

@@ -7,8 +7,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from wire import BRIGHT, CAMERA, DARK, WHITE, Wire
 
-from handpose_ros.decoding import hands_from_msg
 from handpose_ros.hand import WRIST, DepthSource
+from handpose_ros.messages.decoding import hands_from_msg
 from handpose_ros.ros.conversions import image_to_msg
 
 SIZE = 1.1

@@ -9,11 +9,11 @@ from std_msgs.msg import Header
 from wire import Wire
 
 from benchmarks.off_axis import seen_again, usable
-from handpose_ros.datasets import load_dataset
-from handpose_ros.decoding import hands_from_msg
+from handpose_ros.evaluation.datasets import load_dataset
 from handpose_ros.hand import WRIST, DepthSource
+from handpose_ros.messages.decoding import hands_from_msg
+from handpose_ros.recordings.sources import read_image
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
-from handpose_ros.sources import read_image
 
 PHOTOS = Path(__file__).parents[2] / ".." / "shared" / "data" / "hands" / "ntu_dev"
 ANGLE = np.radians(50)

@@ -18,10 +18,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from handpose_ros import taxonomy
+from handpose_ros.evaluation.grasp_templates import TEMPLATES, posed_grasps
 from handpose_ros.features import PAD_THICKNESS, PALM_SIZE, palm_size
-from handpose_ros.grasp import Grasp
-from handpose_ros.grasp_templates import TEMPLATES, posed_grasps
+from handpose_ros.grasps import taxonomy
+from handpose_ros.grasps.grasp import Grasp
 from handpose_ros.hand import DepthSource, HandPoses, Side, TrackingState
 from handpose_ros.msg import Grasp as GraspMsg
 from handpose_ros.msg import GraspArray, HandPoseArray

@@ -5,7 +5,7 @@ import pytest
 from wire import BRIGHT, DARK, WHITE, Wire
 
 from handpose_ros.hand import WRIST
-from handpose_ros.hand_size import WRIST_FLESH
+from handpose_ros.lifting.hand_size import WRIST_FLESH
 from handpose_ros.msg import HandPose
 from handpose_ros.ros.conversions import image_to_msg
 from handpose_ros.srv import CalibrateHand

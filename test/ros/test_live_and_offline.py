@@ -9,12 +9,12 @@ from numpy.testing import assert_allclose
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
-from handpose_ros.answers import GRASPS, HAND_MODEL, HANDS
-from handpose_ros.bags import read_messages, typestore
 from handpose_ros.cli import main
-from handpose_ros.comparison import compare
-from handpose_ros.decoding import hands_from_msg
+from handpose_ros.messages.decoding import hands_from_msg
 from handpose_ros.msg import GraspArray, HandPoseArray
+from handpose_ros.recordings.answers import GRASPS, HAND_MODEL, HANDS
+from handpose_ros.recordings.bags import read_messages, typestore
+from handpose_ros.recordings.comparison import compare
 
 COUNT = 30
 SETTLING = 3.0  # [s] discovery alone does not mean that the nodes hear each other already

@@ -8,7 +8,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from handpose_ros.answers import (
+from handpose_ros.msg import Grasp, GraspArray, HandModel, HandPoseArray
+from handpose_ros.recordings.answers import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     GRASPS,
@@ -18,8 +19,7 @@ from handpose_ros.answers import (
     MARKERS,
     read_answers,
 )
-from handpose_ros.bags import BagWriter, read_messages
-from handpose_ros.msg import Grasp, GraspArray, HandModel, HandPoseArray
+from handpose_ros.recordings.bags import BagWriter, read_messages
 from handpose_ros.ros.conversions import image_to_msg
 from handpose_ros.ros.recorder_node import Recorder
 

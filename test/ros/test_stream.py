@@ -5,10 +5,10 @@ import signal
 import pytest
 
 from handpose_ros import weights
-from handpose_ros.decoding import hands_from_msg
 from handpose_ros.hand import WRIST, Side, TrackingState
+from handpose_ros.messages.decoding import hands_from_msg
 from handpose_ros.msg import HandPoseArray
-from handpose_ros.sources import DEMO_CLIP
+from handpose_ros.recordings.sources import DEMO_CLIP
 
 HANDS = "/stream/hand_pose/hands"
 

@@ -7,10 +7,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from handpose_ros.calibration import camera_from_yaml
+from handpose_ros.messages.calibration import camera_from_yaml
 from handpose_ros.msg import HandModel, HandPose, HandPoseArray
+from handpose_ros.recordings.sources import DEMO_CLIP
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
-from handpose_ros.sources import DEMO_CLIP
 
 
 @pytest.mark.parametrize("mano", ["true", "false"])

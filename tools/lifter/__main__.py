@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from handpose_ros.lifters import WEIGHTS
+from handpose_ros.lifting.lifters import WEIGHTS
 from tools.lifter.dataset import Samples, pose_samples, render_samples
 from tools.lifter.lessons import imagine, join, network_offsets, prepare, split
 from tools.lifter.training import Recipe, examine, export, teach

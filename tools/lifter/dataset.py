@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from handpose_ros import weights
-from handpose_ros.aiming import place
 from handpose_ros.backends.mediapipe import SIZE, tracked_squares
+from handpose_ros.crops.aiming import place
 from handpose_ros.hand import Side
 from handpose_ros.runtimes import open_network
 from tools.hand_mesh import HandMesh

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 
-from handpose_ros.lifter_view import SHAPE_UNIT
-from handpose_ros.lifters import Look, scale_to_template
+from handpose_ros.lifting.lifter_view import SHAPE_UNIT
+from handpose_ros.lifting.lifters import Look, scale_to_template
 from tools.lifter.dataset import Samples
 
 OBSERVED = 105  # of the features: 21 x 2 of the plane, 21 x 3 of the shape

@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 
 from handpose_ros.camera import Camera
 from handpose_ros.hand import KEYPOINTS
-from handpose_ros.lifters import LIFTERS, Lifter, make_lifter, scale_to_template
-from handpose_ros.ray_fit import fit, variances_along
+from handpose_ros.lifting.lifters import LIFTERS, Lifter, make_lifter, scale_to_template
+from handpose_ros.lifting.ray_fit import fit, variances_along
 from tools.lifter.dataset import Samples
 from tools.lifter.lessons import network_offsets, truth
 

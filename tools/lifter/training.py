@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from handpose_ros.geometry import similarity
-from handpose_ros.lifter_view import SHAPE_UNIT
+from handpose_ros.lifting.lifter_view import SHAPE_UNIT
 from tools.lifter.lessons import OBSERVED, Lesson
 
 
@@ -42,7 +42,7 @@ class Score:
 
 
 class Pupil(torch.nn.Module):
-    """The same computation as one member of `handpose_ros.lifters.Network`."""
+    """The same computation as one member of `handpose_ros.lifting.lifters.Network`."""
 
     def __init__(self, recipe: Recipe, features: torch.Tensor):
         super().__init__()
@@ -149,7 +149,7 @@ def examine(pupils: list[Pupil], exam: Lesson) -> Score:
 
 
 def export(pupils: list[Pupil], path: Path):
-    """Writes what `handpose_ros.lifters.Network.load` reads, the weights in half precision."""
+    """Writes what `handpose_ros.lifting.lifters.Network.load` reads, the weights in half precision."""
     arrays = {"mean": pupils[0].mean.numpy(), "deviation": pupils[0].deviation.numpy()}
     layers = [[pupil.first, *pupil.blocks, pupil.last] for pupil in pupils]
     for number, same in enumerate(zip(*layers, strict=True)):

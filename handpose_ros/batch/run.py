@@ -1,0 +1,165 @@
+"""Many recordings, side by side: results of each in a directory of its own, and a summary of all."""
+
+import fcntl
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from handpose_ros.batch.executors import Executor, LocalProcesses, LocalThreads, WorkerDied, usable_cores
+from handpose_ros.batch.files import SUMMARY, Recording
+from handpose_ros.batch.job import Job, Outcome, do_job
+from handpose_ros.recordings.job import Place, RecordingOptions
+from handpose_ros.recordings.output import make_directory, write_json
+from handpose_ros.runtimes import device_name
+
+_LOCK = ".handpose_batch"
+_ON_A_GPU = 2  # recordings at a time; more wait for Python's lock, which all threads of a process share
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """What became of a batch."""
+
+    files: tuple[Outcome, ...]  # in order of name
+    seconds: float  # that this run took
+    interrupted: bool = False
+
+    def count(self, status: str) -> int:
+        """How many recordings have it."""
+        return sum(each.status == status for each in self.files)
+
+
+def choose_place(device: str = "auto", jobs: int = 0) -> Place:
+    """Where the networks of a batch run on this machine, `jobs` recordings at a time; 0: as many as are quick.
+
+    On a GPU all of these share them; on a CPU each has its own, with one thread.
+    Raises: ValueError for a device that is called otherwise.
+    """
+    if device_name(device) == "cpu":
+        return Place(device, num_threads=1)
+    return Place(device, num_threads=1, recordings=jobs or min(_ON_A_GPU, usable_cores()))
+
+
+def choose_executor(place: Place, jobs: int = 0) -> Executor:
+    """What runs a batch with networks at `place`: threads where they share them or are on a GPU, else processes.
+
+    Of processes `jobs` at a time; 0: one for each core.
+    """
+    if place.recordings > 1 or device_name(place.device) != "cpu":
+        return LocalThreads(place.recordings)
+    return LocalProcesses(jobs)
+
+
+def run_batch(
+    recordings: Sequence[Recording],
+    out: Path,
+    options: RecordingOptions | None = None,
+    place: Place | None = None,
+    executor: Executor | None = None,
+) -> BatchSummary:
+    """Leaves a directory with the results of each recording in `out`, and SUMMARY. Those that were done stay.
+
+    By default at `choose_place()`, run by `choose_executor(place)`: on all cores of this machine, or on its GPU.
+    A Ctrl-C ends it early: the summary says what was done, and the next run does the rest.
+    Raises OSError with a remedy where `out` cannot be written.
+    """
+    start, out = time.perf_counter(), make_directory(out)
+    options, place = options or RecordingOptions(), place or choose_place()
+    jobs = [Job(recording, out, options, place) for recording in recordings]
+    outcomes = [Outcome(str(recording.path), recording.name, "not done") for recording in recordings]
+    interrupted = False
+    with _alone(out):
+        try:
+            _run(executor or choose_executor(place), jobs, outcomes)
+        except KeyboardInterrupt:
+            interrupted = True
+        for job in jobs:  # of workers that were ended
+            shutil.rmtree(job.partial, ignore_errors=True)
+        summary = BatchSummary(tuple(outcomes), time.perf_counter() - start, interrupted)
+        write_json(out / SUMMARY, _as_json(summary))
+    return summary
+
+
+def _run(executor: Executor, jobs: Sequence[Job], outcomes: list[Outcome]):
+    """Fills in `outcomes` as they come."""
+    with _Bar(jobs) as bar, closing(executor.run(do_job, jobs, bar.show)) as results:
+        for number, outcome in results:
+            if isinstance(outcome, WorkerDied):
+                outcome = replace(outcomes[number], status="failed", error=str(outcome))
+            outcomes[number] = outcome
+            bar.end(number, outcome)
+
+
+class _Bar:
+    """How far the batch is: bytes, rate, remaining time; recordings done and failed, images a second.
+
+    It counts bytes because only opening every file would tell how many images there are.
+    """
+
+    def __init__(self, jobs: Sequence[Job]):
+        self._sizes = [job.recording.size for job in jobs]
+        self._shown = [0.0] * len(jobs)  # bytes of each
+        self._ended, self._frames, self._start = Counter(), 0, time.monotonic()
+        self._bar = tqdm(total=sum(self._sizes), unit="B", unit_scale=True, disable=None, smoothing=0.1)
+
+    def show(self, number: int, share: float):
+        """So much of a job, 0..1, is done."""
+        self._bar.update(share * self._sizes[number] - self._shown[number])
+        self._shown[number] = share * self._sizes[number]
+
+    def end(self, number: int, outcome: Outcome):
+        """A job has ended."""
+        self._ended[outcome.status] += 1
+        if outcome.found:  # took no time: it would make the rest look fast
+            self._bar.total -= self._sizes[number]
+        else:
+            self.show(number, 1.0)
+            self._frames += outcome.frames
+        failed = f", {self._ended['failed']} failed" if self._ended["failed"] else ""
+        rate = self._frames / (time.monotonic() - self._start)
+        self._bar.set_postfix_str(f"{self._ended['done']}/{len(self._sizes)} files{failed}, {rate:.0f} frames/s")
+        if outcome.error:
+            self._bar.write(f"handpose batch: {outcome.source}: {outcome.error}", file=sys.stderr)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keeps another batch, which would clear away what this one is making, out of `out`."""
+    lock = out / _LOCK
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(file.fileno()), lock.stat()):  # its owner ended just now, another began
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError):
+            raise OSError(f"another batch is writing to {out}: wait for it or choose another --out") from None
+        try:
+            yield
+        finally:
+            os.unlink(lock)
+
+
+def _as_json(summary: BatchSummary) -> dict:
+    statuses = ("done", "failed", "not done")
+    files = [{key: value for key, value in asdict(each).items() if key != "found"} for each in summary.files]
+    return {
+        **{status.replace(" ", "_"): summary.count(status) for status in statuses},
+        "frames": sum(each.frames for each in summary.files),
+        "hands": sum(each.hands for each in summary.files),
+        "seconds": summary.seconds,
+        "files": files,
+    }

@@ -1,0 +1,1 @@
+"""How fast all of it is, and official MediaPipe beside it."""

@@ -1,0 +1,1 @@
+"""How good hands and grasps are, against truth."""

@@ -1,0 +1,1 @@
+"""Smoothing: live, and of recordings with what comes after."""

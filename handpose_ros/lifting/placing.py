@@ -1,0 +1,169 @@
+"""Tracks -> hands in the camera's optical frame: by one camera and the hand's size, or by a depth image.
+
+Where the camera is not calibrated, joints are relative to the wrist.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.hand import WRIST, DepthSource, HandPose, Side, TrackingState
+from handpose_ros.lifting.confidence import joint_confidence
+from handpose_ros.lifting.depth import fit_depth, moved
+from handpose_ros.lifting.hand_size import SizeFromDepth, complaint_about
+from handpose_ros.lifting.lift import lift
+from handpose_ros.lifting.lifters import Lifter, scale_to_template
+from handpose_ros.tracking.tracks import Track
+
+_ACCELERATION = 4.0  # [m/s^2] standard deviation in each direction of a hand that moves by itself
+
+
+class Placer:
+    """Places the hands of one image after the other; learns the person's hand size from their depth images."""
+
+    def __init__(self, lifter: Lifter, hand_scale: float | None):
+        """`hand_scale` is the person's hand size over the average hand's; None: not known."""
+        self.hand_scale = hand_scale
+        self._lifter = lifter
+        self._learned = SizeFromDepth()
+
+    def reset(self):
+        """Forgets the size that depth images told."""
+        self._learned = SizeFromDepth()
+
+    def __call__(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
+        """The hands of the tracks, in their order."""
+        tracks = tuple(map(_of_its_side, tracks))
+        if not tracks:
+            return ()
+        observations = [track.observation for track in tracks]
+        if frame.camera is None:
+            scores = joint_confidence(observations, frame.size)
+            hands = [
+                _hand(track, joint_scores=each, joints_3d=_relative_to_wrist(track))
+                for track, each in zip(tracks, scores, strict=True)
+            ]
+        else:
+            hands = self._by_size(tracks, observations, frame.camera)
+            hands = [_by_network(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
+            hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
+            if frame.depth is not None:
+                hands = [self._by_depth(hand, frame) for hand in hands]
+        return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
+
+    def _by_size(self, tracks, observations, camera):
+        """The hands where they must be to be seen as they are, for the size of the person's hand."""
+        scale = self.hand_scale or self._learned.scale
+        joints_2d = np.array([each.joints_2d for each in observations])
+        joints_local = np.array([each.joints_local for each in observations])
+        right = np.array([track.side is Side.RIGHT for track in tracks])
+        rays = camera.unproject(joints_2d)
+        scores = joint_confidence(observations, camera.size, rays)
+        lifted = lift(joints_2d, joints_local, camera, scale, right=right, lifter=self._lifter, rays=rays)
+        wrist_covariance = np.full((len(tracks), 6, 6), np.nan)
+        wrist_covariance[:, :3, :3] = lifted.wrist_covariance
+        return [
+            _hand(
+                track,
+                joint_scores=scores[index],
+                joints_3d=lifted.joints[index],
+                depth_source=DepthSource.MONO_SCALED if scale else DepthSource.MONO,
+                hand_scale=scale or np.nan,
+                reprojection_error=float(lifted.reprojection_error[index]),
+                joint_sigma=lifted.joint_sigma[index],
+                wrist_covariance=wrist_covariance[index],
+            )
+            for index, track in enumerate(tracks)
+        ]
+
+    def _by_depth(self, hand, frame):
+        """`hand` where the depth image has it, if it shows it; a good look tells the size of the hand."""
+        if hand.state is not TrackingState.TRACKED:
+            return hand
+        fit = fit_depth(hand.joints_3d, frame.camera, frame.depth)
+        if fit is None:
+            return hand
+        if self.hand_scale is None and not complaint_about(hand, frame.size):
+            self._learned.add(fit.stretch * hand.assumed_scale)
+        return moved(hand, fit)
+
+
+def _hand(track: Track, **placed) -> HandPose:
+    """The hand of `track`; `placed` are joints_3d and what is known of the joints."""
+    return HandPose(
+        side=track.side,
+        side_score=track.side_score,
+        score=track.observation.score,
+        joints_2d=track.observation.joints_2d,
+        track_id=track.id,
+        track_age=track.age,
+        state=track.state,
+        mano=track.observation.mano,
+        **placed,
+    )
+
+
+def _of_its_side(track: Track) -> Track:
+    """`track` without the joints and the body that a network gave it for a hand of the other side."""
+    seen = track.observation
+    if (seen.joints_3d is None and seen.mano is None) or seen.right == (track.side is Side.RIGHT):
+        return track
+    return replace(track, observation=replace(seen, joints_3d=None, mano=None))
+
+
+def _relative_to_wrist(track: Track) -> np.ndarray:
+    joints = track.observation.joints_3d
+    joints = scale_to_template(track.observation.joints_local) if joints is None else joints
+    return joints - joints[WRIST]
+
+
+def _by_network(hand: HandPose, track: Track, camera: Camera) -> HandPose:
+    """`hand` where its network placed it, if it did: by the network's idea of the hand's size, not the person's."""
+    joints = track.observation.joints_3d
+    if joints is None:
+        return hand
+    if hand.state is TrackingState.COASTING:
+        way = _coasted(track, camera, np.linalg.norm(joints[WRIST]))
+        if not np.isfinite(way).all():  # it left what the camera sees
+            return replace(hand, mano=None)
+        joints = joints + way
+    error = np.linalg.norm(camera.project(joints) - hand.joints_2d, axis=-1)
+    error = float(np.nanmean(error)) if np.isfinite(error).any() else np.nan
+    return replace(hand, joints_3d=joints, depth_source=DepthSource.MONO, hand_scale=np.nan, reprojection_error=error)
+
+
+def _coasted(track: Track, camera: Camera, distance: float) -> np.ndarray:
+    """(3,) [m] the way of a wrist at this `distance` [m] since it was seen: from its ray to that of its pixel now.
+
+    A hand that moves and does not turn keeps its body as it is. NaN where no ray goes there.
+    """
+    now = track.observation.joints_2d[WRIST]
+    seen_on, is_on = camera.unproject(np.array([now - track.coasted, now]))
+    return distance * (is_on - seen_on)
+
+
+def _drifted(hand: HandPose, unseen: float) -> HandPose:
+    """`hand`, less certain by what it may have moved otherwise than predicted in the time `unseen` [s]."""
+    if unseen == 0:
+        return hand
+    drift = 0.5 * _ACCELERATION * unseen**2
+    return replace(
+        hand,
+        joint_sigma=np.sqrt(hand.joint_sigma**2 + 3 * drift**2),
+        wrist_covariance=hand.wrist_covariance + drift**2 * np.diag([1.0, 1, 1, 0, 0, 0]),
+    )
+
+
+def _without_geometry(hand: HandPose) -> HandPose:
+    nan = np.nan
+    return replace(
+        hand,
+        joints_2d=hand.joints_2d * nan,
+        joints_3d=hand.joints_3d * nan,
+        joint_scores=hand.joint_scores * nan,
+        joint_sigma=hand.joint_sigma * nan,
+        wrist_covariance=hand.wrist_covariance * nan,
+        reprojection_error=nan,
+        mano=None,
+    )

@@ -1,0 +1,1 @@
+"""ROS messages and calibration files -> values and back, without ROS."""

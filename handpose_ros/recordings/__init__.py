@@ -1,0 +1,1 @@
+"""Images, videos and bags in; overlays, joints, summaries and reports out."""

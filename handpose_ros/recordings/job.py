@@ -1,0 +1,133 @@
+"""One recording, a video or a bag, answered as its options say: what `handpose video`, `bag` and `batch` run."""
+
+import math
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from handpose_ros.backends import BACKENDS, Backend, make_backend
+from handpose_ros.camera import Camera
+from handpose_ros.grasps.grasp import DEFAULT_CLASSIFIER, make_classifier
+from handpose_ros.messages.calibration import camera_from_yaml, fit_camera
+from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.recordings.bag_images import BagImages
+from handpose_ros.recordings.bag_run import BagSummary, run_bag
+from handpose_ros.recordings.joint_tables import check_formats
+from handpose_ros.recordings.results import RecordingSummary
+from handpose_ros.recordings.sources import open_source
+from handpose_ros.recordings.video_run import Excerpt, run_video
+
+Progress = Callable[[Iterable, "int | None"], Iterable]  # wraps items of which there are so many, if that is known
+_opening = threading.Lock()
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """What decides the result of a recording. Where it is computed is no part of it."""
+
+    backend: str = "mediapipe"
+    checkpoint: str = ""  # of the backend that needs one
+    calibration: str = ""  # text of a calibration YAML; empty: the recording's own, if any
+    fov: float | None = None  # [deg] horizontal field of view, where there is no calibration
+    classifier: str = DEFAULT_CLASSIFIER  # of grasps
+    formats: tuple[str, ...] = ("npz",)  # of the joints
+    # of videos
+    start: float = 0.0  # [s]
+    end: float = math.inf  # [s]
+    every: int = 1
+    smooth: bool = False
+    # of bags
+    image_topic: str | None = None
+    info_topic: str | None = None
+    rectified: bool = False
+
+    def __post_init__(self):
+        """Raises ValueError or ImportError for an option that no recording could be answered with."""
+        check_formats(self.formats)
+        make_classifier(self.classifier)
+        if self.backend not in BACKENDS:
+            raise ValueError(f"no backend is called {self.backend!r}, known are {', '.join(BACKENDS)}")
+        if self.calibration:
+            camera_from_yaml(self.calibration, self.rectified)
+
+    def camera(self, size: tuple[int, int]) -> Camera | None:
+        """The camera of images of `size` that the options speak of."""
+        if self.calibration:
+            return fit_camera(camera_from_yaml(self.calibration, self.rectified), size)
+        return None if self.fov is None else Camera.from_fov(size, math.radians(self.fov))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the networks run."""
+
+    device: str = "auto"
+    num_threads: int = 0  # on a CPU; 0: its cores, at most 4
+    recordings: int = 1  # at a time, in threads that share the networks
+
+    def backend(self, options: RecordingOptions) -> Backend:
+        """The networks of `options` here; the last ones are kept."""
+        with _opening:  # who comes meanwhile gets the same
+            return _backend(options.backend, options.checkpoint, self)
+
+
+def is_bag(path: Path) -> bool:
+    """Whether `path` is called as a bag is: an .mcap or .db3 file or a rosbag2 directory."""
+    return path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").exists()
+
+
+def answer_video(
+    source: str, out: Path, options: RecordingOptions, place: Place, progress: Progress = lambda items, _: items
+) -> RecordingSummary:
+    """Runs `run_video` on what `open_source` finds. Raises OSError, ValueError and ImportError with a remedy."""
+    excerpt = Excerpt(options.start, options.end, options.every)
+    with open_source(source, "a video or a folder of images") as images:
+        return run_video(
+            images,
+            options.camera(images.size) or images.camera,
+            HandPosePipeline(place.backend(options), filter="none" if options.smooth else "one_euro"),
+            out,
+            excerpt=excerpt,
+            formats=options.formats,
+            smooth=options.smooth,
+            classifier=options.classifier,
+            calibrated=options.fov is None,
+            progress=lambda items: progress(items, excerpt.count(images)),
+        )
+
+
+def answer_bag(
+    path: Path,
+    out: Path,
+    options: RecordingOptions,
+    place: Place,
+    progress: Progress = lambda items, _: items,
+    compared: str | None = None,
+) -> BagSummary:
+    """Runs `run_bag` on the bag. Raises OSError, ValueError and ImportError with a remedy."""
+    images = BagImages(
+        path,
+        options.image_topic,
+        options.info_topic,
+        rectified=options.rectified,
+        calibration=options.camera if options.calibration else None,
+        guess=options.camera if options.fov is not None else None,
+    )
+    return run_bag(
+        images,
+        HandPosePipeline(place.backend(options)),
+        out,
+        compared=compared,
+        formats=options.formats,
+        classifier=options.classifier,
+        progress=lambda items: progress(items, images.count),
+    )
+
+
+@lru_cache(maxsize=1)
+def _backend(name: str, checkpoint: str, place: Place) -> Backend:
+    options = {"num_threads": place.num_threads} if place.num_threads else {}
+    backend = make_backend(name, device=place.device, checkpoint=checkpoint, frames=place.recordings, **options)
+    return backend.shared() if place.recordings > 1 else backend

@@ -1,0 +1,174 @@
+"""Where images come from: the demo clip, a video file, a folder of images, a webcam."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from handpose_ros.camera import Camera, Frame
+from handpose_ros.failures import opencv_name
+from handpose_ros.messages.calibration import camera_from_yaml
+
+DEMO_CLIP = Path(__file__).parents[1] / "data" / "two_hands.mp4"
+DEMO_TRUTH = DEMO_CLIP.with_suffix(".npz")  # where its hands really are, image by image
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
+_WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an image file. Raises OSError or ValueError with a sentence."""
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if Path(path).stat().st_size else None
+    except cv2.error as error:
+        raise ValueError(f"cannot read an image from {path}: OpenCV refuses it ({error.err})") from error
+    if image is None:
+        raise ValueError(f"cannot read an image from {path}: is it complete?")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+class ImageSource:
+    """Images of one size, in order. Iterating starts at the beginning, for a webcam at now.
+
+    Iterating yields (H, W, 3) uint8 RGB and raises ValueError or OSError for an image that cannot be had.
+    """
+
+    name: str  # for people
+    size: tuple[int, int]  # (width, height) [px]
+    fps: float  # [1/s]
+    count: int | None = None  # images, about; None: endless, or not known before
+    camera: Camera | None = None  # where the source knows its own
+    files: tuple[Path, ...] = ()  # that it reads
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        raise NotImplementedError
+
+    def stamped(self) -> Iterator[tuple[float, np.ndarray]]:
+        """(stamp [s] from the beginning, image) of each image."""
+        return ((number / self.fps, image) for number, image in enumerate(self))
+
+    def close(self):
+        """Frees the device or file."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def open_source(name: str, offered: str = "demo, a video, a folder of images, or a webcam (0)") -> ImageSource:
+    """The source called "demo", or that of a video file, a folder of images, or a webcam (0, /dev/video0).
+
+    `offered` is what the error of an unknown one advises to give.
+    Raises FileNotFoundError, OSError or ValueError with a sentence.
+    """
+    path = Path(name).expanduser()
+    if name == "demo":
+        return VideoFile(DEMO_CLIP, camera_from_yaml(DEMO_CLIP.with_suffix(".yaml").read_text()))
+    if path.is_dir():
+        return ImageFolder(path)
+    if path.is_file():
+        return VideoFile(path)
+    if match := _WEBCAM.fullmatch(name):
+        return Webcam(int(match[1]))
+    raise FileNotFoundError(f"there is no source '{name}': give {offered}")
+
+
+def read_video(source: Path | str, camera: Camera | None = None) -> Iterator[Frame]:
+    """The images of what `open_source` finds under this name or path, stamped from 0 s on, for a HandPosePipeline.
+
+    Their camera is `camera`, or the source's own, if any. Raises as `open_source` does.
+    """
+    with open_source(str(source)) as images:
+        for stamp, image in images.stamped():
+            yield Frame(image, camera or images.camera, stamp)
+
+
+class VideoFile(ImageSource):
+    """The frames of a video."""
+
+    def __init__(self, path: Path, camera: Camera | None = None):
+        self.name, self.camera, self.files = opencv_name(path), camera, (path,)
+        self._video = cv2.VideoCapture(self.name)
+        first = _read(self._video)
+        if first is None:
+            path.open("rb").close()  # says so where we may not
+            raise ValueError(f"cannot read a video from {path}: is it one, and does this OpenCV know its codec?")
+        self.size = (first.shape[1], first.shape[0])
+        self.fps = self._video.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
+        count = int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.count = count if count > 0 else None  # of a file that was cut off it is anything
+
+    def __iter__(self):
+        self._video.open(self.name)  # seeking to frame 0 is not exact in every container
+        while (image := _read(self._video)) is not None:
+            yield image
+
+    def stamped(self):
+        """The stamps are the file's own: not every video has a constant rate. One that runs backward is replaced."""
+        last = -1 / self.fps
+        for image in self:
+            stamp = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            last = stamp if stamp > last else last + 1 / self.fps
+            yield last, image
+
+    def close(self):
+        self._video.release()
+
+
+class ImageFolder(ImageSource):
+    """The images of a folder, by name; 2 comes before 10."""
+
+    def __init__(self, folder: Path):
+        self.name, self.fps = str(folder), _USUAL_FPS
+        seen = (path for path in folder.iterdir() if not path.name.startswith("."))  # as ._1.jpg of macOS
+        paths = (path for path in seen if path.suffix.lower() in IMAGE_SUFFIXES)
+        self.files = tuple(sorted(paths, key=_natural))
+        if not self.files:
+            raise FileNotFoundError(f"there are no images in {folder} ({', '.join(IMAGE_SUFFIXES)})")
+        self.count = len(self.files)
+        first = read_image(self.files[0])
+        self.size = (first.shape[1], first.shape[0])
+
+    def __iter__(self):
+        for path in self.files:
+            image = read_image(path)
+            if (image.shape[1], image.shape[0]) != self.size:
+                raise ValueError(
+                    f"{path} has {image.shape[1]}x{image.shape[0]} px, the first one {self.size}: make them equal"
+                )
+            yield image
+
+
+class Webcam(ImageSource):
+    """A camera of this machine, at its own rate."""
+
+    def __init__(self, number: int):
+        self.name = f"webcam {number}"
+        self._capture = cv2.VideoCapture(number)
+        first = _read(self._capture)
+        if first is None:
+            raise OSError(f"cannot open {self.name}: is it plugged in, free, and may you read /dev/video{number}?")
+        self.size = (first.shape[1], first.shape[0])
+        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
+
+    def __iter__(self):
+        while (image := _read(self._capture)) is not None:
+            yield image
+        raise OSError(f"{self.name} gives no more images: was it unplugged?")
+
+    def close(self):
+        self._capture.release()
+
+
+def _read(capture: cv2.VideoCapture) -> np.ndarray | None:
+    ok, image = capture.read()
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if ok else None
+
+
+def _natural(path: Path) -> list:
+    """Sort key in which digits count as numbers."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]

@@ -1,0 +1,1 @@
+"""Which hand is which from image to image."""
