@@ -20,10 +20,14 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     """Exit code of a process that spins the node which `make_node` returns.
 
     0 after Ctrl-C, SIGTERM or rclpy.shutdown(). 1, with one line in the log, for a ValueError or
-    OSError of `make_node` (a wrong parameter, a missing file) and for a NodeError. What else a
-    callback raises is a bug and goes up.
+    OSError of `make_node` (a wrong parameter, a missing file), for a NodeError, and for ROS arguments that rclpy
+    does not take. What else a callback raises is a bug and goes up.
     """
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # what stands after --ros-args, or a file of parameters there, cannot be read
+        get_logger("handpose_ros").fatal(f"ROS cannot start: {type(error).__name__}: {error}")
+        return 1
     node = None
     try:
         node = make_node()

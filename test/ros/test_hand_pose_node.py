@@ -15,8 +15,8 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 from wire import BRIGHT, DARK, RED, WHITE, Wire
 
-from handpose_ros.decoding import decode_image, hands_from_msg
 from handpose_ros.hand import WRIST, DepthSource, Side
+from handpose_ros.messages.decoding import decode_image, hands_from_msg
 from handpose_ros.msg import HandModel, HandPose
 from handpose_ros.ros.conversions import image_to_msg
 from handpose_ros.ros.hand_pose_params import HandPoseParams
@@ -271,6 +271,20 @@ def test_a_bug_in_the_backend_ends_the_node_with_a_traceback(start, peer):
 )
 def test_a_wrong_parameter_stops_the_start_by_its_name(start, override, words):
     node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-p", override)
+    assert node.wait() == 1
+    assert words in node.log and "Traceback" not in node.log
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--params-file", "no.yaml"], "Couldn't parse params file: '--params-file no.yaml'"),
+        (["-p", "fov"], "'-p fov'"),
+        (["--bogus"], "--bogus"),
+    ],
+)
+def test_ros_arguments_that_cannot_be_read_stop_the_start_with_a_line(start, arguments, words):
+    node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", *arguments)
     assert node.wait() == 1
     assert words in node.log and "Traceback" not in node.log
 
