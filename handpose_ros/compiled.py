@@ -8,6 +8,7 @@ numbers of `hand`) are compiled in as they are: who changes one removes what is 
 """
 
 from collections.abc import Callable
+from pickle import UnpicklingError
 
 import numba
 
@@ -20,11 +21,22 @@ def compiled(signature: str) -> Callable[[Callable], Callable]:
 
     def decorate(function):
         try:
-            return numba.njit(signature, cache=True, error_model="numpy")(function)
-        except RuntimeError:  # there is no directory to keep it in
+            return _kept(function, signature)
+        except (RuntimeError, OSError):  # there is no directory to keep it in, or no room there
             return numba.njit(signature, error_model="numpy")(function)
 
     return decorate
+
+
+def _kept(function, signature):
+    dispatcher = numba.njit(cache=True, error_model="numpy")(function)
+    try:
+        dispatcher.compile(signature)
+    except (EOFError, UnpicklingError):  # a file on disk was cut off, by a power failure say
+        dispatcher.recompile()  # nothing, for nothing is compiled so far; but it forgets what is on disk
+        dispatcher.compile(signature)
+    dispatcher.disable_compile()
+    return dispatcher
 
 
 inlined = numba.njit(inline="always", error_model="numpy")  # decorator of what only compiled functions call

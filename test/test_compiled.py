@@ -1,11 +1,17 @@
 """What is compiled computes what it says, keeps to its types, and needs no place on disk."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from handpose_ros.compiled import compiled, inlined
+
+ROOT = Path(__file__).parents[1]
 
 
 @inlined
@@ -37,3 +43,46 @@ def test_what_no_file_holds_is_compiled_and_not_kept():
     exec("def double(x):\n    return 2 * x", scope)  # its source is nowhere on disk
     double = compiled("f8(f8)")(scope["double"])
     assert double(4.0) == 8.0 and not double.stats.cache_path
+
+
+SOURCE = """
+import resource, sys
+from handpose_ros.compiled import compiled
+if "full" in sys.argv:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+@compiled("f8(f8)")
+def double(x):
+    return 2 * x
+print(double(4.0), double.stats.cache_hits.total() if double.stats else 0)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Runs a program with a compiled function, and gives what it prints: a result, and how often the disk had it."""
+    (tmp_path / "program.py").write_text(SOURCE)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+
+    def run(*arguments):
+        command = [sys.executable, str(tmp_path / "program.py"), *arguments]
+        return subprocess.check_output(command, env=environment, cwd=ROOT, text=True).split()
+
+    return run
+
+
+def test_the_next_start_takes_it_from_disk(start):
+    assert [start(), start()] == [["8.0", "0"], ["8.0", "1"]]
+
+
+@pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("left", [b"", b"\0" * 100, None])
+def test_what_a_power_failure_left_on_disk_is_compiled_again(start, tmp_path, kind, left):
+    start()
+    (path,) = (tmp_path / "kept").rglob(kind)
+    path.write_bytes(path.read_bytes()[:100] if left is None else left)
+    assert [start(), start()] == [["8.0", "0"], ["8.0", "1"]]
+
+
+def test_a_full_disk_keeps_nothing_from_being_compiled(start, tmp_path):
+    assert start("full") == ["8.0", "0"]
+    assert not list((tmp_path / "kept").rglob("*.nbc"))
