@@ -16,6 +16,7 @@ ANGLE_NAMES = ("thumb_cmc_abduction", "thumb_cmc_flexion", "thumb_mcp_flexion", 
     for angle in ("mcp_abduction", "mcp_flexion", "pip_flexion", "dip_flexion")
 )
 PALM_SIZE = 0.083  # [m] `palm_size` of an average adult; only turns ratios into metres
+_PALM_SIZES = (0.04, 0.15)  # [m] of a small child, and beyond a large man
 PAD_THICKNESS = 0.008  # [m] from a fingertip's joint centre to the skin of its pad: half of an average fingertip
 PALM_THICKNESS = 0.014  # [m] from the plane of the metacarpals to the skin of the palm: half of an average palm
 
@@ -112,6 +113,11 @@ def palm_size(joints: np.ndarray) -> np.ndarray:
     side: on a clip of one hand it varied by 24 %, this by 17 % (of another hand 16 % and 12 %).
     """
     return _positive(_palm_lines(joints).sum(axis=-1) / 5)
+
+
+def is_human(size: float) -> bool:
+    """Whether a hand with this `palm_size` [m] can be a person's; if not, its joints are in a wrong unit."""
+    return _PALM_SIZES[0] < size < _PALM_SIZES[1]
 
 
 def tip_distances(joints: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from handpose_ros.grasps.claims import Claim
 from handpose_ros.grasps.contacts import contacts
 from handpose_ros.grasps.distance_rule import DistanceRule
 from handpose_ros.grasps.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, make_classifier
+from handpose_ros.grasps.gripper import GripperFollower
 from handpose_ros.grasps.taxonomy import Category, CoarseType, GraspType, Opposition, Phase
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.kinematics import bend
@@ -419,6 +420,32 @@ def test_no_hands_have_no_grasps():
 
 def test_metres_taken_for_centimetres_are_seen_in_the_aperture():
     assert follow([100 * FLAT])[0].aperture > 5.0
+
+
+@pytest.mark.parametrize("name", ["distance", "taxonomy"])
+@pytest.mark.parametrize("factor", [0.001, 1000])
+def test_a_hand_in_a_wrong_unit_is_unknown_and_moves_no_gripper(name, factor):
+    grasps = follow([factor * FLAT] * 5, GraspTracker(make_classifier(name)))
+    assert {(grasp.type, grasp.phase) for grasp in grasps} == {(taxonomy.UNKNOWN, Phase.UNKNOWN)}
+    gripper = GripperFollower(0.085, 0.15, Side.UNKNOWN)
+    assert [gripper.update((grasp,), index / 30) for index, grasp in enumerate(grasps)] == [None] * 5
+
+
+@pytest.mark.parametrize("name", ["distance", "taxonomy"])
+@pytest.mark.parametrize("shapeless", [np.zeros((21, 3)), np.outer(np.arange(21), [0.01, 0, 0]) + [0, 0, 0.5]])
+def test_one_image_of_a_hand_without_a_shape_does_not_end_the_measuring(name, shapeless):
+    track = GraspTracker(make_classifier(name))
+    follow([FLAT] * 5, track)
+    assert track.update(poses(hand(shapeless), stamp=0.2))[0].type is not taxonomy.UNKNOWN  # kept for a moment
+    after = follow([FLAT] * 30, track, start=0.25)[-1]
+    assert np.isfinite([after.aperture, after.aperture_velocity, *after.scores]).all()
+    assert after.type is not taxonomy.UNKNOWN
+
+
+def test_joints_on_a_line_a_million_kilometres_away_have_no_frame():
+    line = np.outer(np.arange(1.0, 22), [3e7, 1e7, 4e7])
+    frame = contacts(line, taxonomy.OPEN, 1.0).frame(line[0], DepthSource.MONO)
+    assert np.isnan(frame[:3, :3]).any() or np.linalg.det(frame[:3, :3]) > 0.99
 
 
 def test_a_grasp_starts_out_unknown():

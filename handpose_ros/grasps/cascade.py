@@ -20,6 +20,7 @@ import numpy as np
 from handpose_ros.features import (
     as_right_hands,
     finger_curl,
+    is_human,
     palm_size,
     thumb_side_distances,
     tip_distances,
@@ -34,7 +35,6 @@ STAY = 4.0  # [s] that a grasp lasts on average
 CORRELATED = 0.067  # [s] within which images repeat each other's errors about whether the hand is closed
 PERSISTENT = 0.15  # [s] the same about how it is: these are also errors of the person's style
 KEEP = 0.1  # of min_confidence: a claim below it is given up
-HUMAN = (0.04, 0.15)  # [m] palm size of a small child and beyond a large man: what lies outside is in a wrong unit
 
 _LEVELS = (  # what a level tells of a type: the fields of GraspType that it claims
     ("category",),
@@ -113,7 +113,7 @@ class TaxonomyCascade:
     def __call__(self, joints: np.ndarray, right: bool, previous: Claim, dt: float, min_confidence: float) -> Claim:
         """The claim on a hand `joints` (21, 3) [m], `dt` [s] after `previous`."""
         size = palm_size(joints)
-        if not HUMAN[0] < size < HUMAN[1] or not np.isfinite(joints).all():
+        if not is_human(size) or not np.isfinite(joints).all():
             return Claim(UNKNOWN, np.nan)
         seen = self._network(_features(joints, right, size))
         beliefs = follow(previous.belief, seen, dt, _REPETITIVE)

@@ -43,7 +43,7 @@ class Contacts:
         origin = (self.first + self.second) / 2
         y = _unit(self.second - self.first)
         approach = origin - wrist
-        z = _unit(approach - (approach @ y) * y)
+        z = _unit(approach - (approach @ y) * y, least=1e-6 * math.sqrt(approach @ approach))
         T = np.eye(4)
         T[:3, :3] = np.array([cross(y, z), y, z]).T
         T[:3, 3] = origin if depth_source is not DepthSource.NONE else np.nan
@@ -63,6 +63,7 @@ def contacts(joints: np.ndarray, type: GraspType, size: float) -> Contacts:
     return Contacts(thumb, pads_center(joints, digits(type.vf2 or INDEX)), scale * 2 * PAD_THICKNESS)
 
 
-def _unit(vector):
+def _unit(vector, least=0.0):
+    """`vector` (3,) at length 1; NaN where it is not longer than `least`, what rounding leaves of it, or 1 nm."""
     norm = math.sqrt(vector @ vector)
-    return vector / norm if norm > 1e-9 else np.full(3, np.nan)
+    return vector / norm if norm > max(least, 1e-9) else np.full(3, np.nan)

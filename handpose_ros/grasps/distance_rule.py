@@ -17,7 +17,14 @@ It cannot see an object. A pinch of more than about 20 mm, or a hand wide around
 import numpy as np
 from scipy.special import ndtr
 
-from handpose_ros.features import PALM_SIZE, palm_size, thumb_side_distances, tip_distances, tip_palm_distances
+from handpose_ros.features import (
+    PALM_SIZE,
+    is_human,
+    palm_size,
+    thumb_side_distances,
+    tip_distances,
+    tip_palm_distances,
+)
 from handpose_ros.grasps.claims import Claim
 from handpose_ros.grasps.taxonomy import (
     FOUR_FINGERS,
@@ -97,7 +104,7 @@ class DistanceRule:
         index_side, middle_side = thumb_side_distances(joints)[:2] / size
         slack = HYSTERESIS * (last is LATERAL)
         at_side = np.min([AT_SIDE - index_side, middle_side - index_side, tips[0] - index_side]) + slack
-        if not np.isfinite([*near_palm, *tips, at_side]).all():
+        if not is_human(size) or not np.isfinite([*near_palm, *tips, at_side]).all():
             return Claim(UNKNOWN, np.nan)
         pinch, tightest = _which_pinch(touch)
         return _first(

@@ -116,7 +116,8 @@ class GraspTracker:
     def _follow(self, hand: HandPose, lengths: "_Lengths", stamp: float) -> _Memory:
         memory = self._memories.get(hand.track_id) or _Memory(_unknown(hand, stamp))
         believed = hand.state is TrackingState.TRACKED and hand.score >= self.min_confidence
-        whole = np.isfinite(hand.joints_3d).all()
+        # A palm without an area (all joints in one place, say) has no shape, and what is learnt of it is NaN for good.
+        whole = np.isfinite(hand.joints_3d).all() and np.isfinite(wrist_rotation(hand.joints_3d, True)).all()
         if hand.state is TrackingState.COASTING or (believed and not whole and stamp - memory.stamp <= PATIENCE):
             return replace(memory, grasp=_carried(memory, hand))
         if not believed or not whole:
@@ -131,7 +132,8 @@ class GraspTracker:
         sure = confidence >= self.min_confidence * (KEEP if claim.type == memory.grasp.type else 1.0)
         type = claim.type if sure else UNKNOWN
         closed = _closed(claim)
-        known = type is not UNKNOWN or max(closed, 1 - closed) >= self.min_confidence
+        classified = math.isfinite(claim.confidence)
+        known = type is not UNKNOWN or (classified and max(closed, 1 - closed) >= self.min_confidence)
         open_by = memory.opening.updated(lengths.opening, stamp)
         pinched = memory.pinch.updated(lengths.pinch, stamp)
         plainness = _plainness(open_by, pinched, lengths.palm, type)
