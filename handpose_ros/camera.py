@@ -62,8 +62,15 @@ class Camera:
     @cached_property
     def share_with_rays(self) -> float:
         """How much of the image, 0..1, has a ray: all of it, but where the distortion folds within the image."""
-        x, y = (np.linspace(0, length - 1, 15) for length in self.size)
-        return float(np.isfinite(self.unproject(np.stack(np.meshgrid(x, y), axis=-1))[..., 2]).mean())
+        return float(np.isfinite(self._rays[..., 2]).mean())
+
+    def angle_to(self, other: "Camera") -> float:
+        """The largest angle [rad] between the rays that the two have for one pixel of an image of this size.
+
+        A focal length that is 1 % longer is 0.005 rad where rays are 45 degrees off the axis, and less elsewhere.
+        """
+        apart = np.linalg.norm(self._rays - other.unproject(self._pixels), axis=-1)
+        return 2 * float(np.arcsin(np.nanmax(apart, initial=0.0) / 2))
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) pixels of `points` (..., 3) [m]; NaN behind the camera and beyond the fold of its distortion.
@@ -102,6 +109,17 @@ class Camera:
         z = points[..., 2:]
         xy = points[..., :2] / (z if (z > 0).all() else np.where(z > 0, z, np.nan))
         return distort(xy, self.D) if self.is_distorted else xy
+
+    @cached_property
+    def _pixels(self):
+        """(15, 15, 2) a grid over the image."""
+        x, y = (np.linspace(0, length - 1, 15) for length in self.size)
+        return np.stack(np.meshgrid(x, y), axis=-1)
+
+    @cached_property
+    def _rays(self):
+        """(15, 15, 3) of `_pixels`."""
+        return self.unproject(self._pixels)
 
     @cached_property
     def _numbers(self):

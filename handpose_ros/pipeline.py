@@ -20,6 +20,7 @@ from handpose_ros.lifting.placing import Placer
 from handpose_ros.tracking.tracker import HandTracker
 from handpose_ros.wording import counted
 
+_SAME_CAMERA = 0.005  # [rad] by which the rays of a camera with an autofocus may differ from image to image
 _AT_ONCE = 4  # images of a batch, which share the networks; two cores gain nothing by more
 
 
@@ -61,9 +62,12 @@ class HandPosePipeline:
         self._filter = HandFilter() if filter == "one_euro" else None
         self._tracker = HandTracker(max_hands, min_score, coast_time)
         self._search = Search(region, tile_shares)
+        self._view = None  # size and frame_id of the latest image
+        self._camera: Camera | None = None  # of the latest image
 
     def __call__(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
-        """The hands of the next image. A stamp earlier than the last one's starts anew.
+        """The hands of the next image. One of another camera (another size or frame_id), or a stamp earlier than the
+        last one's, ends all tracks.
 
         `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
         Raises: ValueError for a frame without a stamp.
@@ -71,8 +75,9 @@ class HandPosePipeline:
         if math.isnan(frame.stamp):
             raise ValueError("the frame has no stamp: give each its time [s]; HandPoseEstimator takes single images")
         tracker = self._tracker
-        if tracker.advance(frame.stamp):
-            self._search.reset()  # the filter sees for itself that time jumped
+        if tracker.advance(frame.stamp, anew=(frame.size, frame.frame_id) != self._view):
+            self._search.reset()  # the filter sees for itself that tracks ended
+        self._view = frame.size, frame.frame_id
         detected = self._detect(frame, boxes) if tracker.wants_detection else None
         observations = self.backend.observe(frame, tracker.crops)
         if detected:  # what is new is looked at twice: once, a face may be a hand
@@ -94,6 +99,7 @@ class HandPosePipeline:
 
     def reset(self):
         """Forgets all hands."""
+        self._view = None
         self._tracker.reset()
         self._search.reset()
         self._placer.reset()
@@ -111,10 +117,10 @@ class HandPosePipeline:
 
     def _answer(self, frame: Frame, observations: Sequence[Observation]) -> HandPoses:
         tracks = self._tracker.update(observations, partial(self.backend.track, frame))
-        if self.hand_scale != self._placer.hand_scale:
-            self._placer.hand_scale = self.hand_scale
-            if self._filter:
-                self._filter.reset()  # a jump of all hands, and no motion
+        moved = _recalibrated(self._camera, frame.camera) or self.hand_scale != self._placer.hand_scale
+        self._camera, self._placer.hand_scale = frame.camera, self.hand_scale
+        if moved and self._filter:
+            self._filter.reset()  # a jump of all hands, and no motion
         hands = HandPoses(
             hands=self._placer(tracks, frame),
             size=frame.size,
@@ -198,3 +204,8 @@ class HandPoseEstimator:
             raise ValueError(f"{given} are given: give one camera for each image, or one for all")
         workers = [lambda frame, each=each: each.alone(frame) for each in self._abreast]
         return abreast(workers, map(Frame, images, cameras))
+
+
+def _recalibrated(last: Camera | None, camera: Camera | None) -> bool:
+    """Whether `camera` sees the hands that `last` saw elsewhere. From none to one, their depth_source says so."""
+    return None not in (last, camera) and last != camera and last.angle_to(camera) > _SAME_CAMERA

@@ -208,6 +208,39 @@ def test_the_ids_of_every_single_image_begin_with_one(clip, truth):
         assert sorted(hand.track_id for hand in estimator.estimate(image, truth[1])) == [1, 2]
 
 
+@pytest.mark.parametrize("size, frame_id", [((320, 240), "optical"), ((640, 480), "other")])
+def test_with_the_image_of_another_camera_the_tracks_end_and_others_begin(backend, clip, truth, size, frame_id):
+    pipeline = HandPosePipeline(backend)
+    for index in range(3):
+        before = pipeline(Frame(clip[0], truth[1], index * PERIOD, "optical"))
+    image = cv2.resize(np.roll(clip[0], 40, axis=1), size)
+    hands = pipeline(Frame(image, truth[1].resize(*size), 3 * PERIOD, frame_id))
+    lost = [hand.track_id for hand in hands if hand.state is TrackingState.LOST]
+    new = [hand for hand in hands if hand.state is TrackingState.TRACKED]
+    assert lost == [hand.track_id for hand in before] and len(new) == 2
+    assert not {hand.track_id for hand in new} & set(lost)
+    alone = HandPosePipeline(backend)(Frame(image, truth[1].resize(*size), 0.0))
+    for hand, expected in zip(new, alone, strict=True):
+        assert_allclose(hand.joints_3d, expected.joints_3d)
+
+
+@pytest.mark.parametrize("zoom, starts_anew", [(1.2, True), (1.002, False)])
+def test_another_calibration_is_no_motion_of_the_hands(backend, clip, truth, zoom, starts_anew):
+    camera = truth[1]
+    zoomed = Camera(camera.K * [[zoom, 1, 1], [1, zoom, 1], [1, 1, 1]], camera.size)
+    pipeline, bare = HandPosePipeline(backend), HandPosePipeline(backend, filter="none")
+    cameras = [camera] * 4 + [zoomed]
+    for index, each in enumerate(cameras):
+        frame = Frame(clip[0], each, index * PERIOD)
+        hands, measured = pipeline(frame), bare(frame)
+    for hand, expected in zip(hands, measured, strict=True):
+        assert np.isnan(hand.wrist_velocity).all() == starts_anew
+        if starts_anew:
+            assert_allclose(hand.joints_3d, expected.joints_3d)
+        else:
+            assert np.linalg.norm(hand.wrist_velocity[:3]) < 0.1
+
+
 def test_no_hand_at_most_is_refused(backend):
     with pytest.raises(ValueError, match="max_hands is 0"):
         HandPosePipeline(backend, max_hands=0)

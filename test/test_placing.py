@@ -88,14 +88,29 @@ def test_the_first_depth_image_places_the_hand_and_ten_tell_its_size_that_stays_
     assert first.depth_source is DepthSource.SENSOR
     assert stream.wrist_error(first) < 0.005
     assert np.isnan(first.hand_scale)
-    assert stream.next().depth_source is DepthSource.MONO  # one look is not enough
+    assert [stream.next() for _ in range(4)][-1].depth_source is DepthSource.MONO  # one look is not enough
     for _ in range(12):
         last = stream.next(depth=True)
     assert last.hand_scale == pytest.approx(SIZE, rel=0.01)
-    without = stream.next()
+    without = [stream.next() for _ in range(4)][-1]
     assert without.depth_source is DepthSource.MONO_SCALED
     assert without.hand_scale == pytest.approx(SIZE, rel=0.01)
     assert stream.wrist_error(without) < 0.01
+
+
+def test_depth_images_half_as_often_place_the_hand_in_every_image_and_the_filter_goes_on():
+    stream = Stream(true_hand())
+    hands = [stream.next(depth=index % 2 == 0) for index in range(40)]  # their size becomes known in between
+    assert {hand.depth_source for hand in hands} == {DepthSource.SENSOR}
+    assert max(map(stream.wrist_error, hands)) < 0.005
+    assert max(np.linalg.norm(hand.wrist_velocity[:3]) for hand in hands[1:]) < 0.02  # and known in each
+    assert (hands[1].joint_sigma > hands[0].joint_sigma).all()  # a little older
+
+
+def test_what_a_depth_image_told_holds_for_a_tenth_of_a_second():
+    stream = Stream(true_hand())
+    sources = [stream.next(depth=index == 0).depth_source for index in range(6)]
+    assert sources == [DepthSource.SENSOR] * 4 + [DepthSource.MONO] * 2
 
 
 def test_hands_of_one_image_tell_the_same_size_although_the_first_ones_are_enough_to_know_it():

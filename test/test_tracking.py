@@ -144,7 +144,9 @@ def test_time_that_jumps_back_starts_new_tracks():
     scene = Scene()
     scene.show(hand(150))
     scene.stamp = -5.0
-    assert ids(scene.show(hand(150))) == [2]
+    after = scene.show(hand(150))
+    assert (ids(after), ids(after, LOST)) == ([2], [1])
+    assert ids(scene.show(hand(150)), LOST) == []
 
 
 def test_one_hand_seen_by_two_tracks_stays_with_the_older_one():

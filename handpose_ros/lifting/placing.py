@@ -4,18 +4,21 @@ Where the camera is not calibrated, joints are relative to the wrist.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.hand import WRIST, DepthSource, HandPose, Side, TrackingState
 from handpose_ros.lifting.confidence import joint_confidence
-from handpose_ros.lifting.depth import fit_depth, moved
+from handpose_ros.lifting.depth import DepthFit, fit_depth, moved
 from handpose_ros.lifting.hand_size import SizeFromDepth, complaint_about
 from handpose_ros.lifting.lift import lift
 from handpose_ros.lifting.lifters import Lifter, scale_to_template
 from handpose_ros.tracking.tracks import Track
 
+_DEPTH_HOLDS = 0.1  # [s] after a depth image for which what it told of a hand's distance is taken over
+_WANDER = 0.04  # [1/sqrt(s)] of the distance that one camera says, over the true one, on the demo clip
 _ACCELERATION = 4.0  # [m/s^2] standard deviation in each direction of a hand that moves by itself
 
 
@@ -26,11 +29,12 @@ class Placer:
         """`hand_scale` is the person's hand size over the average hand's; None: not known."""
         self.hand_scale = hand_scale
         self._lifter = lifter
-        self._learned = SizeFromDepth()
+        self.reset()
 
     def reset(self):
         """Forgets the size that depth images told."""
         self._learned = SizeFromDepth()
+        self._told: dict[int, _Told] = {}  # by the latest depth image that shows the track
 
     def __call__(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
         """The hands of the tracks, in their order."""
@@ -48,8 +52,7 @@ class Placer:
             hands = self._by_size(tracks, observations, frame.camera)
             hands = [_by_network(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
             hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
-            if frame.depth is not None:
-                hands = [self._by_depth(hand, frame) for hand in hands]
+            hands = [self._by_depth(hand, frame) for hand in hands]
         return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
 
     def _by_size(self, tracks, observations, camera):
@@ -78,15 +81,42 @@ class Placer:
         ]
 
     def _by_depth(self, hand, frame):
-        """`hand` where the depth image has it, if it shows it; a good look tells the size of the hand."""
+        """`hand` where the depth image has it, if it shows it; a good look tells the size of the hand.
+
+        Colour images in between, and one whose depth image was lost, take over what the latest one told: hands would
+        jump to and fro.
+        """
         if hand.state is not TrackingState.TRACKED:
+            if hand.state is TrackingState.LOST:
+                self._told.pop(hand.track_id, None)
             return hand
-        fit = fit_depth(hand.joints_3d, frame.camera, frame.depth)
+        fit = None if frame.depth is None else fit_depth(hand.joints_3d, frame.camera, frame.depth)
         if fit is None:
-            return hand
+            told = self._told.get(hand.track_id)
+            fit = told and told.fit(hand, frame.stamp)
+            return moved(hand, fit) if fit else hand
+        size = fit.stretch * hand.assumed_scale
+        self._told[hand.track_id] = _Told(frame.stamp, size, fit.sigma)
         if self.hand_scale is None and not complaint_about(hand, frame.size):
-            self._learned.add(fit.stretch * hand.assumed_scale)
+            self._learned.add(size)
         return moved(hand, fit)
+
+
+class _Told(NamedTuple):
+    """What a depth image told of a hand."""
+
+    stamp: float  # [s]
+    size: float  # over the average hand's, with which one camera places it there
+    sigma: float  # [m] of its distance
+
+    def fit(self, hand: HandPose, stamp: float) -> DepthFit | None:
+        """What a depth image at `stamp` [s] would tell of `hand`, as far as this one knows; None: it is too old."""
+        since = stamp - self.stamp
+        if not since <= _DEPTH_HOLDS:
+            return None
+        distance, stretch = float(np.linalg.norm(hand.joints_3d[WRIST])), self.size / hand.assumed_scale
+        sigma = float(np.hypot(self.sigma, _WANDER * np.sqrt(since) * distance))
+        return DepthFit((stretch - 1) * distance, sigma, stretch, joints=0)
 
 
 def _hand(track: Track, **placed) -> HandPose:

@@ -40,6 +40,7 @@ class HandTracker:
         if ids_too:
             self._next_id = 1
         self._tracks: tuple[Track, ...] = ()
+        self._ended: tuple[Track, ...] = ()  # LOST before this image
         self._crops: list[Crop] = []  # where to look for each of them in this image
         self._stamp = -np.inf
         self._images_since_detection = DETECT_EVERY
@@ -49,15 +50,18 @@ class HandTracker:
         """The living tracks as of the latest image."""
         return self._tracks
 
-    def advance(self, stamp: float) -> bool:
-        """Begins the image of time `stamp` [s]. Whether that is a jump back (a bag that loops), which resets."""
-        back = stamp < self._stamp
-        if back:
+    def advance(self, stamp: float, anew: bool = False) -> bool:
+        """Begins the image of time `stamp` [s]. Whether all tracks end before it: `anew`, or because time jumps back
+        (a bag that loops)."""
+        anew = anew or stamp < self._stamp
+        if anew:
+            ended = [replace(track, state=TrackingState.LOST) for track in self._tracks]
             self.reset()
+            self._ended = tuple(ended)
         self._stamp = stamp
         self._images_since_detection += 1
         self._crops = [self._ahead(track) for track in self._tracks]
-        return back
+        return anew
 
     @property
     def crops(self) -> list[Crop]:
@@ -89,7 +93,7 @@ class HandTracker:
     def update(
         self, observations: Sequence[Observation], follow: Callable[[Sequence[Observation]], Sequence[Crop]]
     ) -> tuple[Track, ...]:
-        """The tracks after this image, those LOST in it included.
+        """The tracks after this image, those LOST in it or before it included.
 
         `observations` are those of `crops`, in their order, then those of the admitted ones;
         `follow` says of hands among them where each is to be looked for next.
@@ -112,7 +116,8 @@ class HandTracker:
             tracks = self._make_room(tracks, len(newborn)) + newborn
         tracks = _two_sides(tracks) if self.max_hands == 2 else tracks
         self._tracks = tuple(track for track in tracks if track.state is not TrackingState.LOST)
-        return tuple(tracks)
+        ended, self._ended = self._ended, ()
+        return tuple(tracks) + ended
 
     def _assign(self, seen, observations, around):
         """Track -> index among `observations` of the hand that it is."""
