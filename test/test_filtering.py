@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.signal import savgol_filter
 from scipy.spatial.transform import Rotation
 
 from handpose_ros.filtering.live import HandFilter, filter_lag
@@ -337,3 +338,30 @@ def test_a_recording_of_which_every_third_image_is_placed_otherwise_is_smoothed_
         other = replace(hands[index].hands[0], depth_source=DepthSource.MONO_SCALED)
         hands[index] = replace(hands[index], hands=(other,))
     assert_allclose(stacked(smooth_recording(hands)), at(places), atol=1e-6)
+
+
+def test_a_hand_that_coasts_for_long_moves_on_and_does_not_jump():
+    filter = HandFilter()
+    stamps, places = moving(0.4 * X, seconds=1.0)
+    last = played(at(places), stamps, filter)[-1].joints_3d[WRIST]
+    for step in range(1, 30):  # the tracker moves it on evenly
+        coasting = pose(at([places[-1] + 0.4 * step / RATE * X])[0], state=TrackingState.COASTING)
+        hand = filter(image(stamps[-1] + step / RATE, coasting)).hands[0]
+        assert np.isfinite(hand.wrist_velocity).all()
+        assert 0 <= hand.joints_3d[WRIST, 0] - last[0] < 1.2 * 0.4 / RATE
+        last = hand.joints_3d[WRIST]
+
+
+def test_stamps_that_are_not_even_are_no_noise_of_a_recording():
+    stamps, _ = moving(0.5 * X)
+    stamps = stamps + np.random.default_rng(1).uniform(-0.15, 0.15, len(stamps)) / RATE
+    places = PLACE + (stamps - stamps[0])[:, None] * 0.5 * X
+    smooth = [each.hands[0] for each in smooth_recording(recorded(at(places), stamps))]
+    assert_allclose(joints_of(smooth), at(places), atol=1e-9)
+    assert_allclose([hand.wrist_velocity[:3] for hand in smooth], [0.5 * X] * len(stamps), atol=1e-8)
+
+
+def test_a_recording_with_even_stamps_is_smoothed_by_savitzky_golay():
+    joints = at(moving(0.5 * X)[1]) + network_noise(90)
+    wrists = joints_of([each.hands[0] for each in smooth_recording(recorded(joints, np.arange(90) / RATE))])[:, WRIST]
+    assert_allclose(wrists, savgol_filter(joints[:, WRIST], 9, 2, axis=0), atol=1e-12)

@@ -35,7 +35,8 @@ class _Track:
 
     def goes_on(self, hand: HandPose, stamp: float) -> bool:
         """Whether `hand` at `stamp` [s] is what this remembers, some time later."""
-        if hand.state is TrackingState.LOST or stamp - self.last_measured > _LONGEST_GAP:
+        stale = stamp - self.last_measured > _LONGEST_GAP  # for what is measured; what coasts goes on
+        if hand.state is TrackingState.LOST or (hand.state is TrackingState.TRACKED and stale):
             return False
         if hand.depth_source is self.source:
             return True  # else its distance is from something else: what lies between the two is no motion

@@ -1,15 +1,14 @@
 """Hands of a recording, smoothed with what came before and after: no lag, and no step across a gap.
 
-Savitzky-Golay on each unbroken stretch of each track, on the same parts of a hand as the live filter: the wrist's
-position and rotation, and the bones' directions; the bones' lengths are one value for the whole track. Where its
-distance is from something else (`depth_source`), it is another track.
+Savitzky-Golay, but with the images' own stamps, on each unbroken stretch of each track, on the same parts of a hand as
+the live filter: the wrist's position and rotation, and the bones' directions; the bones' lengths are one value for the
+whole track. Where its distance is from something else (`depth_source`), it is another track.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.signal import savgol_filter
 
 from handpose_ros.body import Body, directed
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
@@ -22,9 +21,9 @@ _GAP = 1.6  # times the median period, or as much less: images of a track so far
 def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> list[HandPoses]:
     """`recording`, in the order of time, with smooth joints_3d and wrist_velocity; `window` [s] is how far it looks.
 
-    It looks at five images at least, where they are no further apart than `window`. Within a stretch they must come at
-    a steady rate. What stays as it is: hands that coast or are lost, stretches of fewer than five images, and images
-    further apart than `window` or without stamps that grow.
+    It looks at five images at least, where they are no further apart than `window`. Stamps need not be even, but a step
+    that is much longer or shorter than the others ends a stretch. What stays as it is: hands that coast or are lost,
+    stretches of fewer than five images, and images further apart than `window` or without stamps that grow.
     """
     # (track, where its distance is from) -> (image, place in the image): what lies between two such is no motion
     places: dict[tuple[int, DepthSource], list[tuple[int, int]]] = {}
@@ -51,17 +50,25 @@ def _smooth_track(track: list[HandPose], stamps: np.ndarray, window: float) -> l
     steps = np.diff(stamps)
     breaks = np.flatnonzero((steps > _GAP * period) | (steps < period / _GAP)) + 1
     stretches = np.split(np.arange(len(track)), breaks)
-    return [hand for part in stretches for hand in _smooth_stretch([track[i] for i in part], period, window, lengths)]
+    parts = [_smooth_stretch([track[i] for i in part], stamps[part], period, window, lengths) for part in stretches]
+    return [hand for part in parts for hand in part]
 
 
-def _smooth_stretch(hands: list[HandPose], period: float, window: float, lengths: np.ndarray) -> list[HandPose]:
+def _smooth_stretch(
+    hands: list[HandPose], stamps: np.ndarray, period: float, window: float, lengths: np.ndarray
+) -> list[HandPose]:
     if len(hands) < _LEAST:
         return hands
     count = min(max(round(window / period), _LEAST), len(hands))
     count -= 1 - count % 2  # odd
 
+    first = np.clip(np.arange(len(hands)) - count // 2, 0, len(hands) - count)  # of the images around each
+    times = (stamps[first[:, None] + np.arange(count)] - stamps[:, None]) / period
+    fits = np.linalg.pinv(times[..., None] ** np.arange(_ORDER + 1))  # (N, 3, count): values there -> a parabola
+
     def smooth(values, derivative=0):
-        return savgol_filter(values, count, _ORDER, derivative, period, axis=0)
+        weights = fits[:, derivative].reshape(*times.shape, *[1] * (values.ndim - 1))
+        return sum(weights[:, k] * values[first + k] for k in range(count)) / period**derivative
 
     body = Body.of(np.stack([hand.joints_3d for hand in hands]))
     R = _nearest_rotation(smooth(body.R))
