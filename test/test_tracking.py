@@ -323,3 +323,22 @@ def test_hands_of_several_people_may_all_be_right_ones():
     scene = Scene(max_hands=4)
     tracks = scene.show(hand(150, right=0.8), hand(500, right=0.8))
     assert [track.side for track in tracks] == [Side.RIGHT, Side.RIGHT]
+
+
+@pytest.mark.parametrize("means, spread", [((0.9, 0.9), 0.02), ((0.95, 0.99), 0.03)])
+def test_two_hands_that_look_alike_do_not_exchange_their_sides(means, spread):
+    scene, rng, sides = Scene(max_hands=2), np.random.default_rng(5), []
+    for _ in range(300):
+        right = np.clip(rng.normal(means, spread), 0, 1)
+        tracks = scene.show(hand(150, right=right[0]), hand(500, right=right[1]))
+        sides.append([track.side for track in tracks])
+    assert sum(before != after for before, after in zip(sides[30:], sides[31:], strict=False)) <= 1
+
+
+def test_two_hands_are_of_one_side_only_if_both_are_sure_and_not_one():
+    scene = Scene(max_hands=2)
+    for _ in range(3):
+        scene.show(hand(150, right=0.9))
+    for _ in range(30):
+        tracks = scene.show(hand(150, right=0.9), hand(500, right=0.97))
+        assert len(tracks) == 1 or tracks[0].side is not tracks[1].side

@@ -20,6 +20,8 @@ DETECT_EVERY = 6  # images while a hand is followed and another may come
 DETECT_EVERY_ALONE = 2  # images while there is none
 _SPARE = 2  # detections observed beyond the room there is: not all of them are hands
 _STRONG_SIDE, _STRONG_VOTES = 0.95, 10  # evidence for which one person is believed to show two hands of one side
+_STILL_STRONG_SIDE = 0.9  # and down to which it goes on to be believed
+_GIVES_WAY = 1.5  # times the other's evidence that a hand needs to get back the side that it gave up for it
 _SAME_PLACE = 0.5  # intersection over union of two crops of one hand
 _OWN_REACH = 2.0  # as REACH, for what was seen in the track's own crop
 _STILL = 0.05  # hand sizes: a crop is not moved for less
@@ -155,12 +157,19 @@ class HandTracker:
 
 
 def _two_sides(tracks):
-    """`tracks`, of which two living ones on one side are taken for a left and a right hand, unless both are sure."""
+    """`tracks`, of which two living ones on one side are taken for a left and a right hand, unless both are sure.
+
+    Who gave way goes on to: hands that look alike would exchange their sides with every other image.
+    """
     living = [track for track in tracks if track.state is not TrackingState.LOST]
     if len(living) != 2 or living[0].side is not living[1].side:
         return tracks
-    doubtful = min(living, key=lambda track: track.side_evidence)
-    if doubtful.side_score > _STRONG_SIDE and doubtful.votes >= _STRONG_VOTES:
-        return tracks
+    needed = _STRONG_SIDE if any(track.gave_way for track in living) else _STILL_STRONG_SIDE
+    if all(track.side_score > needed and track.votes >= _STRONG_VOTES for track in living):
+        return [replace(track, gave_way=False) for track in tracks]
+    doubtful = min(living, key=lambda track: track.side_evidence / (_GIVES_WAY if track.gave_way else 1.0))
     other = Side.LEFT if doubtful.side is Side.RIGHT else Side.RIGHT
-    return [replace(track, side=other) if track is doubtful else track for track in tracks]
+    return [
+        replace(track, side=other, gave_way=True) if track is doubtful else replace(track, gave_way=False)
+        for track in tracks
+    ]

@@ -33,6 +33,7 @@ class Track:
     last_seen: float  # [s]
     stamp: float  # [s] of the latest image
     velocity: tuple[float, float]  # [px/s] of the hand in the image
+    gave_way: bool = False  # its side went to the other hand, which had more right to it
     coasted: tuple[float, float] = (0.0, 0.0)  # [px] that `observation` was moved on since it was made
 
     @classmethod
@@ -73,6 +74,7 @@ class Track:
             last_seen=stamp,
             stamp=stamp,
             velocity=self._velocity(stamp, outline),
+            gave_way=self.gave_way,
         )
 
     def unmeasured(self, stamp: float, coast_time: float) -> "Track":
