@@ -21,6 +21,7 @@ from handpose_ros.tracking.tracker import HandTracker
 from handpose_ros.wording import counted
 
 _SAME_CAMERA = 0.005  # [rad] by which the rays of a camera with an autofocus may differ from image to image
+_HAND_SCALES = (0.3, 3.0)  # a length of a hand in metres is not among them, nor one in millimetres
 _AT_ONCE = 4  # images of a batch, which share the networks; two cores gain nothing by more
 
 
@@ -49,12 +50,14 @@ class HandPosePipeline:
         Joints with a score below `min_joint_score` are NaN.
         New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
         tiles of it of these shares of its longer side, so that small hands are found; () for no tiles.
-        Raises: ValueError for less than one hand, another filter or a region without area.
+        Raises: ValueError for less than one hand, no possible hand size, another filter or a region without area.
         """
         if max_hands < 1:
             raise ValueError(f"max_hands is {max_hands}, it must be 1 or more")
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
+        if hand_scale is not None and not _HAND_SCALES[0] < hand_scale < _HAND_SCALES[1]:  # NaN too
+            raise ValueError(f"hand_scale is {hand_scale}: it is a factor near 1, or None where it is not known")
         self.backend, self.filter = backend, filter
         self.hand_scale = hand_scale  # may be set at any time, also by another thread: from the next image on
         self._placer = Placer(make_lifter(lifter), hand_scale)

@@ -448,6 +448,11 @@ def test_joints_on_a_line_a_million_kilometres_away_have_no_frame():
     assert np.isnan(frame[:3, :3]).any() or np.linalg.det(frame[:3, :3]) > 0.99
 
 
+def test_hands_of_single_images_have_no_grasps_over_time():
+    with pytest.raises(ValueError, match="no stamp"):
+        GraspTracker(make_classifier()).update(poses(hand(FLAT), stamp=np.nan))
+
+
 def test_a_grasp_starts_out_unknown():
     grasp = Grasp(1, Side.LEFT)
     assert np.isnan(replace(grasp, track_id=2).T_camera_from_grasp).all()

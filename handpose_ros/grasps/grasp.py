@@ -103,7 +103,12 @@ class GraspTracker:
         self._stamp = -np.inf
 
     def update(self, hands: HandPoses) -> tuple[Grasp, ...]:
-        """The grasps of `hands`, in their order. A stamp before the last one (a bag that loops) resets."""
+        """The grasps of `hands`, in their order. A stamp before the last one (a bag that loops) resets.
+
+        Raises: ValueError for hands without a stamp, as HandPoseEstimator gives them.
+        """
+        if math.isnan(hands.stamp):
+            raise ValueError("the hands have no stamp: give each image its time [s], and a single one any")
         if hands.stamp < self._stamp:
             self.reset()
         self._stamp = hands.stamp
