@@ -39,8 +39,9 @@ class CameraParams:
 class CameraNode(Node):
     """Publishes ~/image and ~/camera_info with equal stamps, which are the times of publication."""
 
-    def __init__(self):
-        super().__init__("camera", automatically_declare_parameters_from_overrides=True)
+    def __init__(self, **options):
+        """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""
+        super().__init__("camera", automatically_declare_parameters_from_overrides=True, **options)
         self._params = declare(self, CameraParams)
         self._source = open_source(self._params.source)
         self._camera = _calibration(self._params.calibration, self._source)

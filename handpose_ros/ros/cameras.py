@@ -1,9 +1,10 @@
 """The calibration of the node `hand_pose`: of each image the camera that its frame's latest camera_info describes."""
 
 import threading
+import time
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from handpose_ros.camera import Camera
@@ -12,6 +13,7 @@ from handpose_ros.messages.decoding import BadMessage
 from handpose_ros.ros.health import Health
 
 _GRACE = 0.5  # [s] that the first image waits for the first camera_info
+_LOOK_PERIOD = 1.0  # [s] between looks at who publishes camera_info, while it is missing
 
 
 class Cameras:
@@ -31,6 +33,7 @@ class Cameras:
             else "joints are relative to the wrist; calibrate the camera, or set the parameter fov"
         )
         self._topic = node.create_subscription(CameraInfo, "camera_info", self._on_info, qos).topic_name
+        self._node, self._latched, self._looked = node, False, float("-inf")
 
     def of(self, frame_id: str, size: tuple[int, int]) -> Camera | None:
         """The camera of an image of `size` (width, height) [px]; None: not calibrated.
@@ -41,6 +44,7 @@ class Cameras:
             self._grace_over.set()
         info = self._infos.get(frame_id)
         if info is None:
+            self._look_for_latched()
             others = f" (there is one for {', '.join(map(repr, self._infos))})" if self._infos else ""
             text = f"no camera_info on {self._topic} for the frame '{frame_id}' of the image{others}: {self._remedy}"
             self._not_calibrated("no_camera_info", text, meant=not others)
@@ -61,6 +65,20 @@ class Cameras:
             self._health.problem("distortion", f"{self._topic}: {warning}", once=True)
         self._made[frame_id] = info, size, camera
         return camera
+
+    def _look_for_latched(self):
+        """What was published once, latched, before this node started comes to a subscription that asks for it only.
+
+        To ask where nobody latches would make each driver warn of it.
+        """
+        if self._latched or time.monotonic() - self._looked < _LOOK_PERIOD:
+            return
+        self._looked = time.monotonic()
+        offers = self._node.get_publishers_info_by_topic(self._topic)
+        if any(offer.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers):
+            qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            self._node.create_subscription(CameraInfo, "camera_info", self._on_info, qos)
+            self._latched = True
 
     def _not_calibrated(self, kind: str, text: str, meant: bool = True):
         """A problem; where fov was set for it, and `meant`, only a line in the log."""

@@ -50,6 +50,7 @@ class GraspNode(Node):
     """Answers every HandPoseArray with the grasps of its hands."""
 
     def __init__(self, **options):
+        """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""
         super().__init__("grasp", automatically_declare_parameters_from_overrides=True, **options)
         self._params = params = declare(self, GraspParams)
         self._tracker = GraspTracker(make_classifier(params.classifier), params.min_confidence)

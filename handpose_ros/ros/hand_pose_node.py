@@ -41,8 +41,9 @@ STOP_TIMEOUT = 2.0  # [s] for the image in work when the node ends
 class HandPoseNode(Node):
     """Publishes the hands of the newest image as soon as they are known, also when there are none."""
 
-    def __init__(self, make_pipeline: Callable[[HandPoseParams], HandPosePipeline] = build_pipeline):
-        super().__init__("hand_pose", automatically_declare_parameters_from_overrides=True)
+    def __init__(self, make_pipeline: Callable[[HandPoseParams], HandPosePipeline] = build_pipeline, **options):
+        """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""
+        super().__init__("hand_pose", automatically_declare_parameters_from_overrides=True, **options)
         self._params = declare(self, HandPoseParams)
         self._pipeline = make_pipeline(self._params)
         backend = self._pipeline.backend

@@ -2,13 +2,15 @@
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 _LOG_PERIOD = 5.0  # [s] at least, between two lines of one kind
+_TEXTS = 3  # of one kind in that time, where each is said once: two cameras, and not each new number of a bad one
+_REMEMBERED = 8  # lines of one kind
 
 
 class Health:
@@ -19,7 +21,7 @@ class Health:
         self._lock = threading.Lock()
         self._problems: Counter[str] = Counter()  # since the start, by kind
         self._said: dict[str, str] = {}  # the last text of each kind
-        self._logged: dict[str, float] = {}
+        self._logged: dict[str, deque[tuple[float, str]]] = {}  # when [s] and what, of each kind
         self._processed = 0
         self._since = clock()
         self._latencies: list[float] = []  # [s] of the images since the last status
@@ -32,16 +34,18 @@ class Health:
             self._latencies.append(latency)
 
     def problem(self, kind: str, text: str, once: bool = False):
-        """Counts a problem and logs `text`, at most every few seconds for one kind, or `once` for one text."""
-        now, key = self._clock(), text if once else kind
+        """Counts a problem and logs `text`, at most every few seconds for one kind; `once`: a text that was not logged
+        lately, and a few of these in that time."""
+        now = self._clock()
         with self._lock:
             self._problems[kind] += 1
             self._recent[kind] += 1
             self._said[kind] = text
-            last = self._logged.get(key)
-            silent = last is not None and (once or now - last < _LOG_PERIOD)
+            logged = self._logged.setdefault(kind, deque(maxlen=_REMEMBERED))
+            recent = sum(now - when < _LOG_PERIOD for when, _ in logged)
+            silent = any(text == said for _, said in logged) or recent >= _TEXTS if once else recent > 0
             if not silent:
-                self._logged[key] = now
+                logged.append((now, text))
         if not silent:
             self._log(text)
 

@@ -1,7 +1,10 @@
 """Each image gets the camera that the latest camera_info of its frame describes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 from wire import CAMERA, Wire
 
@@ -59,3 +62,42 @@ def test_a_new_calibration_makes_a_new_camera(peer, cameras, send):
     K = CAMERA.K.copy()
     K[0, 0] *= 1.5
     peer.until(lambda: send(9, K) or cameras.of("eye", (640, 480)).K[0, 0] == K[0, 0])
+
+
+def test_a_camera_info_that_was_latched_before_is_asked_for(peer):
+    qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = peer.node.create_publisher(CameraInfo, "camera_info", qos)
+    info = camera_to_info(CAMERA, Wire.header(None, "latched"))
+    publisher.publish(info)
+    cameras = Cameras(peer.node, 10, Health(print), rectified=False, fov=0.0)
+    assert (peer.until(lambda: cameras.of("latched", (640, 480))).K == CAMERA.K).all()
+
+
+@pytest.fixture
+def health():
+    """A `Health` whose clock is `health.now` [s], and its `lines`."""
+    health = SimpleNamespace(now=0.0, lines=[])
+    health.tells = Health(health.lines.append, lambda: health.now)
+    return health
+
+
+def test_each_wrong_number_of_a_bad_camera_info_is_not_a_line_of_the_log(health):
+    for index in range(60):
+        health.now = index / 30
+        health.tells.problem("distortion", f"k1 is {index}", once=True)
+    assert len(health.lines) == 3
+
+
+def test_what_is_said_once_is_not_said_again_and_hides_nothing_else(health):
+    for index in range(600):
+        health.now = index / 30
+        for frame in ("left", "right"):
+            health.tells.problem("no_camera_info", f"none for {frame}", once=True)
+    assert health.lines == ["none for left", "none for right"]
+
+
+def test_other_problems_are_said_every_few_seconds(health):
+    for index in range(330):
+        health.now = index / 30
+        health.tells.problem("empty", f"empty image {index}")
+    assert len(health.lines) == 3

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from bright_hand_pose_node import make_pipeline
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -19,6 +20,7 @@ from handpose_ros.hand import WRIST, DepthSource, Side
 from handpose_ros.messages.decoding import decode_image, hands_from_msg
 from handpose_ros.msg import HandModel, HandPose
 from handpose_ros.ros.conversions import image_to_msg
+from handpose_ros.ros.hand_pose_node import HandPoseNode
 from handpose_ros.ros.hand_pose_params import HandPoseParams
 
 ROOT = Path(__file__).parents[2]
@@ -255,6 +257,16 @@ def test_an_unstamped_image_counts_as_taken_now_so_that_a_hand_that_left_is_lost
     assert wire.hands[-1].header.stamp == Time() and np.isnan(wire.hands[-1].latency)
     peer.until(lambda: int(wire.value("bad no_stamp")) > 1)
     assert node.log.count("the images' stamps are 0") == 1 and "let the driver stamp them" in node.log
+
+
+def test_two_cameras_have_two_nodes_in_one_process(context):
+    nodes = [HandPoseNode(make_pipeline, context=context, namespace=name) for name in ("left", "right")]
+    try:
+        topics = [node.resolve_topic_name("~/hands") for node in nodes]
+        assert topics == ["/left/hand_pose/hands", "/right/hand_pose/hands"]
+    finally:
+        for node in nodes:
+            node.destroy_node()
 
 
 def test_a_bug_in_the_backend_ends_the_node_with_a_traceback(start, peer):
