@@ -2,7 +2,7 @@
 # make test    set up .venv, lint, run the tests
 # make clean   remove what these two made
 #
-# PYTHON=python3.12 make demo          another interpreter
+# PYTHON=python3.12 make demo          another interpreter, after make clean
 # make demo DEMO_ARGS="--frames 60"    options of `handpose demo`
 
 PYTHON ?= python3

@@ -117,13 +117,8 @@ def _check_place(source, out):
 
 def _recorder(bag):
     """A Recorder; imported here, because rclpy reads the environment when it is loaded and may not be there."""
-    try:
-        from handpose_ros.ros.recorder_node import Recorder
-    except ImportError as error:
-        raise ImportError(
-            f"the demo needs the ROS 2 client library and this package's messages ({error}): run `make demo`, "
-            "or source a ROS 2 workspace with handpose_ros in it; `handpose video` needs neither"
-        ) from error
+    from handpose_ros.ros.recorder_node import Recorder
+
     return Recorder(bag)
 
 

@@ -123,6 +123,13 @@ def test_a_module_imports_only_what_stands_before_it(module):
     assert not above, f"{module} imports {', '.join(sorted(above))}, which the table puts above it"
 
 
+def test_the_readme_says_where_things_are():
+    readme = (PACKAGE.parent / "README.md").read_text()
+    table = readme[readme.index("| folder | what |") :]
+    for folder in FOLDERS:
+        assert f"`{folder}`" in table.partition("\n\n")[0]
+
+
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in ROS_FLOOR])
 def test_only_the_ros_floor_imports_ros(module):
     ros = sorted(filter(is_ros, imports_of(module)))

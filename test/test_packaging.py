@@ -290,6 +290,9 @@ def without_ros(tmp_path_factory) -> Path:
     """A folder with the wheel that is built where no ROS is, and the list of the source distribution's files."""
     pytest.importorskip("setuptools", minversion="77", reason="pyproject.toml asks for a newer setuptools")
     folder = tmp_path_factory.mktemp("dist")
+    left = folder / "build" / "lib" / "handpose_ros" / "left_by_an_earlier_version.py"
+    left.parent.mkdir(parents=True)
+    left.touch()
     command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", folder, "build", "--build-base"]
     command += [folder / "build", "bdist_wheel", "--bdist-dir", folder / "wheel", "--dist-dir", folder]
     environment = {**os.environ, "HANDPOSE_MESSAGES": "0"}
@@ -306,6 +309,20 @@ def test_a_source_distribution_holds_what_a_build_and_make_need(without_ros):
     files = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
     needed |= {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
     assert not needed - listed
+
+
+@pytest.mark.parametrize("missing", ["rclpy", "handpose_ros.msg"])
+def test_where_ros_or_the_messages_are_missing_the_nodes_say_what_to_do(missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; from handpose_ros.ros import grasp_node"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("ImportError: the nodes need") and "make demo" in last
+
+
+def test_a_wheel_holds_nothing_that_an_earlier_version_left_in_the_build(without_ros):
+    with ZipFile(next(without_ros.glob("*.whl"))) as wheel:
+        modules = {path for path in wheel.namelist() if path.startswith("handpose_ros/") and path.endswith(".py")}
+    assert modules == {path.relative_to(ROOT).as_posix() for path in (ROOT / "handpose_ros").rglob("*.py")}
 
 
 def test_an_install_without_ros_has_the_messages_as_text_for_its_bags(without_ros):

@@ -116,12 +116,14 @@ def _against(wish, pipeline, computing):
 def _node(options) -> Iterator[dict]:
     from handpose_ros.benchmark.node import measure_node  # needs ROS
 
-    print("\n[ms]      median     p95     p99  pipeline  images answered dropped lost stale     CPU  memory")
+    head = "\n[ms]      median     p95     p99  pipeline  images answered dropped lost stale     CPU  memory\n"
     for rate in RATES:
         times = measure_node(rate, 10.0, options)
         latencies = "".join(f"{ms:8.1f}" for ms in times.latency_ms) + f"{times.inference_ms:10.1f}"
         counts = f"{times.images:8}{times.answered:9}{times.dropped:8}{times.lost:5}{times.stale:6}"
-        print(f"{rate:3.0f} Hz  {latencies}{counts}{times.cpu_percent:7.0f}%{times.memory_mb:5.0f} MB", flush=True)
+        row = f"{rate:3.0f} Hz  {latencies}{counts}{times.cpu_percent:7.0f}%{times.memory_mb:5.0f} MB"
+        print(head + row, flush=True)
+        head = ""
         yield asdict(times)
 
 
