@@ -1,6 +1,7 @@
 """Frame -> HandPoses: detect or follow, observe, track, lift, filter. The same for live and recorded images."""
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -138,7 +139,7 @@ class HandPosePipeline:
 
 
 class HandPoseEstimator:
-    """The hands of single images: no memory, no tracks."""
+    """The hands of single images: no memory, no tracks. Threads may share one: they wait for each other."""
 
     def __init__(
         self,
@@ -172,6 +173,7 @@ class HandPoseEstimator:
             )
             for each in (own, *[own.shared()] * _AT_ONCE)
         )
+        self._lock = threading.Lock()
 
     @property
     def model(self) -> str:
@@ -188,7 +190,8 @@ class HandPoseEstimator:
         `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
         Raises ValueError for an image of another type or of another size than the camera's.
         """
-        return self._pipeline.alone(Frame(image, camera), boxes)
+        with self._lock:
+            return self._pipeline.alone(Frame(image, camera), boxes)
 
     def estimate_batch(
         self, images: Sequence[np.ndarray], cameras: Camera | Sequence[Camera | None] | None = None
@@ -206,7 +209,8 @@ class HandPoseEstimator:
             given = f"{counted(len(images), 'image')} and {counted(len(cameras), 'camera')}"
             raise ValueError(f"{given} are given: give one camera for each image, or one for all")
         workers = [lambda frame, each=each: each.alone(frame) for each in self._abreast]
-        return abreast(workers, map(Frame, images, cameras))
+        with self._lock:
+            return abreast(workers, map(Frame, images, cameras))
 
 
 def _recalibrated(last: Camera | None, camera: Camera | None) -> bool:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 import numpy as np
@@ -73,3 +74,21 @@ def test_a_batch_is_what_its_images_are_one_by_one(estimator):
     with pytest.raises(ValueError, match="uint8"):
         estimator.estimate_batch([images[0], images[0].astype(float)])
     assert estimator.estimate_batch([]) == []
+
+
+@pytest.mark.parametrize("method", ["estimate", "estimate_batch"])
+def test_threads_that_share_an_estimator_get_what_each_would_get_alone(estimator, method):
+    images, camera = demo_images(2)
+    images = [images[0], images[1][::-1, ::-1].copy()]  # whose hands are elsewhere
+    expected = [estimator.estimate(image, camera) for image in images]
+
+    def work(image):
+        if method == "estimate_batch":
+            return estimator.estimate_batch([image] * 8, camera)
+        return [estimator.estimate(image, camera) for _ in range(8)]
+
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(work, images))
+    for each, alone in zip(found, expected, strict=True):
+        for hands in each:
+            assert [hand.joints_2d.tolist() for hand in hands] == [hand.joints_2d.tolist() for hand in alone]
