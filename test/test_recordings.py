@@ -167,6 +167,25 @@ def test_a_video_has_its_images_in_order_in_rgb_at_its_rate(tmp_path, size):
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
+@pytest.mark.parametrize(
+    "fps, written",
+    [
+        (29.97, 29.97),
+        (65.535, 65.535),
+        (66.667, 66.67),
+        (114.23735984768352, 114.24),
+        (1000 / 7, 142.86),
+        (655.354, 655.35),
+        (90000.0, 65535.0),
+        (1 / 3600, 0.002),
+    ],
+)
+def test_a_rate_keeps_the_digits_that_mpeg_4_has_room_for(tmp_path, fps, written):
+    with VideoWriter(tmp_path / "a.mp4", fps) as video:
+        video.write(np.zeros((48, 64, 3), np.uint8))
+    assert video.fps == read_video(tmp_path / "a.mp4")[1] == pytest.approx(written, rel=1e-9)
+
+
 def test_a_video_without_images_is_no_file(tmp_path):
     VideoWriter(tmp_path / "a.mp4", 30.0).close()
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,9 @@ import numpy as np
 from handpose_ros.failures import no_room, opencv_name, writing
 from handpose_ros.hand import KEYPOINTS, HandPose, HandPoses
 
+_MOST_TICKS = 65535  # of MPEG-4's clock in a second; OpenCV writes a rate as so many / 10^k
+_LOWEST_RATE = 0.002  # [1/s] that OpenCV can write
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
@@ -86,8 +89,8 @@ class VideoWriter:
     """Writes an mp4 (MPEG-4 part 2, which every OpenCV can encode) of images of one size at a constant rate."""
 
     def __init__(self, path: Path | str, fps: float):
-        """Raises ValueError for a name that is not UTF-8."""
-        self._path, self.fps = Path(path), fps
+        """`fps` [1/s] is rounded to what MPEG-4 can say. Raises ValueError for a name that is not UTF-8."""
+        self._path, self.fps = Path(path), _rate(fps)
         self._partial = _partial(opencv_name(path))
         self._writer = None
         self._size = None
@@ -158,6 +161,13 @@ def _file(path):
     """What tells whether two paths, however they are written, are one file."""
     stat = path.stat()
     return stat.st_dev, stat.st_ino
+
+
+def _rate(fps):
+    """The rate nearest to `fps` that MPEG-4 can say: not 66667 / 1000, but 6667 / 100."""
+    fps = min(max(fps, _LOWEST_RATE), float(_MOST_TICKS))
+    digits = next(digits for digits in (3, 2, 1, 0) if round(fps * 10**digits) <= _MOST_TICKS)
+    return round(fps, digits)
 
 
 def _partial(path):
