@@ -186,6 +186,16 @@ def test_a_rate_keeps_the_digits_that_mpeg_4_has_room_for(tmp_path, fps, written
     assert video.fps == read_video(tmp_path / "a.mp4")[1] == pytest.approx(written, rel=1e-9)
 
 
+def test_an_image_that_is_too_large_for_a_video_is_made_smaller_as_a_whole(tmp_path):
+    image = np.zeros((1000, 10000, 3), np.uint8)
+    image[:, 5000:] = 200
+    with VideoWriter(tmp_path / "a.mp4", 30.0) as video:
+        video.write(image)
+    ((written,), _) = read_video(tmp_path / "a.mp4")
+    assert written.shape == (818, 8190, 3)
+    assert_allclose(written[409, [4000, 4190], 0], [0, 200], atol=12)
+
+
 def test_a_video_without_images_is_no_file(tmp_path):
     VideoWriter(tmp_path / "a.mp4", 30.0).close()
     assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,7 @@ from handpose_ros.hand import KEYPOINTS, HandPose, HandPoses
 
 _MOST_TICKS = 65535  # of MPEG-4's clock in a second; OpenCV writes a rate as so many / 10^k
 _LOWEST_RATE = 0.002  # [1/s] that OpenCV can write
+_LONGEST_SIDE = 8190  # [px] of an image in MPEG-4
 
 
 @contextmanager
@@ -97,11 +98,12 @@ class VideoWriter:
         self._count = 0
 
     def write(self, image: np.ndarray):
-        """Appends `image` (H, W, 3) uint8 RGB; the first one sets the size."""
+        """Appends `image` (H, W, 3) uint8 RGB; the first one sets the size, which is at most 8190 px."""
         size = image.shape[1], image.shape[0]
         if self._writer is None:
+            longest = max(*size, _LONGEST_SIDE)
             # The codec takes even sizes only: an odd last row or column is left out.
-            self._size = size[0] // 2 * 2, size[1] // 2 * 2
+            self._size = tuple(length * _LONGEST_SIDE // longest // 2 * 2 for length in size)
             fourcc = cv2.VideoWriter_fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._partial), fourcc, self.fps, self._size)
             if not self._writer.isOpened():
