@@ -37,7 +37,7 @@ FLOORS = [
     (
         "recordings",
         "sources spool output bags bag_images answers summary comparison trajectories results plots track_plots report "
-        "joint_arrays joint_tables overlapping finishing bag_run video_run job",
+        "joint_arrays joint_tables overlapping finishing bag_run video_run lock job",
     ),
     ("batch", "files job executors ray_cluster run"),
     (

@@ -183,7 +183,7 @@ def test_options_that_no_recording_can_be_answered_with_are_refused_at_once():
 def test_two_batches_do_not_write_to_one_directory(tmp_path):
     class Second:
         def run(self, work, jobs, shown):
-            with pytest.raises(OSError, match="another batch"):
+            with pytest.raises(OSError, match="another run"):
                 run_batch([], tmp_path, RecordingOptions(), HERE, LocalProcesses(1))
             yield from ()
 

@@ -18,6 +18,7 @@ from handpose_ros.cli import main
 from handpose_ros.failures import sentence
 from handpose_ros.recordings.bags import BagWriter
 from handpose_ros.recordings.job import Place, RecordingOptions
+from handpose_ros.recordings.lock import alone
 from handpose_ros.recordings.output import VideoWriter, write_image, write_json
 
 
@@ -145,6 +146,22 @@ def test_results_that_would_replace_their_source_are_refused_and_it_stays(tmp_pa
     error = capsys.readouterr().err
     assert error.endswith(f"the results would take the place of {path}: choose another --out\n")
     assert path.read_bytes() == content and (tmp_path / "summary.json").exists()
+
+
+@pytest.mark.parametrize("command", ["video", "bag"])
+def test_a_directory_in_which_another_run_is_is_left_to_it(tmp_path, command, need_weights, capsys):
+    source = write_video(tmp_path / "a.mp4") if command == "video" else write_bag(tmp_path / "bag", demo_messages(1))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summary.json").write_text("of the other run")
+    with alone(tmp_path / "out"):
+        before = sorted((tmp_path / "out").iterdir())
+        assert main([command, str(source), "--out", str(tmp_path / "out")]) == 1
+        assert sorted((tmp_path / "out").iterdir()) == before
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("handpose")]
+    assert line.endswith(f"another run is writing to {tmp_path / 'out'}: wait for it or choose another --out")
+    assert (tmp_path / "out" / "summary.json").read_text() == "of the other run"
+    assert main([command, str(source), "--out", str(tmp_path / "out")]) == 0
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_a_bag_in_a_directory_is_not_replaced_but_what_an_earlier_run_left_there_is(tmp_path, need_weights, capsys):

@@ -1,13 +1,11 @@
 """Many recordings, side by side: results of each in a directory of its own, and a summary of all."""
 
-import fcntl
-import os
 import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from handpose_ros.batch.executors import Executor, LocalProcesses, LocalThreads,
 from handpose_ros.batch.files import SUMMARY, Recording
 from handpose_ros.batch.job import Job, Outcome, do_job
 from handpose_ros.recordings.job import Place, RecordingOptions
+from handpose_ros.recordings.lock import alone
 from handpose_ros.recordings.output import make_directory, write_json
 from handpose_ros.runtimes import device_name
 
-_LOCK = ".handpose_batch"
 _ON_A_GPU = 2  # recordings at a time; more wait for Python's lock, which all threads of a process share
 
 
@@ -76,7 +74,7 @@ def run_batch(
     jobs = [Job(recording, out, options, place) for recording in recordings]
     outcomes = [Outcome(str(recording.path), recording.name, "not done") for recording in recordings]
     interrupted = False
-    with _alone(out):
+    with alone(out):
         try:
             _run(executor or choose_executor(place), jobs, outcomes)
         except KeyboardInterrupt:
@@ -134,23 +132,6 @@ class _Bar:
 
     def __exit__(self, *_):
         self._bar.close()
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Keeps another batch, which would clear away what this one is making, out of `out`."""
-    lock = out / _LOCK
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.path.samestat(os.fstat(file.fileno()), lock.stat()):  # its owner ended just now, another began
-                raise BlockingIOError
-        except (BlockingIOError, FileNotFoundError):
-            raise OSError(f"another batch is writing to {out}: wait for it or choose another --out") from None
-        try:
-            yield
-        finally:
-            os.unlink(lock)
 
 
 def _as_json(summary: BatchSummary) -> dict:

@@ -15,6 +15,8 @@ from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.recordings.bag_images import BagImages
 from handpose_ros.recordings.bag_run import BagSummary, run_bag
 from handpose_ros.recordings.joint_tables import check_formats
+from handpose_ros.recordings.lock import alone
+from handpose_ros.recordings.output import make_directory
 from handpose_ros.recordings.results import RecordingSummary
 from handpose_ros.recordings.sources import open_source
 from handpose_ros.recordings.video_run import Excerpt, run_video
@@ -84,18 +86,21 @@ def answer_video(
     """Runs `run_video` on what `open_source` finds. Raises OSError, ValueError and ImportError with a remedy."""
     excerpt = Excerpt(options.start, options.end, options.every)
     with open_source(source, "a video or a folder of images") as images:
-        return run_video(
-            images,
-            options.camera(images.size) or images.camera,
-            HandPosePipeline(place.backend(options), filter="none" if options.smooth else "one_euro"),
-            out,
-            excerpt=excerpt,
-            formats=options.formats,
-            smooth=options.smooth,
-            classifier=options.classifier,
-            calibrated=options.fov is None,
-            progress=lambda items: progress(items, excerpt.count(images)),
-        )
+        camera = options.camera(images.size) or images.camera
+        pipeline = HandPosePipeline(place.backend(options), filter="none" if options.smooth else "one_euro")
+        with alone(make_directory(out)):
+            return run_video(
+                images,
+                camera,
+                pipeline,
+                out,
+                excerpt=excerpt,
+                formats=options.formats,
+                smooth=options.smooth,
+                classifier=options.classifier,
+                calibrated=options.fov is None,
+                progress=lambda items: progress(items, excerpt.count(images)),
+            )
 
 
 def answer_bag(
@@ -115,15 +120,17 @@ def answer_bag(
         calibration=options.camera if options.calibration else None,
         guess=options.camera if options.fov is not None else None,
     )
-    return run_bag(
-        images,
-        HandPosePipeline(place.backend(options)),
-        out,
-        compared=compared,
-        formats=options.formats,
-        classifier=options.classifier,
-        progress=lambda items: progress(items, images.count),
-    )
+    pipeline = HandPosePipeline(place.backend(options))
+    with alone(make_directory(out)):
+        return run_bag(
+            images,
+            pipeline,
+            out,
+            compared=compared,
+            formats=options.formats,
+            classifier=options.classifier,
+            progress=lambda items: progress(items, images.count),
+        )
 
 
 @lru_cache(maxsize=1)
