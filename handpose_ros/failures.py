@@ -1,6 +1,7 @@
 """What went wrong, as one sentence that says what to do."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ def sentence(error: BaseException) -> str:
 def opencv_name(path: Path | str) -> str:
     """`path` for OpenCV's videos. Raises ValueError where it is not UTF-8, for which OpenCV ends the process."""
     name = str(path)
+    name = os.path.abspath(name) if ":" in name else name  # 12:30.mp4 would be of the protocol 12
     try:
         name.encode()
     except UnicodeEncodeError as error:

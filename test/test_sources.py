@@ -90,6 +90,16 @@ def test_a_video_whose_name_is_not_utf8_is_refused_and_ends_nothing(tmp_path):
         VideoWriter(path, 30.0)
 
 
+def test_a_video_may_have_a_colon_in_its_name_and_in_that_of_its_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("run:1").mkdir()
+    for name in ("12:30.mp4", "run:1/12:30.mp4"):
+        write_video(Path(name), 3)
+        for given in (name, f"./{name}", str(tmp_path / name)):
+            with open_source(given) as source:
+                assert len(list(source)) == len(list(source)) == 3 and source.name == str(Path(given))
+
+
 def test_of_a_video_that_was_cut_off_it_is_not_known_how_many_images_it_has(tmp_path):
     path = write_cut_off_video(tmp_path / "cut.mkv")
     with open_source(str(path)) as source:

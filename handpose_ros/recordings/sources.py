@@ -91,8 +91,9 @@ class VideoFile(ImageSource):
     """The frames of a video."""
 
     def __init__(self, path: Path, camera: Camera | None = None):
-        self.name, self.camera, self.files = opencv_name(path), camera, (path,)
-        self._video = cv2.VideoCapture(self.name)
+        self.name, self.camera, self.files = str(path), camera, (path,)
+        self._name = opencv_name(path)
+        self._video = cv2.VideoCapture(self._name)
         first = _read(self._video)
         if first is None:
             path.open("rb").close()  # says so where we may not
@@ -103,7 +104,7 @@ class VideoFile(ImageSource):
         self.count = count if count > 0 else None  # of a file that was cut off it is anything
 
     def __iter__(self):
-        self._video.open(self.name)  # seeking to frame 0 is not exact in every container
+        self._video.open(self._name)  # seeking to frame 0 is not exact in every container
         while (image := _read(self._video)) is not None:
             yield image
 
