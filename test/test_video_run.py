@@ -82,6 +82,19 @@ def test_the_overlay_keeps_time_where_the_sources_rate_falls(tmp_path):
     assert len(images_of(tmp_path / "a.mp4")) == 7
 
 
+def test_the_overlay_keeps_time_where_the_sources_rate_rises(tmp_path):
+    stamps = [*np.arange(20) / 2, *(10 + np.arange(100) / 30)]
+    with VideoWriter(tmp_path / "a.mp4", 8.41) as video:  # of all images together, as the file says
+        overlay = Overlay(video)
+        for k, stamp in enumerate(stamps):
+            overlay.add(np.full((48, 64, 3), 2 * k, np.uint8), HandPoses((), (64, 48), stamp), ())
+    images = images_of(tmp_path / "a.mp4")
+    assert len(images) == pytest.approx((stamps[-1] + 1 / 30) * 8.41, abs=1)
+    shown = np.array([image.mean() for image in images]) / 2
+    there = np.interp(np.arange(len(images)) / 8.41, stamps, np.arange(len(stamps)))
+    np.testing.assert_allclose(shown[85:], there[85:], atol=4)  # one of the overlay is 3.6 of the source
+
+
 def test_a_jump_of_the_stamps_stands_ten_seconds_and_time_goes_on_from_there(tmp_path):
     image = np.zeros((48, 64, 3), np.uint8)
     with VideoWriter(tmp_path / "a.mp4", 10.0) as video:

@@ -101,10 +101,11 @@ class Overlay:
             self._first = hands.stamp
         gap = hands.stamp - self._first - self._number / self._video.fps
         self._first += max(0.0, gap - _LONGEST_GAP)
-        # Where the source's rate falls, the last image stands longer.
-        while (self._number + 0.5) / self._video.fps < hands.stamp - self._first:
+        place = (hands.stamp - self._first) * self._video.fps  # among the images of the overlay
+        while self._number + 0.5 < place:  # where the source is slower, the last image stands longer
             self._write(self._last)
-        self._write(drawn)
+        if self._number - 0.5 <= place:  # where it is faster, images are left out
+            self._write(drawn)
         self._last = drawn
 
     def _write(self, image):
