@@ -1,6 +1,7 @@
 """Small videos as phones make them: turned by metadata, of a variable rate, of a codec that nobody has, cut off."""
 
 import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 
 from handpose_ros.recordings.output import VideoWriter
 
+_OF_MATROSKA = ("18538067", "1549a966", "1f43b675")  # segment, information, cluster: elements around others
 _AROUND_STTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
@@ -59,3 +61,29 @@ def rename_codec(path: Path):
     data = path.read_bytes().replace(b"mp4v", b"zzzz")
     place = data.index(b"\x20\x11", data.index(b"esds"))  # MPEG-4 visual, a video stream
     path.write_bytes(data[:place] + b"\xfe" + data[place + 1 :])
+
+
+def retime(path: Path, time: Callable[[int], int]):
+    """Has the images of a Matroska file (RFC 9559) stand at `time(t)` instead of t [ms], and its end too."""
+    data, start = bytearray(path.read_bytes()), 0
+    for name, at, size in _elements(data):
+        if name == "e7":  # when a cluster begins
+            start = int.from_bytes(data[at : at + size], "big")
+        if name == "a3":  # a block: number of the track, time in the cluster
+            (since,) = struct.unpack(">h", data[at + 1 : at + 3])
+            data[at + 1 : at + 3] = struct.pack(">h", time(start + since) - start)
+        if name == "4489":  # how long it is
+            data[at : at + size] = struct.pack(">d", time(*struct.unpack(">d", data[at : at + size])))
+    path.write_bytes(data)
+
+
+def _elements(data: bytes) -> Iterator[tuple[str, int, int]]:
+    """Name, place and size of what the elements of a Matroska file hold; a number's first bit tells its length."""
+    at = 0
+    while at < len(data):
+        length = 9 - data[at].bit_length()
+        name, at = data[at : at + length].hex(), at + length
+        length = 9 - data[at].bit_length()
+        size, at = int.from_bytes(data[at : at + length], "big") & (1 << 7 * length) - 1, at + length
+        yield name, at, size
+        at += 0 if name in _OF_MATROSKA else size

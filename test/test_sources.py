@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from huge_png import huge_png
-from mp4_maker import double_the_rate_after, turn, write_cut_off_video, write_video
+from mp4_maker import double_the_rate_after, retime, turn, write_cut_off_video, write_video
 
 from handpose_ros.recordings.output import VideoWriter
 from handpose_ros.recordings.sources import DEMO_CLIP, open_source, read_image
@@ -148,3 +148,44 @@ def test_a_video_of_a_variable_rate_keeps_its_stamps(tmp_path):
         stamps = [stamp for stamp, _ in source.stamped()]
     truth = np.concatenate([np.arange(20) / 30, 20 / 30 + np.arange(10) / 60])
     np.testing.assert_allclose(stamps, truth, atol=2e-3)
+
+
+def write_mkv(path):
+    """60 images at 30 Hz in a container that says how long they are, and not how many."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (64, 48))
+    for k in range(60):
+        writer.write(np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8))
+    writer.release()
+    return path
+
+
+def read_all(path):
+    """Stamps [s] of the images, about how many there are, warnings."""
+    with open_source(str(path)) as source:
+        return [stamp for stamp, _ in source.stamped()], source.count, source.warnings
+
+
+def test_a_whole_video_of_a_variable_rate_is_not_called_cut_off_where_images_are_fewer_than_its_length_says(tmp_path):
+    path = write_mkv(tmp_path / "a.mkv")
+    retime(path, lambda t: t if t < 1000 else 1000 + 4 * (t - 1000))
+    stamps, count, warnings = read_all(path)
+    assert (len(stamps), warnings) == (60, ()) and count > 140 and stamps[-1] > 4.8
+
+
+@pytest.mark.skipif(not hasattr(cv2, "CAP_PROP_PTS"), reason="this OpenCV does not say when a video begins")
+def test_a_whole_video_that_does_not_begin_at_zero_is_not_called_cut_off(tmp_path):
+    path = write_mkv(tmp_path / "a.mkv")
+    retime(path, lambda t: t + 30_000)
+    stamps, count, warnings = read_all(path)
+    assert (len(stamps), warnings) == (60, ()) and count > 900 and stamps[0] == 0
+
+
+@pytest.mark.parametrize("time", [lambda t: t, lambda t: t if t < 1000 else 1000 + 4 * (t - 1000)])
+def test_a_video_that_ends_before_it_says_it_would_is_called_cut_off(tmp_path, time):
+    path = write_mkv(tmp_path / "a.mkv")
+    retime(path, time)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    stamps, count, (warning,) = read_all(path)
+    assert warning == f"only {len(stamps)} of about {count} images could be read: is the file whole?"
+    with open_source(str(path)) as source:
+        assert len(list(Excerpt(end=0.5)(source.stamped()))) == 15 and source.warnings == ()

@@ -29,7 +29,6 @@ class VideoTask:
     model: str  # the networks
     license: str  # of what ran
     fps: float  # [1/s] of the overlay
-    count: int | None = None  # about how many images the file says it has, if it does
     formats: tuple[str, ...] = ("npz",)  # of the joints
     smooth: bool = False  # joints and report, with what came before and after
     classifier: str = DEFAULT_CLASSIFIER  # of grasps: a key of grasp.CLASSIFIERS
@@ -57,25 +56,18 @@ class VideoFinisher:
         self._overlay.add(image, hands, grasps)
         self._results.add(image, hands, grasps)
 
-    def finish(self) -> RecordingSummary:
-        """Writes all that waits for the last image. Raises OSError with a remedy."""
+    def finish(self, warnings: Sequence[str] = ()) -> RecordingSummary:
+        """Writes all that waits for the last image; `warnings` follow the task's. Raises OSError with a remedy."""
         self._video.close()
         task, results = self._task, self._results
         if task.smooth:
             _smooth(results, task.classifier)
-        summary = results.summary([*task.warnings, *self._unread()])
+        summary = results.summary([*task.warnings, *warnings])
         for format in task.formats:
             FORMATS[format](task.out / f"joints.{format}", results.frames)
         write_report(task.out / "report.html", results, summary)
         write_json(task.out / "summary.json", asdict(summary))
         return summary
-
-    def _unread(self):
-        """A warning where the file ended before it said it would."""
-        total, read = self._task.count, len(self._results.frames)
-        if total is None or read >= 0.98 * total - 1:
-            return []
-        return [f"only {read} of about {total} images could be read: is the file whole?"]
 
     def __enter__(self):
         return self

@@ -15,6 +15,7 @@ DEMO_CLIP = Path(__file__).parents[1] / "data" / "two_hands.mp4"
 DEMO_TRUTH = DEMO_CLIP.with_suffix(".npz")  # where its hands really are, image by image
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
+_PTS = 71  # cv2.CAP_PROP_PTS, which older OpenCV answers with 0
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
 
 
@@ -41,6 +42,7 @@ class ImageSource:
     count: int | None = None  # images, about; None: endless, or not known before
     camera: Camera | None = None  # where the source knows its own
     files: tuple[Path, ...] = ()  # that it reads
+    warnings: tuple[str, ...] = ()  # what was wrong with them, once `stamped` came to the end
 
     def __iter__(self) -> Iterator[np.ndarray]:
         raise NotImplementedError
@@ -102,6 +104,7 @@ class VideoFile(ImageSource):
         self.fps = self._video.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
         count = int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))
         self.count = count if count > 0 else None  # of a file that was cut off it is anything
+        self._start = self._video.get(_PTS) / self.fps  # [s] which Matroska counts as length
 
     def __iter__(self):
         self._video.open(self._name)  # seeking to frame 0 is not exact in every container
@@ -110,14 +113,23 @@ class VideoFile(ImageSource):
 
     def stamped(self):
         """The stamps are the file's own: not every video has a constant rate. One that runs backward is replaced."""
-        last = -1 / self.fps
+        last, read = -1 / self.fps, 0
         for image in self:
             stamp = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            last = stamp if stamp > last else last + 1 / self.fps
+            last, read = stamp if stamp > last else last + 1 / self.fps, read + 1
             yield last, image
+        self.warnings = self._unread(read, last)
 
     def close(self):
         self._video.release()
+
+    def _unread(self, read, last):
+        """A warning where the file ended before it said it would, also in time: not every container counts images."""
+        if self.count is None or read >= 0.98 * self.count - 1:
+            return ()
+        if last + 2 / self.fps >= 0.98 * (self.count / self.fps - self._start):
+            return ()
+        return (f"only {read} of about {self.count} images could be read: is the file whole?",)
 
 
 class ImageFolder(ImageSource):

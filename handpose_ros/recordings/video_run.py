@@ -70,7 +70,6 @@ def run_video(
         backend.model,
         backend.license,
         source.fps / excerpt.every,
-        excerpt.count(source),
         formats,
         smooth,
         classifier,
@@ -86,7 +85,7 @@ def run_video(
                 empty = False
         if empty:
             raise ValueError(f"{source.name} has no images {excerpt}{_length(source)}: choose other --start and --end")
-        return finisher.finish()
+        return finisher.finish(source.warnings)
 
 
 def distance_warnings(camera: Camera | None, calibrated: bool) -> tuple[str, ...]:
