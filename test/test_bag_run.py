@@ -109,6 +109,14 @@ def test_a_bad_image_is_left_out_and_counted(tmp_path):
     assert images.warnings[0] == "1 image could not be read (truncated)"
 
 
+def test_an_image_before_1970_is_left_out_and_counted(tmp_path):
+    early = grey()
+    early.header.stamp.sec = -5
+    images = BagImages(write_bag(tmp_path / "bag", [(IMAGE, START, early), (IMAGE, START + 1, grey(START + 1))]))
+    assert [image.stamp for image in images] == [START + 1] and images.failed == {"stamp": 1}
+    assert images.warnings[1] == "the image's stamp is -5 s, before 1970: set the camera's clock"
+
+
 def test_a_made_message_has_every_field_and_survives_the_wire():
     message = make_message("visualization_msgs/msg/Marker", ns="left", id=3)
     type = message.__msgtype__
@@ -137,6 +145,9 @@ def bad_bags(tmp_path):
     yield write_bag(tmp_path / "speech", [("/chatter", START, text)]), "/chatter (String): name one with --image"
     yield write_bag(tmp_path / "codec", [(IMAGE, START, video)]), "h264"
     yield write_bag(tmp_path / "bad", [(IMAGE, START, grey(encoding="strange"))]), "strange"
+    early = grey()
+    early.header.stamp.sec = -5
+    yield write_bag(tmp_path / "early", [(IMAGE, START, early)]), "-5 s, before 1970: set the camera's clock"
 
 
 def test_a_bag_that_cannot_be_used_is_one_line_with_the_remedy_and_no_output(tmp_path, capsys, need_weights):

@@ -83,6 +83,12 @@ def test_a_bag_without_messages_is_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_bag_that_cannot_be_completed_leaves_nothing(tmp_path):
+    with pytest.raises(OverflowError), BagWriter(tmp_path / "a.mcap") as bag:
+        write_model(bag, stamp=-1)  # which its format cannot say
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_older_bag_is_replaced(tmp_path):
     for model in ("old", "new"):
         with BagWriter(tmp_path / "a.mcap") as bag:

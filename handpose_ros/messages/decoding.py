@@ -57,6 +57,12 @@ def stamp_seconds(stamp) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
+def check_stamp(stamp):
+    """Raises BadMessage for a builtin_interfaces/Time before 1970, which neither rclpy nor a bag can hold."""
+    if stamp.sec < 0:  # a clock that was never set
+        raise BadMessage("stamp", f"the image's stamp is {stamp.sec} s, before 1970: set the camera's clock")
+
+
 class ImageDecoder:
     """Decodes the images of one stream.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.messages.calibration import camera_from_info, fit_camera, fold_warning, meaning
-from handpose_ros.messages.decoding import BadMessage, ImageDecoder, decode_compressed, stamp_seconds
+from handpose_ros.messages.decoding import BadMessage, ImageDecoder, check_stamp, decode_compressed, stamp_seconds
 from handpose_ros.recordings.bags import COMPRESSED_IMAGE_TYPE, Topic, make_message, read_messages, read_topics
 from handpose_ros.wording import counted
 
@@ -27,7 +27,7 @@ class BagImage:
 
 
 class BagImages:
-    """Iterates the images of one topic in the order of the bag; those that cannot be decoded are left out and counted.
+    """Iterates the images of one topic in the order of the bag; those that cannot be used are left out and counted.
 
     `guess` makes the camera of an image of a given size where the bag has no calibration for it.
     """
@@ -49,7 +49,7 @@ class BagImages:
         topics = read_topics(path)
         self.path, self.topic = path, find_image_topic(topics, image_topic)
         self.info_topic = find_info_topic(topics, self.topic.name, info_topic)
-        self.failed: Counter[str] = Counter()  # images that could not be decoded, by kind
+        self.failed: Counter[str] = Counter()  # images that could not be used, by kind
         self._rectified, self._calibration, self._guess = rectified, calibration, guess
         self._warnings: dict[str, str] = {}  # the first of each kind
         # An image may stand before the first camera_info of its camera: the node waits for that.
@@ -71,7 +71,7 @@ class BagImages:
         return [*unread, *self._warnings.values()]
 
     def __iter__(self) -> Iterator[BagImage]:
-        """Raises ValueError if not one image can be decoded."""
+        """Raises ValueError if not one image can be used."""
         decoded = 0
         decode = decode_compressed if self.topic.type == COMPRESSED_IMAGE_TYPE else ImageDecoder()
         for message in read_messages(self.path, self.topic.name, *filter(None, [self.info_topic])):
@@ -80,6 +80,7 @@ class BagImages:
                 continue
             try:
                 image = decode(message.message)
+                check_stamp(message.message.header.stamp)
             except BadMessage as error:
                 self.failed[error.kind] += 1
                 self._warn(error.kind, str(error))
@@ -92,7 +93,7 @@ class BagImages:
     def _ready(self, message, image):
         header, stamp = message.message.header, _nanoseconds(message.message.header.stamp)
         if stamp == 0:
-            self._warn("stamp", "images without a stamp have that of their recording")
+            self._warn("no_stamp", "images without a stamp have that of their recording")
             stamp = message.stamp
             time = make_message("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
             header = make_message("std_msgs/msg/Header", stamp=time, frame_id=header.frame_id)

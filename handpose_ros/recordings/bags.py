@@ -125,9 +125,11 @@ class BagWriter:
     def discard(self):
         """Leaves no file."""
         if self._directory.exists():
-            with suppress(OSError):  # a full disk is why it is discarded
-                self._writer.close()
-            shutil.rmtree(self._directory)
+            try:
+                with suppress(OSError):  # a full disk is why it is discarded
+                    self._writer.close()
+            finally:
+                shutil.rmtree(self._directory)
 
     def __enter__(self):
         return self

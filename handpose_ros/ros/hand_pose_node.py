@@ -17,7 +17,7 @@ from visualization_msgs.msg import MarkerArray
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.hand import HandPoses
-from handpose_ros.messages.decoding import BadMessage, ImageDecoder, decode_compressed, stamp_seconds
+from handpose_ros.messages.decoding import BadMessage, ImageDecoder, check_stamp, decode_compressed, stamp_seconds
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.arrivals import Arrivals
@@ -108,8 +108,7 @@ class HandPoseNode(Node):
 
     def _seconds(self, header: Header) -> float:
         """The stamp [s] of an image; of one without, when the node takes it up. Raises BadMessage."""
-        if header.stamp.sec < 0:  # a clock that was never set; rclpy has no such times
-            raise BadMessage("stamp", f"the image's stamp is {header.stamp.sec} s, before 1970: set the camera's clock")
+        check_stamp(header.stamp)
         if header.stamp.sec or header.stamp.nanosec:
             return stamp_seconds(header.stamp)
         self._health.problem(
