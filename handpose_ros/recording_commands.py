@@ -26,7 +26,7 @@ def image(args):
     estimator, failed = None, 0
     for path, name in zip(args.files, names, strict=True):
         try:
-            image = read_image(path)
+            image = read_image(path, turned=not options.calibration)  # which is that of the sensor
             camera = options.camera((image.shape[1], image.shape[0]))
         except (OSError, ValueError) as error:  # one bad file does not keep the others from being done
             print(f"handpose image: {sentence(error)}", file=sys.stderr)

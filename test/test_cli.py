@@ -1,16 +1,18 @@
 import json
 import math
 import os
+import struct
 import subprocess
 import sys
 
 import cv2
 import numpy as np
 import pytest
+from bag_maker import demo_images
 
 from handpose_ros import __version__, commands
 from handpose_ros.cli import main
-from handpose_ros.recordings.sources import DEMO_CLIP
+from handpose_ros.recordings.sources import DEMO_CLIP, read_image
 from handpose_ros.recordings.summary import DemoSummary
 
 
@@ -184,6 +186,32 @@ def test_an_image_is_calibrated_by_a_calibration_and_not_by_a_guess(tmp_path, ca
     value = "60" if camera == "--fov" else str(DEMO_CLIP.with_suffix(".yaml"))
     assert main(["image", str(tmp_path / "a.png"), "--out", str(tmp_path), camera, value]) == 0
     assert json.loads((tmp_path / "a_hands.json").read_text())["calibrated"] == (camera == "--calibration")
+
+
+def write_turned_jpeg(path, image, orientation):
+    """`image` with an EXIF orientation; the pixels are the same with each."""
+    _, data = cv2.imencode(".jpg", image[..., ::-1])
+    tag = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)  # one short
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + tag + bytes(4)
+    path.write_bytes(data.tobytes()[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + data.tobytes()[2:])
+
+
+@pytest.mark.parametrize("command", ["image", "video"])
+def test_a_calibration_is_that_of_the_sensor_and_exif_turns_no_image(tmp_path, command, need_weights):
+    (image,), _ = demo_images(1)
+    joints = []
+    for orientation in (1, 3, 6):
+        folder = tmp_path / str(orientation)
+        folder.mkdir()
+        write_turned_jpeg(folder / "a.jpg", image, orientation)
+        source = folder if command == "video" else folder / "a.jpg"
+        format, name = (["--format", "json"], "joints.json") if command == "video" else ([], "a_hands.json")
+        calibration = str(DEMO_CLIP.with_suffix(".yaml"))
+        assert main([command, str(source), "--out", str(folder / "out"), "--calibration", calibration, *format]) == 0
+        found = json.loads((folder / "out" / name).read_text())
+        joints.append([hand["joints_3d"] for hand in (found[0] if command == "video" else found)["hands"]])
+    assert len(joints[0]) == 2 and joints[0] == joints[1] == joints[2]
+    assert read_image(folder / "a.jpg").shape == (640, 480, 3)  # as one would see it
 
 
 def test_weights_says_what_is_where_and_fails_if_one_is_wrong(tmp_path, capsys, monkeypatch):

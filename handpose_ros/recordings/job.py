@@ -85,7 +85,7 @@ def answer_video(
 ) -> RecordingSummary:
     """Runs `run_video` on what `open_source` finds. Raises OSError, ValueError and ImportError with a remedy."""
     excerpt = Excerpt(options.start, options.end, options.every)
-    with open_source(source, "a video or a folder of images") as images:
+    with open_source(source, "a video or a folder of images", turned=not options.calibration) as images:
         camera = options.camera(images.size) or images.camera
         pipeline = HandPosePipeline(place.backend(options), filter="none" if options.smooth else "one_euro")
         with alone(make_directory(out)):

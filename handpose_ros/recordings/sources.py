@@ -19,10 +19,14 @@ _PTS = 71  # cv2.CAP_PROP_PTS, which older OpenCV answers with 0
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
 
 
-def read_image(path: Path | str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of an image file. Raises OSError or ValueError with a sentence."""
+def read_image(path: Path | str, turned: bool = True) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an image file, `turned` as its EXIF orientation says, or as the sensor saw it.
+
+    Raises OSError or ValueError with a sentence.
+    """
+    flags = cv2.IMREAD_COLOR if turned else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if Path(path).stat().st_size else None
+        image = cv2.imdecode(np.fromfile(path, np.uint8), flags) if Path(path).stat().st_size else None
     except cv2.error as error:
         raise ValueError(f"cannot read an image from {path}: OpenCV refuses it ({error.err})") from error
     if image is None:
@@ -61,17 +65,19 @@ class ImageSource:
         self.close()
 
 
-def open_source(name: str, offered: str = "demo, a video, a folder of images, or a webcam (0)") -> ImageSource:
+def open_source(
+    name: str, offered: str = "demo, a video, a folder of images, or a webcam (0)", turned: bool = True
+) -> ImageSource:
     """The source called "demo", or that of a video file, a folder of images, or a webcam (0, /dev/video0).
 
-    `offered` is what the error of an unknown one advises to give.
+    `offered` is what the error of an unknown one advises to give; `turned` as in read_image, for a folder of images.
     Raises FileNotFoundError, OSError or ValueError with a sentence.
     """
     path = Path(name).expanduser()
     if name == "demo":
         return VideoFile(DEMO_CLIP, camera_from_yaml(DEMO_CLIP.with_suffix(".yaml").read_text()))
     if path.is_dir():
-        return ImageFolder(path)
+        return ImageFolder(path, turned)
     if path.is_file():
         return VideoFile(path)
     if match := _WEBCAM.fullmatch(name):
@@ -133,22 +139,22 @@ class VideoFile(ImageSource):
 
 
 class ImageFolder(ImageSource):
-    """The images of a folder, by name; 2 comes before 10."""
+    """The images of a folder, by name; 2 comes before 10. `turned` as in read_image."""
 
-    def __init__(self, folder: Path):
-        self.name, self.fps = str(folder), _USUAL_FPS
+    def __init__(self, folder: Path, turned: bool = True):
+        self.name, self.fps, self._turned = str(folder), _USUAL_FPS, turned
         seen = (path for path in folder.iterdir() if not path.name.startswith("."))  # as ._1.jpg of macOS
         paths = (path for path in seen if path.suffix.lower() in IMAGE_SUFFIXES)
         self.files = tuple(sorted(paths, key=_natural))
         if not self.files:
             raise FileNotFoundError(f"there are no images in {folder} ({', '.join(IMAGE_SUFFIXES)})")
         self.count = len(self.files)
-        first = read_image(self.files[0])
+        first = read_image(self.files[0], turned)
         self.size = (first.shape[1], first.shape[0])
 
     def __iter__(self):
         for path in self.files:
-            image = read_image(path)
+            image = read_image(path, self._turned)
             if (image.shape[1], image.shape[0]) != self.size:
                 raise ValueError(
                     f"{path} has {image.shape[1]}x{image.shape[0]} px, the first one {self.size}: make them equal"

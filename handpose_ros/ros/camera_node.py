@@ -43,7 +43,7 @@ class CameraNode(Node):
         """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""
         super().__init__("camera", automatically_declare_parameters_from_overrides=True, **options)
         self._params = declare(self, CameraParams)
-        self._source = open_source(self._params.source)
+        self._source = open_source(self._params.source, turned=not self._params.calibration)
         self._camera = _calibration(self._params.calibration, self._source)
         self._images = iter(self._source)
         rate = self._params.rate or self._source.fps
