@@ -172,3 +172,38 @@ def test_a_hand_that_cannot_be_one_is_refused(tmp_path, change):
     write_annotations(tmp_path, hands=[hand])
     with pytest.raises(ValueError):
         load_dataset(tmp_path)
+
+
+HAND = {"side": "left", "joints_2d": [[1.0, 2.0]] * 21, "joints_3d": None, "valid": [1] * 21}
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"K": [[1, 2], [3]]}, "sequence"),
+        ({"K": 5}, "K must be 3x3"),
+        ({"stamp": "x"}, "'x'"),
+        ({"dist": [0.0] * 3}, "plumb_bob takes (5,)"),
+        ({"hands": [{**HAND, "joints_2d": [[1.0, 2.0]] * 20}]}, "(20, 2), valid (21,), they must be (21, 2) and (21,)"),
+        ({"hands": [{**HAND, "valid": [0] * 21}]}, "a hand has no valid joint"),
+        ({"hands": [{**HAND, "joints_2d": [[None, 2.0]] * 21}]}, "a hand has no valid joint"),
+        ({"hands": None}, "does not keep to the schema: TypeError"),
+    ],
+)
+def test_what_is_wrong_with_an_annotation_is_said_with_the_file_and_the_item(tmp_path, change, said):
+    write_annotations(tmp_path, **change)
+    with pytest.raises(ValueError) as error:
+        load_dataset(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'annotations.json'}, items[0] (images/a.png)")
+    assert said in str(error.value)
+
+
+def test_a_joint_without_a_place_in_the_photo_is_not_annotated(tmp_path):
+    write_annotations(tmp_path, hands=[{**HAND, "joints_2d": [[float("nan"), 2.0]] + [[1.0, 2.0]] * 20}])
+    assert load_dataset(tmp_path)[0].hands[0].valid.tolist() == [False] + [True] * 20
+
+
+def test_annotations_that_are_no_text_are_named(tmp_path):
+    (tmp_path / "annotations.json").write_bytes(b"\0\xff")
+    with pytest.raises(ValueError, match="annotations.json is no JSON"):
+        load_dataset(tmp_path)

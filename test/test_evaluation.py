@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from handpose_ros.camera import Camera
+from handpose_ros.camera import Camera, Frame
 from handpose_ros.evaluation.accuracy import measure
 from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset
 from handpose_ros.evaluation.outcomes import Subject, calibrated_size, compare, evaluate, evaluate_folder
@@ -230,6 +230,12 @@ def test_an_image_that_is_missing_is_named(folder):
     (folder / "1.png").unlink()
     with pytest.raises(OSError, match="1.png"):
         evaluate_folder(folder, Nearsighted)
+
+
+def test_a_photo_of_another_size_than_annotated_is_named(folder):
+    cv2.imwrite(str(folder / "1.png"), np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"1\.png: the image is \(64, 48\) px"):
+        evaluate(load_dataset(folder), lambda image, camera: Nearsighted().estimate(Frame(image, camera).image, camera))
 
 
 def test_the_json_has_every_figure_with_its_n_and_no_nan(folder, tmp_path):

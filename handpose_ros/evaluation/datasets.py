@@ -44,14 +44,16 @@ class TrueHand:
     side: Side
     joints_2d: np.ndarray  # (21, 2) [px]
     joints_3d: np.ndarray | None  # (21, 3) [m] in the camera's optical frame; None: not known
-    valid: np.ndarray  # (21,) bool: which joints are annotated
+    valid: np.ndarray  # (21,) bool: which joints are annotated; those without a place in 2D are not
     id: str = ""  # by which it is known in the other images of a sequence
 
     def __post_init__(self):
         if np.shape(self.joints_2d) != (21, 2) or np.shape(self.valid) != (21,):
-            raise ValueError(f"joints_2d has shape {np.shape(self.joints_2d)}, valid {np.shape(self.valid)}")
+            shapes = f"joints_2d has shape {np.shape(self.joints_2d)}, valid {np.shape(self.valid)}"
+            raise ValueError(f"{shapes}, they must be (21, 2) and (21,)")
         if self.joints_3d is not None and np.shape(self.joints_3d) != (21, 3):
             raise ValueError(f"joints_3d has shape {np.shape(self.joints_3d)}, it must be (21, 3)")
+        object.__setattr__(self, "valid", self.valid & np.isfinite(self.joints_2d).all(axis=-1))
         if not np.any(self.valid):
             raise ValueError("a hand has no valid joint")
 
@@ -89,19 +91,26 @@ def load_dataset(folder: Path) -> tuple[Sample, ...]:
 def _annotated(folder):
     path = folder / "annotations.json"
     try:
-        items = _read_json(path)["items"]
-        return tuple(
-            Sample(
-                folder / item["image"],
-                _camera(item),
-                tuple(_hand(hand) for hand in item["hands"]),
-                float(item.get("stamp", np.nan)),
-                str(item.get("sequence", "")),
-            )
-            for item in items
-        )
-    except (KeyError, TypeError, AttributeError) as error:
+        items = tuple(_read_json(path)["items"])
+    except (KeyError, TypeError) as error:
         raise ValueError(f"{path} does not keep to the schema: {error!r}") from error
+    return tuple(_sample(item, path, number) for number, item in enumerate(items))
+
+
+def _sample(item, path, number):
+    """A sample of the file `path`, as errors name it."""
+    try:
+        return Sample(
+            path.parent / item["image"],
+            _camera(item),
+            tuple(_hand(hand) for hand in item["hands"]),
+            float(item.get("stamp", np.nan)),
+            str(item.get("sequence", "")),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        name = f" ({item.get('image')})" if isinstance(item, dict) else ""
+        wrong = f": {error}" if isinstance(error, ValueError) else f" does not keep to the schema: {error!r}"
+        raise ValueError(f"{path}, items[{number}]{name}{wrong}") from error
 
 
 def _camera(item):
@@ -188,8 +197,8 @@ class _NumpyUnpickler(pickle.Unpickler):
 
 def _read_json(path):
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
         raise ValueError(f"{path} is no JSON: {error}") from error
 
 

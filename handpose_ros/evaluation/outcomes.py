@@ -91,8 +91,8 @@ def evaluate_folder(
 def evaluate(
     samples: Iterable[Sample], estimate: Callable[[np.ndarray, Camera | None], HandPoses]
 ) -> tuple[Outcome, ...]:
-    """The outcome of `estimate` (HandPoseEstimator.estimate) for each of `samples`."""
-    return tuple(compare(sample, estimate(read_image(sample.image), sample.camera)) for sample in samples)
+    """The outcome of `estimate` (HandPoseEstimator.estimate) for each of `samples`. Raises ValueError with its name."""
+    return tuple(compare(sample, _estimated(sample, estimate)) for sample in samples)
 
 
 def compare(sample: Sample, hands: HandPoses) -> Outcome:
@@ -118,6 +118,14 @@ def calibrated_size(outcomes: Iterable[Outcome]) -> float:
             "the hand size cannot be calibrated: no hand with a camera and known joints in metres is found"
         )
     return float(np.median(ratios))
+
+
+def _estimated(sample, estimate):
+    image = read_image(sample.image)
+    try:
+        return estimate(image, sample.camera)
+    except ValueError as error:
+        raise ValueError(f"{sample.image}: {error}") from error
 
 
 def _annotated(hand: TrueHand) -> np.ndarray:
