@@ -284,6 +284,12 @@ def test_the_page_is_one_file_that_asks_for_nothing_else(folder, tmp_path):
     assert "a network &lt;1&gt;" in page and "a network <1>" not in page
 
 
+def test_a_page_is_written_also_of_a_folder_whose_name_is_no_text(folder, tmp_path):
+    subject, outcomes = evaluate_folder(folder, Nearsighted)
+    write_page(tmp_path / "page", replace(subject, data_set="ds\udcff"), measure(outcomes), outcomes)
+    assert "<h1>ds?</h1>" in (tmp_path / "page" / "index.html").read_text()
+
+
 def test_progress_sees_every_photo(folder):
     seen = []
     evaluate_folder(folder, Nearsighted, progress=lambda samples: seen.extend(samples) or samples)

@@ -36,7 +36,8 @@ def write_page(folder: Path, subject: Subject, accuracy: Accuracy, outcomes: Seq
     lines += ["<h2>The worst photos</h2>", *map(_photo, worst(outcomes))]
     page = f"<!doctype html><meta charset=utf-8><title>{html.escape(subject.data_set)}</title><style>{_STYLE}</style>"
     with replacing(make_directory(folder) / "index.html") as partial:
-        partial.write_text(page + "\n".join(lines) + "\n")
+        text = page + "\n".join(lines) + "\n"
+        partial.write_bytes(text.encode(errors="replace"))  # a file's name can hold what is no text
 
 
 def worst(outcomes: Sequence[Outcome], count: int = _WORST) -> list[tuple[Outcome, str]]:
