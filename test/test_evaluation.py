@@ -203,6 +203,11 @@ def test_a_folder_is_evaluated_photo_by_photo(folder):
     assert_allclose(measure(outcomes).absolute_mm.mean, 1000 * 0.2 * np.linalg.norm([LEFT, RIGHT], axis=-1).mean())
 
 
+def test_the_folder_that_one_stands_in_has_a_name(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert evaluate_folder(Path("."), Nearsighted)[0].data_set == folder.name
+
+
 def test_calibrating_the_size_finds_it_uses_it_and_says_so(folder):
     subject, outcomes = evaluate_folder(folder, Nearsighted, calibrate_size=True)
     assert_allclose(subject.hand_scale, 1.25)

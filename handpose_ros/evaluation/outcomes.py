@@ -1,5 +1,6 @@
 """A data set through the estimator: what was found for each true hand."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,8 @@ def evaluate_folder(
         outcomes = evaluate(progress(samples), make_estimator(hand_scale=hand_scale).estimate)
         if not any(pair.found.depth_source is DepthSource.MONO_SCALED for o in outcomes for pair in o.pairs):
             raise ValueError("the hand size cannot be calibrated: this backend decides on hands' sizes itself")
-    return Subject(folder.name, estimator.model, np.nan if hand_scale is None else hand_scale, source), outcomes
+    name = Path(os.path.abspath(folder)).name  # also of "."
+    return Subject(name, estimator.model, np.nan if hand_scale is None else hand_scale, source), outcomes
 
 
 def evaluate(
