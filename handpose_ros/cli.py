@@ -18,6 +18,8 @@ _QUIET = {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "SILENT"}  # what 
 
 def main(argv: list[str] | None = None) -> int:
     """The exit code: 0 done, 1 failed with one line that says what to do, 2 wrong usage, 130 interrupted."""
+    if sys.stderr is None:  # closed
+        sys.stderr = open(os.devnull, "w")
     args = _parser().parse_args(argv)
     os.environ.update({**_QUIET, **os.environ})
     for number in SIGNALS:

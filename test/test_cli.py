@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from bag_maker import demo_images
+from mp4_maker import write_video
 
 from handpose_ros import __version__, commands
 from handpose_ros.cli import main
@@ -51,6 +52,13 @@ def test_a_command_ends_as_by_ctrl_c_when_it_is_told_to_but_not_by_what_is_ignor
     code = f"import signal; {before}; from handpose_ros.cli import main; main(['evaluate', 'nowhere']); print({then})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "True\n", done.stderr
+
+
+def test_with_stderr_closed_a_video_is_done_all_the_same(tmp_path, need_weights):
+    write_video(tmp_path / "a.mp4")
+    command = [sys.executable, "-m", "handpose_ros.cli", "video", str(tmp_path / "a.mp4"), "--out", str(tmp_path)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("30 frames") and (tmp_path / "summary.json").exists()
 
 
 @pytest.mark.parametrize(
