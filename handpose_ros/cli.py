@@ -1,6 +1,7 @@
 """The `handpose` command: reads its arguments and runs one of `commands`."""
 
 import argparse
+import io
 import math
 import os
 import signal
@@ -20,6 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     """The exit code: 0 done, 1 failed with one line that says what to do, 2 wrong usage, 130 interrupted."""
     if sys.stderr is None:  # closed
         sys.stderr = open(os.devnull, "w")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name can hold what is no text
     args = _parser().parse_args(argv)
     os.environ.update({**_QUIET, **os.environ})
     for number in SIGNALS:

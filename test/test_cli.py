@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -59,6 +60,17 @@ def test_with_stderr_closed_a_video_is_done_all_the_same(tmp_path, need_weights)
     command = [sys.executable, "-m", "handpose_ros.cli", "video", str(tmp_path / "a.mp4"), "--out", str(tmp_path)]
     done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0 and done.stdout.startswith("30 frames") and (tmp_path / "summary.json").exists()
+
+
+def test_a_name_that_is_no_text_can_be_printed_also_to_a_strict_stdout(tmp_path, need_weights):
+    names = [str(tmp_path / name) for name in ("a\udcff.png", "b.png")]
+    cv2.imwrite(names[1], np.zeros((48, 64, 3), np.uint8))
+    shutil.copy(names[1], names[0])
+    command = [sys.executable, "-m", "handpose_ros.cli", "image", *names, "--out", str(tmp_path)]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "a\\udcff.png: no hands" in done.stdout
+    assert (tmp_path / "a\udcff_hands.json").exists() and (tmp_path / "b_hands.json").exists()
 
 
 @pytest.mark.parametrize(
