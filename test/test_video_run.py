@@ -31,10 +31,10 @@ def clip(tmp_path):
 
 
 def two_frames():
-    """A left hand in the second of two frames, its joint k at (k, 2 k) px and (0, 0, k) m."""
+    """A left hand, 1.5 s old, in the second of two frames, its joint k at (k, 2 k) px and (0, 0, k) m."""
     k = np.arange(21.0)
-    zero = np.zeros(21)
-    hand = HandPose(Side.LEFT, 0.9, 0.8, np.column_stack([k, 2 * k]), np.column_stack([zero, zero, k]), track_id=4)
+    joints_2d, joints_3d = np.column_stack([k, 2 * k]), np.column_stack([0 * k, 0 * k, k])
+    hand = HandPose(Side.LEFT, 0.9, 0.8, joints_2d, joints_3d, track_id=4, track_age=1.5)
     return [HandPoses((), (64, 48), 0.0), HandPoses((hand,), (64, 48), 0.5)]
 
 
@@ -114,7 +114,7 @@ def test_a_csv_has_a_line_for_each_hand_with_its_frames_stamp(tmp_path):
         "20.0",
         "40.0",
     )
-    assert row["hand_scale"] == row["wrist_sigma"] == ""
+    assert row["hand_scale"] == row["wrist_sigma"] == "" and row["track_age"] == "1.5"
 
 
 def test_an_npy_holds_what_the_npz_does(tmp_path):
@@ -136,6 +136,9 @@ def test_parquet_has_the_columns_of_the_csv(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     FORMATS["parquet"](tmp_path / "a.parquet", two_frames())
     assert parquet.read_table(tmp_path / "a.parquet")["little_tip_v"].to_pylist() == [40.0]
+    write_csv(tmp_path / "a.csv", two_frames())
+    names = next(csv.reader((tmp_path / "a.csv").open()))
+    assert parquet.read_table(tmp_path / "a.parquet").column_names == names
 
 
 def test_a_video_becomes_an_overlay_joints_a_summary_and_a_page(tmp_path, need_weights):

@@ -21,6 +21,7 @@ _SCALARS = (
     "side_score",
     "hand_scale",
     "reprojection_error",
+    "track_age",
 )
 _AXES = {"joints_2d": "uv", "joints_3d": "xyz"}  # u, v [px]; x, y, z [m]
 
