@@ -64,6 +64,13 @@ def test_a_video_becomes_an_overlay_and_smooth_joints(folder):
     assert len(recording) == 12 and np.ptp(bones) < 1e-9  # of one length for the whole track
 
 
+def test_a_video_of_one_image_becomes_an_overlay_of_one(folder, tmp_path):
+    with VideoWriter(tmp_path / "one.mp4", 30.0) as video:
+        video.write(demo_images(1)[0][0])
+    example("video_file")(str(tmp_path / "one.mp4"), str(tmp_path / "overlay.mp4"), str(tmp_path / "joints.npz"))
+    assert len(list(read_video(tmp_path / "overlay.mp4"))) == 1
+
+
 def test_a_folder_becomes_files_and_a_summary(folder, tmp_path):
     ((source, recording),) = example("batch_folder")(str(folder / "videos"), str(tmp_path)).items()
     assert source.endswith("clip.mp4") and [len(hands) for hands in recording] == [2] * 12

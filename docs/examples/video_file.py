@@ -21,7 +21,8 @@ def main(video, overlay, joints):
     pipeline = HandPosePipeline(make_backend("mediapipe"), filter="none")
     recording = smooth_recording([pipeline(frame) for frame in read_video(video)])
     write_joints(joints, recording)
-    rate = (len(recording) - 1) / (recording[-1].stamp - recording[0].stamp)
+    length = recording[-1].stamp - recording[0].stamp
+    rate = (len(recording) - 1) / length if length else 30.0  # of a single image any will do
     with VideoWriter(overlay, rate) as writer:
         for frame, hands in zip(read_video(video), recording, strict=True):
             writer.write(draw_hands(frame.image, hands))
