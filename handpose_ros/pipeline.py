@@ -121,10 +121,9 @@ class HandPosePipeline:
 
     def _answer(self, frame: Frame, observations: Sequence[Observation]) -> HandPoses:
         tracks = self._tracker.update(observations, partial(self.backend.track, frame))
-        moved = _recalibrated(self._camera, frame.camera) or self.hand_scale != self._placer.hand_scale
-        self._camera, self._placer.hand_scale = frame.camera, self.hand_scale
-        if moved and self._filter:
+        if self._filter and (self.hand_scale != self._placer.hand_scale or _recalibrated(self._camera, frame.camera)):
             self._filter.reset()  # a jump of all hands, and no motion
+        self._camera, self._placer.hand_scale = frame.camera, self.hand_scale
         hands = HandPoses(
             hands=self._placer(tracks, frame),
             size=frame.size,

@@ -10,7 +10,7 @@ from wire import Wire
 
 from benchmarks.off_axis import seen_again, usable
 from handpose_ros.evaluation.datasets import load_dataset
-from handpose_ros.hand import WRIST, DepthSource
+from handpose_ros.hand import WRIST, DepthSource, TrackingState
 from handpose_ros.messages.decoding import hands_from_msg
 from handpose_ros.recordings.sources import read_image
 from handpose_ros.ros.conversions import camera_to_info, image_to_msg
@@ -44,8 +44,9 @@ def wrist_error(wire, image, camera, true, frame_id):
     wire.calibrate(frame_id, camera_to_info(camera, Header()))
     for _ in range(10):  # a hand is searched for in every second image; the camera_info may come after the first
         hands = hands_from_msg(wire.answer(image_to_msg(image, wire.header(frame_id))))
-        if len(hands) and hands.calibrated:
-            (hand,) = hands
+        tracked = [hand for hand in hands if hand.state is TrackingState.TRACKED]  # that of the last camera is LOST
+        if tracked and hands.calibrated:
+            (hand,) = tracked
             assert (hand.depth_source, hands.frame_id) == (DepthSource.MONO_SCALED, frame_id)
             return float(np.linalg.norm(hand.joints_3d[WRIST] - true[WRIST]))
     raise AssertionError(f"no hand in ten images of {frame_id}")
