@@ -20,6 +20,8 @@ def compiled(signature: str) -> Callable[[Callable], Callable]:
     """
 
     def decorate(function):
+        if numba.config.DISABLE_JIT:  # as its user asked for, to debug
+            return function
         try:
             return _kept(function, signature)
         except (RuntimeError, OSError):  # there is no directory to keep it in, or no room there

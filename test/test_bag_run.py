@@ -211,8 +211,8 @@ def test_hands_recorded_live_are_compared_with(tmp_path, demo, capsys, need_weig
     rows = json.loads((tmp_path / "out" / "comparison.json").read_text())["differences"]
     assert [row["stamp"] for row in rows] == [m[1] for m in messages if m[0] == IMAGE]
     assert "Live and offline" in (tmp_path / "out" / "report.html").read_text()
-    assert main(["bag", str(demo), "--out", str(tmp_path / "out"), "--compare"]) == 1
-    assert "leave out --compare" in capsys.readouterr().err
+    assert main(["bag", str(demo), "--out", str(tmp_path / "new"), "--compare"]) == 1
+    assert "leave out --compare" in capsys.readouterr().err and not (tmp_path / "new").exists()
 
 
 def types_without_joint_sigma():

@@ -14,7 +14,7 @@ from mp4_maker import write_video
 
 from handpose_ros import __version__, commands
 from handpose_ros.cli import main
-from handpose_ros.recordings.sources import DEMO_CLIP, read_image
+from handpose_ros.recordings.sources import DEMO_CLIP, open_source, read_image, read_video
 from handpose_ros.recordings.summary import DemoSummary
 
 
@@ -232,6 +232,8 @@ def test_a_calibration_is_that_of_the_sensor_and_exif_turns_no_image(tmp_path, c
         joints.append([hand["joints_3d"] for hand in (found[0] if command == "video" else found)["hands"]])
     assert len(joints[0]) == 2 and joints[0] == joints[1] == joints[2]
     assert read_image(folder / "a.jpg").shape == (640, 480, 3)  # as one would see it
+    camera = open_source("demo").camera
+    assert [next(read_video(folder, each)).size for each in (camera, None)] == [(640, 480), (480, 640)]
 
 
 def test_weights_says_what_is_where_and_fails_if_one_is_wrong(tmp_path, capsys, monkeypatch):

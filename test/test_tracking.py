@@ -335,6 +335,16 @@ def test_two_hands_that_look_alike_do_not_exchange_their_sides(means, spread):
     assert sum(before != after for before, after in zip(sides[30:], sides[31:], strict=False)) <= 1
 
 
+def test_that_a_hand_gave_way_is_forgotten_when_its_own_side_is_clear():
+    scene = Scene(max_hands=2)
+    scene.show(hand(150, right=0.6), hand(500, right=0.9))
+    for _ in range(60):
+        scene.show(hand(150, right=0.22), hand(500, right=0.9))
+    for _ in range(120):  # the right one is misread
+        tracks = scene.show(hand(150, right=0.22), hand(500, right=0.27))
+        assert [track.side for track in tracks] == [Side.LEFT, Side.RIGHT]
+
+
 def test_two_hands_are_of_one_side_only_if_both_are_sure_and_not_one():
     scene = Scene(max_hands=2)
     for _ in range(3):

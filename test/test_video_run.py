@@ -1,6 +1,7 @@
 import csv
 import json
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,7 +10,8 @@ from made_up_hands import flat_hand
 from mp4_maker import write_cut_off_video
 
 from handpose_ros.cli import main
-from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
+from handpose_ros.grasps.grasp import Grasp
+from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.recordings.finishing import Overlay
 from handpose_ros.recordings.joint_arrays import write_joints
 from handpose_ros.recordings.joint_tables import FORMATS, write_csv, write_npy
@@ -192,6 +194,15 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(tmp_path, clip, need
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("handpose")]
     assert remedy in line
     assert not out.exists() or not list(out.iterdir())
+
+
+def test_grasps_are_counted_in_images_in_which_the_hand_is_followed():
+    results = Results("hands.mp4", "model", "license")
+    (hand,) = two_frames()[1]
+    for k, hands in enumerate(((hand,), (hand, replace(hand, track_id=3, state=TrackingState.LOST)))):
+        grasps = tuple(Grasp(each.track_id, each.side) for each in hands)
+        results.add(np.zeros((48, 64, 3), np.uint8), HandPoses(hands, (64, 48), k), grasps)
+    assert results.summary([]).grasps == {"left": {"unknown": 2}}
 
 
 @pytest.mark.parametrize("images, pictures", [(1, 1), (24, 24), (25, 13), (1000, 16)])

@@ -16,7 +16,6 @@ from handpose_ros.recordings.bag_images import BagImages
 from handpose_ros.recordings.bag_run import BagSummary, run_bag
 from handpose_ros.recordings.joint_tables import check_formats
 from handpose_ros.recordings.lock import alone
-from handpose_ros.recordings.output import make_directory
 from handpose_ros.recordings.results import RecordingSummary
 from handpose_ros.recordings.sources import open_source
 from handpose_ros.recordings.video_run import Excerpt, run_video
@@ -88,7 +87,7 @@ def answer_video(
     with open_source(source, "a video or a folder of images", turned=not options.calibration) as images:
         camera = options.camera(images.size) or images.camera
         pipeline = HandPosePipeline(place.backend(options), filter="none" if options.smooth else "one_euro")
-        with alone(make_directory(out)):
+        with alone(out):
             return run_video(
                 images,
                 camera,
@@ -121,7 +120,7 @@ def answer_bag(
         guess=options.camera if options.fov is not None else None,
     )
     pipeline = HandPosePipeline(place.backend(options))
-    with alone(make_directory(out)):
+    with alone(out):
         return run_bag(
             images,
             pipeline,

@@ -11,7 +11,7 @@ import numpy as np
 from handpose_ros.drawing import draw_hands, grasp_label
 from handpose_ros.grasps.grasp import Grasp
 from handpose_ros.grasps.taxonomy import UNKNOWN, grasp_name
-from handpose_ros.hand import HandPoses, Side
+from handpose_ros.hand import HandPoses, Side, TrackingState
 from handpose_ros.recordings.spool import Spool
 from handpose_ros.recordings.summary import HandsSummary, measured_hands, summarise
 from handpose_ros.recordings.trajectories import Trajectory, period, stamp_warnings, trajectories
@@ -108,7 +108,7 @@ class Results:
             fps=1 / period(stamps),
             coverage=counts,
             tracks=tuple(tracks),
-            grasps=_grasp_counts(self.grasps),
+            grasps=_grasp_counts(self.frames, self.grasps),
             warnings=(*warnings, *stamp_warnings(stamps)),
         )
 
@@ -139,9 +139,10 @@ def _coverage(frames):
     }
 
 
-def _grasp_counts(grasps):
+def _grasp_counts(frames, grasps):
     counts: dict[str, dict[str, int]] = {}
-    for grasp in (grasp for held in grasps for grasp in held):
+    pairs = (pair for each in zip(frames, grasps, strict=True) for pair in zip(*each, strict=False))
+    for grasp in (grasp for hand, grasp in pairs if hand.state is not TrackingState.LOST):
         side = counts.setdefault(grasp.side.name.lower(), {})
         name = grasp_name(grasp.phase, grasp.type.name)
         side[name] = side.get(name, 0) + 1

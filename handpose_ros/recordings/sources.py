@@ -88,9 +88,10 @@ def open_source(
 def read_video(source: Path | str, camera: Camera | None = None) -> Iterator[Frame]:
     """The images of what `open_source` finds under this name or path, stamped from 0 s on, for a HandPosePipeline.
 
-    Their camera is `camera`, or the source's own, if any. Raises as `open_source` does.
+    Their camera is `camera`, which is taken for the sensor's, so that EXIF turns no image of a folder, or the source's
+    own, if any. Raises as `open_source` does.
     """
-    with open_source(str(source)) as images:
+    with open_source(str(source), turned=camera is None) as images:
         for stamp, image in images.stamped():
             yield Frame(image, camera or images.camera, stamp)
 

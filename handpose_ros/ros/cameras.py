@@ -13,6 +13,7 @@ from handpose_ros.messages.decoding import BadMessage
 from handpose_ros.ros.health import Health
 
 _GRACE = 0.5  # [s] that the first image waits for the first camera_info
+_FRAMES = 10  # whose camera_info may be latched on one topic
 _LOOK_PERIOD = 1.0  # [s] between looks at who publishes camera_info, while it is missing
 
 
@@ -76,7 +77,7 @@ class Cameras:
         self._looked = time.monotonic()
         offers = self._node.get_publishers_info_by_topic(self._topic)
         if any(offer.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers):
-            qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            qos = QoSProfile(depth=_FRAMES, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             self._node.create_subscription(CameraInfo, "camera_info", self._on_info, qos)
             self._latched = True
 

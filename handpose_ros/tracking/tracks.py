@@ -61,6 +61,7 @@ class Track:
         side = self.side
         if abs(average - 0.5) > _FLIP_MARGIN:
             side = Side.RIGHT if average > 0.5 else Side.LEFT
+        agrees = side is self.side and abs(average - 0.5) > _FLIP_MARGIN  # that it gave way to another is over
         return Track(
             id=self.id,
             state=TrackingState.TRACKED,
@@ -74,7 +75,7 @@ class Track:
             last_seen=stamp,
             stamp=stamp,
             velocity=self._velocity(stamp, outline),
-            gave_way=self.gave_way,
+            gave_way=self.gave_way and not agrees,
         )
 
     def unmeasured(self, stamp: float, coast_time: float) -> "Track":

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 from wire import CAMERA, Wire
 
 from handpose_ros.ros.cameras import Cameras
@@ -64,13 +65,15 @@ def test_a_new_calibration_makes_a_new_camera(peer, cameras, send):
     peer.until(lambda: send(9, K) or cameras.of("eye", (640, 480)).K[0, 0] == K[0, 0])
 
 
-def test_a_camera_info_that_was_latched_before_is_asked_for(peer):
-    qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+def test_camera_infos_that_were_latched_before_are_asked_for(peer):
+    frames = [f"latched {index}" for index in range(6)]
+    qos = QoSProfile(depth=len(frames), durability=DurabilityPolicy.TRANSIENT_LOCAL)
     publisher = peer.node.create_publisher(CameraInfo, "camera_info", qos)
-    info = camera_to_info(CAMERA, Wire.header(None, "latched"))
-    publisher.publish(info)
+    for frame in frames:
+        publisher.publish(camera_to_info(CAMERA, Header(frame_id=frame)))
     cameras = Cameras(peer.node, 10, Health(print), rectified=False, fov=0.0)
-    assert (peer.until(lambda: cameras.of("latched", (640, 480))).K == CAMERA.K).all()
+    for frame in frames:
+        assert (peer.until(lambda frame=frame: cameras.of(frame, (640, 480)), timeout=5.0).K == CAMERA.K).all()
 
 
 @pytest.fixture
