@@ -75,7 +75,7 @@ def test_the_next_start_takes_it_from_disk(start):
 
 
 @pytest.mark.parametrize("kind", ["*.nbi", "*.nbc"])
-@pytest.mark.parametrize("left", [b"", b"\0" * 100, None])
+@pytest.mark.parametrize("left", [b"", b"\0" * 100, None], ids=["nothing", "zeros", "the beginning"])
 def test_what_a_power_failure_left_on_disk_is_compiled_again(start, tmp_path, kind, left):
     start()
     (path,) = (tmp_path / "kept").rglob(kind)
