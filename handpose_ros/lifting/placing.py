@@ -32,7 +32,7 @@ class Placer:
         self.reset()
 
     def reset(self):
-        """Forgets the size that depth images told."""
+        """Forgets what depth images told: the size of the hand, and how far away each hand was."""
         self._learned = SizeFromDepth()
         self._told: dict[int, _Told] = {}  # by the latest depth image that shows the track
 
