@@ -155,6 +155,20 @@ def test_a_hand_that_leaves_coasts_and_is_lost_once_with_unknown_geometry(backen
         assert hand.track_id > 0
 
 
+def test_joints_coast_with_their_keypoints(backend, clip, truth):
+    pipeline = HandPosePipeline(backend)
+    for index in range(12):  # both hands move by 300 px/s
+        seen = pipeline(Frame(np.roll(clip[0], 10 * index, axis=1), truth[1], index * PERIOD))
+    for index in range(12, 18):
+        coasting = pipeline(Frame(np.full_like(clip[0], 90), truth[1], index * PERIOD))
+    assert [hand.state for hand in coasting] == [TrackingState.COASTING] * 2
+    for before, hand in zip(seen, coasting, strict=True):
+        way = hand.joints_2d[WRIST] - before.joints_2d[WRIST]
+        assert way[0] > 20
+        was, now = (truth[1].project(each.joints_3d[WRIST]) for each in (before, hand))
+        assert_allclose(now - was, way, atol=5)
+
+
 def test_after_a_jump_back_in_time_the_first_image_has_both_hands_again(backend, clip, truth):
     pipeline = HandPosePipeline(backend)
     pipeline(Frame(np.full_like(clip[0], 90), truth[1], 100.0))  # the next search would be in a tile

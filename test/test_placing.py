@@ -154,7 +154,7 @@ def test_a_hand_that_its_network_placed_coasts_with_its_keypoints_and_keeps_its_
         hand = placed(track)
         assert hand.state is TrackingState.COASTING
         way = (hand.joints_2d - seen.joints_2d)[WRIST]
-        assert_allclose(way, [8.0 * image, 0.0], atol=0.1)
+        assert_allclose(way, [240 * 0.15 * (1 - np.exp(-image / 4.5)), 0.0], atol=0.1)  # 240 px/s that decay in 0.15 s
         assert_allclose(CAMERA.project(hand.joints_3d[WRIST]) - CAMERA.project(joints[WRIST]), way, atol=0.3)
         assert_allclose(np.linalg.norm(hand.joints_3d[WRIST]), np.linalg.norm(joints[WRIST]), rtol=0.01)
         assert_allclose(hand.joints_3d - hand.joints_3d[WRIST], joints - joints[WRIST], atol=1e-12)

@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from handpose_ros.crops.cropping import Region
 from handpose_ros.hand import Observation, Side, TrackingState
+from handpose_ros.tracking.association import Outline
 from handpose_ros.tracking.tracker import DETECT_EVERY, DETECT_EVERY_ALONE, HandTracker
+from handpose_ros.tracking.tracks import Track
 
 TRACKED, COASTING, LOST = TrackingState.TRACKED, TrackingState.COASTING, TrackingState.LOST
 SHAPE = np.random.default_rng(0).uniform(-50, 50, (21, 2))  # a hand of 100 px
@@ -244,15 +249,26 @@ def test_a_hand_in_front_does_not_take_the_id_of_the_one_behind():
     assert ids(tracks) == [2] and ids(tracks, COASTING) == [1]
 
 
-def test_a_coasting_hand_moves_on_as_it_did():
+def test_a_coasting_hand_moves_on_and_slows_down():
     scene = Scene(coast_time=0.5)
     for step in range(12):
-        scene.show(hand(100 + 8 * step))
-    (before,) = scene.show()
-    (after,) = scene.show()
-    assert after.state is COASTING
-    assert _x(after.observation) - _x(before.observation) == pytest.approx(8, abs=0.1)
-    assert after.crop.center[0] - before.crop.center[0] == pytest.approx(8, abs=0.1)
+        (seen,) = scene.show(hand(100 + 8 * step))
+    coasting = [scene.show()[0] for _ in range(12)]
+    assert {track.state for track in coasting} == {COASTING}
+    times = PERIOD * np.arange(1, 13)
+    ways = 8 / PERIOD * 0.15 * (1 - np.exp(-times / 0.15))
+    assert_allclose([_x(track.observation) - _x(seen.observation) for track in coasting], ways, atol=0.2)
+    assert_allclose([track.crop.center[0] - seen.crop.center[0] for track in coasting], ways, atol=0.2)
+
+
+def test_how_far_a_hand_coasts_does_not_depend_on_the_rate_of_the_images():
+    track = Track.born(1, 0.0, hand(100), Outline.of(hand(100)), region(100))
+    track = replace(track, velocity=(300.0, -150.0), votes=9)
+    at_once, piece_by_piece = track.unmeasured(0.2, 1.0), track
+    for time in np.linspace(0, 0.2, 12)[1:]:
+        piece_by_piece = piece_by_piece.unmeasured(time, 1.0)
+    assert_allclose(piece_by_piece.coasted, at_once.coasted)
+    assert_allclose(piece_by_piece.velocity, at_once.velocity)
 
 
 def test_a_fast_hand_is_looked_for_where_it_is_going():

@@ -11,6 +11,7 @@ import numpy as np
 
 from handpose_ros.body_arithmetic import move, predict, take_apart, ways
 from handpose_ros.filtering.low_pass import OneEuro, Rates, low_pass
+from handpose_ros.tracking.tracks import coasting
 
 # Noise of the networks on a hand at rest, white from image to image: 0.1 to 0.7 % of the distance, 0.6 mrad across,
 # 10 mrad in the palm's rotation. At half a metre 1 rad/s across, or 1/s in the logarithm of the distance, is 0.5 m/s.
@@ -23,7 +24,6 @@ BONES = OneEuro(min_cutoff=1.0, beta=2.0)  # closing the hand in half a second t
 _CONSTANTS = np.array([TURN, DISTANCE, BEARING] + 20 * [BONES])
 
 _LENGTHS_TIME = 3.0  # [s] over which the bones' lengths are averaged
-_PREDICTION_DECAY = 0.1  # [s] in which the velocity of a hand that is not seen falls to a third
 
 
 class Followed:
@@ -60,9 +60,10 @@ class Followed:
 
     def predict(self, dt: float):
         """Moves on by `dt` [s] without a measurement, by a velocity that decays."""
-        self.velocity *= math.exp(-dt / _PREDICTION_DECAY)
+        left, time = coasting(dt)
         if not math.isnan(self.velocity[0]):
-            predict(self._body, self.velocity, dt, self.joints)
+            predict(self._body, self.velocity, time, self.joints)
+        self.velocity *= left
 
 
 def _empty() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

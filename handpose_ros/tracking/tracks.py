@@ -15,6 +15,16 @@ from handpose_ros.tracking.association import Outline
 _VOTES = 15  # images over which the side is averaged
 _FLIP_MARGIN = 0.2  # the average must pass 0.5 by this much before a track changes its side
 _VELOCITY_TIME = 0.05  # [s] over which a hand's motion in the image is averaged
+# [s] in which the velocity of a hand that is not seen falls to a third: hands that move fast soon turn back
+# (docs/tracking.md).
+_DECAY_TIME = 0.15
+
+
+def coasting(time: float) -> tuple[float, float]:
+    """After `time` [s] without a look at a hand: what is left of its velocity, 0..1, and the time [s] in which it would
+    have come as far with all of it."""
+    left = math.exp(-time / _DECAY_TIME)
+    return left, _DECAY_TIME * (1 - left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +42,7 @@ class Track:
     first_seen: float  # [s]
     last_seen: float  # [s]
     stamp: float  # [s] of the latest image
-    velocity: tuple[float, float]  # [px/s] of the hand in the image
+    velocity: tuple[float, float]  # [px/s] of the hand in the image; decays while it is not seen
     gave_way: bool = False  # its side went to the other hand, which had more right to it
     coasted: tuple[float, float] = (0.0, 0.0)  # [px] that `observation` was moved on since it was made
 
@@ -79,16 +89,18 @@ class Track:
         )
 
     def unmeasured(self, stamp: float, coast_time: float) -> "Track":
-        """The track moved on evenly, or lost. What was seen in one image only may be no hand, and does not coast."""
-        coasting = self.votes > 1 and stamp - self.last_seen <= coast_time
-        way = self.way(stamp)
+        """The track moved on, or lost. What was seen in one image only may be no hand, and does not coast."""
+        coasts = self.votes > 1 and stamp - self.last_seen <= coast_time
+        left, time = coasting(stamp - self.stamp)
+        way = self.velocity[0] * time, self.velocity[1] * time
         return replace(
             self,
-            state=TrackingState.COASTING if coasting else TrackingState.LOST,
+            state=TrackingState.COASTING if coasts else TrackingState.LOST,
             observation=replace(self.observation, joints_2d=self.observation.joints_2d + way),
             outline=self.outline.moved(*way),
             crop=shifted(self.crop, way),
             stamp=stamp,
+            velocity=(left * self.velocity[0], left * self.velocity[1]),
             coasted=(self.coasted[0] + way[0], self.coasted[1] + way[1]),
         )
 
@@ -103,8 +115,9 @@ class Track:
         return 0.0 if self.state is TrackingState.TRACKED else self.stamp - self.last_seen
 
     def way(self, stamp: float) -> tuple[float, float]:
-        """[px] that the hand is further on at `stamp` [s] if it moves on evenly."""
-        time = stamp - self.stamp
+        """[px] that the hand is likely to be further on at `stamp` [s]: evenly, from one image that shows it to the
+        next, for else the crop of a hand that moves would always be late."""
+        _, time = (1.0, stamp - self.stamp) if self.state is TrackingState.TRACKED else coasting(stamp - self.stamp)
         return self.velocity[0] * time, self.velocity[1] * time
 
     @property
