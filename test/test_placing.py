@@ -162,6 +162,29 @@ def test_a_hand_that_its_network_placed_coasts_with_its_keypoints_and_keeps_its_
         assert hand.reprojection_error == pytest.approx(seen.reprojection_error, abs=1.0)
 
 
+def test_a_hand_coasts_at_the_distance_that_its_last_depth_image_gave_it():
+    placer, depth = Placer(make_lifter("mediapipe"), None), hand_depth(true_hand(), CAMERA, 0.7)
+    track = tracked(true_hand(), [0.95] * 30, network=False)
+    (seen,) = placer((track,), Frame(IMAGE, CAMERA, track.stamp, depth=depth))
+    before = seen
+    for image in range(1, 6):  # longer than what it told of a hand that is seen
+        track = track.unmeasured(track.last_seen + image / 30, coast_time=0.25)
+        (hand,) = placer((track,), Frame(IMAGE, CAMERA, track.stamp, depth=depth))
+        assert (hand.state, hand.depth_source) == (TrackingState.COASTING, DepthSource.SENSOR)
+        assert hand.joints_3d[WRIST, 2] == pytest.approx(seen.joints_3d[WRIST, 2], rel=0.01)
+        assert (hand.joint_sigma > before.joint_sigma).all()
+        before = hand
+
+
+def test_a_hand_whose_depth_was_too_old_when_it_was_seen_coasts_without_it():
+    placer, depth = Placer(make_lifter("mediapipe"), None), hand_depth(true_hand(), CAMERA, 0.7)
+    track = tracked(true_hand(), [0.95] * 30, network=False)
+    placer((track,), Frame(IMAGE, CAMERA, track.stamp - 0.15, depth=depth))
+    assert placer((track,), Frame(IMAGE, CAMERA, track.stamp))[0].depth_source is DepthSource.MONO
+    track = track.unmeasured(track.stamp + 1 / 30, coast_time=0.25)
+    assert placer((track,), Frame(IMAGE, CAMERA, track.stamp))[0].depth_source is DepthSource.MONO
+
+
 def test_what_a_network_made_of_a_hand_of_the_other_side_is_dropped_and_the_hand_placed_by_its_keypoints():
     """One image says left, the fourteen before it right: the body is a left one's, the hand is a right one."""
     doubtful, by_keypoints = (tracked(true_hand() + 0.1, [0.95] * 14 + [0.3], network) for network in (True, False))

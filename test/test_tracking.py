@@ -154,6 +154,17 @@ def test_time_that_jumps_back_starts_new_tracks():
     assert ids(scene.show(hand(150)), LOST) == []
 
 
+@pytest.mark.parametrize("coast_time, pause, ids_after", [(0.25, 1.9, [1]), (0.25, 2.1, [2]), (4.0, 3.0, [1])])
+def test_after_a_long_pause_there_may_be_another_hand(coast_time, pause, ids_after):
+    scene = Scene(coast_time=coast_time)
+    for _ in range(20):
+        scene.show(hand(150, right=0.02))
+    after = scene.show(hand(150, right=0.98), period=pause)
+    assert ids(after) == ids_after and ids(after, LOST) == [id for id in [1] if id not in ids_after]
+    if ids_after == [2]:
+        assert after[0].side is Side.RIGHT and after[0].age == 0.0
+
+
 def test_one_hand_seen_by_two_tracks_stays_with_the_older_one():
     scene = Scene()
     scene.show(hand(150), hand(500))
@@ -349,6 +360,24 @@ def test_two_hands_that_look_alike_do_not_exchange_their_sides(means, spread):
         tracks = scene.show(hand(150, right=right[0]), hand(500, right=right[1]))
         sides.append([track.side for track in tracks])
     assert sum(before != after for before, after in zip(sides[30:], sides[31:], strict=False)) <= 1
+
+
+def test_a_hand_that_jumps_keeps_its_side():
+    scene = Scene(coast_time=0.25)
+    for _ in range(20):
+        scene.show(hand(100, right=0.97))
+    tracks = [track for _ in range(12) for track in scene.show(hand(560, right=0.97))]
+    assert {(track.id, track.state) for track in tracks} == {(1, COASTING), (1, LOST), (2, TRACKED)}
+    assert {track.side for track in tracks} == {Side.RIGHT}
+
+
+def test_a_hand_that_gave_way_does_while_the_other_one_coasts():
+    scene = Scene(coast_time=0.5)
+    for _ in range(20):
+        scene.show(hand(150, right=0.99), hand(500, right=0.8))
+    for _ in range(5):
+        tracks = scene.show(hand(500, right=0.8))
+        assert {track.state: track.side for track in tracks} == {COASTING: Side.RIGHT, TRACKED: Side.LEFT}
 
 
 def test_that_a_hand_gave_way_is_forgotten_when_its_own_side_is_clear():

@@ -17,7 +17,7 @@ from handpose_ros.lifting.lift import lift
 from handpose_ros.lifting.lifters import Lifter, scale_to_template
 from handpose_ros.tracking.tracks import Track
 
-_DEPTH_HOLDS = 0.1  # [s] after a depth image for which what it told of a hand's distance is taken over
+_DEPTH_HOLDS = 0.1  # [s] after a depth image for which what it told of a hand that is seen is taken over
 _WANDER = 0.04  # [1/sqrt(s)] of the distance that one camera says, over the true one, on the demo clip
 _ACCELERATION = 4.0  # [m/s^2] standard deviation in each direction of a hand that moves by itself
 
@@ -34,7 +34,7 @@ class Placer:
     def reset(self):
         """Forgets what depth images told: the size of the hand, and how far away each hand was."""
         self._learned = SizeFromDepth()
-        self._told: dict[int, _Told] = {}  # by the latest depth image that shows the track
+        self._told: dict[int, _Told] = {}  # of each track by the latest depth image that shows it, while that holds
 
     def __call__(self, tracks: tuple[Track, ...], frame: Frame) -> tuple[HandPose, ...]:
         """The hands of the tracks, in their order."""
@@ -51,8 +51,8 @@ class Placer:
         else:
             hands = self._by_size(tracks, observations, frame.camera)
             hands = [_by_network(hand, track, frame.camera) for hand, track in zip(hands, tracks, strict=True)]
-            hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
             hands = [self._by_depth(hand, frame) for hand in hands]
+            hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
         return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
 
     def _by_size(self, tracks, observations, camera):
@@ -83,18 +83,19 @@ class Placer:
     def _by_depth(self, hand, frame):
         """`hand` where the depth image has it, if it shows it; a good look tells the size of the hand.
 
-        Colour images in between, and one whose depth image was lost, take over what the latest one told: hands would
-        jump to and fro.
+        Colour images in between, one whose depth image was lost, and a hand that coasts take over what the latest one
+        told: hands would jump to and fro.
         """
-        if hand.state is not TrackingState.TRACKED:
-            if hand.state is TrackingState.LOST:
-                self._told.pop(hand.track_id, None)
+        told = self._told.pop(hand.track_id, None)
+        if hand.state is TrackingState.LOST:
             return hand
-        fit = None if frame.depth is None else fit_depth(hand.joints_3d, frame.camera, frame.depth)
+        seen = hand.state is TrackingState.TRACKED
+        fit = fit_depth(hand.joints_3d, frame.camera, frame.depth) if seen and frame.depth is not None else None
         if fit is None:
-            told = self._told.get(hand.track_id)
-            fit = told and told.fit(hand, frame.stamp)
-            return moved(hand, fit) if fit else hand
+            if told is None or (seen and not frame.stamp - told.stamp <= _DEPTH_HOLDS):
+                return hand
+            self._told[hand.track_id] = told
+            return moved(hand, told.fit(hand, frame.stamp))
         size = fit.stretch * hand.assumed_scale
         self._told[hand.track_id] = _Told(frame.stamp, size, fit.sigma)
         if self.hand_scale is None and not complaint_about(hand, frame.size):
@@ -109,11 +110,9 @@ class _Told(NamedTuple):
     size: float  # over the average hand's, with which one camera places it there
     sigma: float  # [m] of its distance
 
-    def fit(self, hand: HandPose, stamp: float) -> DepthFit | None:
-        """What a depth image at `stamp` [s] would tell of `hand`, as far as this one knows; None: it is too old."""
+    def fit(self, hand: HandPose, stamp: float) -> DepthFit:
+        """What a depth image at `stamp` [s] would tell of `hand`, as far as this one knows."""
         since = stamp - self.stamp
-        if not since <= _DEPTH_HOLDS:
-            return None
         distance, stretch = float(np.linalg.norm(hand.joints_3d[WRIST])), self.size / hand.assumed_scale
         sigma = float(np.hypot(self.sigma, _WANDER * np.sqrt(since) * distance))
         return DepthFit((stretch - 1) * distance, sigma, stretch, joints=0)

@@ -18,6 +18,7 @@ from handpose_ros.tracking.tracks import Track
 
 DETECT_EVERY = 6  # images while a hand is followed and another may come
 DETECT_EVERY_ALONE = 2  # images while there is none
+_PAUSE = 2.0  # [s] without an image after which what is there may be anything, if hands do not coast for longer
 _SPARE = 2  # detections observed beyond the room there is: not all of them are hands
 _STRONG_SIDE, _STRONG_VOTES = 0.95, 10  # evidence for which one person is believed to show two hands of one side
 _STILL_STRONG_SIDE = 0.9  # and down to which it goes on to be believed
@@ -53,9 +54,9 @@ class HandTracker:
         return self._tracks
 
     def advance(self, stamp: float, anew: bool = False) -> bool:
-        """Begins the image of time `stamp` [s]. Whether all tracks end before it: `anew`, or because time jumps back
-        (a bag that loops)."""
-        anew = anew or stamp < self._stamp
+        """Begins the image of time `stamp` [s]. Whether all tracks end before it: `anew`, because time jumps back (a
+        bag that loops), or after a pause."""
+        anew = anew or not 0 <= stamp - self._stamp <= max(_PAUSE, self.coast_time)
         if anew:
             ended = [replace(track, state=TrackingState.LOST) for track in self._tracks]
             self.reset()
@@ -159,10 +160,13 @@ class HandTracker:
 def _two_sides(tracks):
     """`tracks`, of which two living ones on one side are taken for a left and a right hand, unless both are sure.
 
-    Who gave way goes on to: hands that look alike would exchange their sides with every other image.
+    Who gave way goes on to: hands that look alike would exchange their sides with every other image. A new hand and one
+    that coasts may be one hand that jumped.
     """
     living = [track for track in tracks if track.state is not TrackingState.LOST]
     if len(living) != 2 or living[0].side is not living[1].side:
+        return tracks
+    if any(track.state is TrackingState.COASTING for track in living) and not any(track.gave_way for track in living):
         return tracks
     needed = _STRONG_SIDE if any(track.gave_way for track in living) else _STILL_STRONG_SIDE
     if all(track.side_score > needed and track.votes >= _STRONG_VOTES for track in living):
