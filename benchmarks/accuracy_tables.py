@@ -3,7 +3,8 @@
     python benchmarks/accuracy_tables.py DATA_SET...
 
 One line per data set; where a data set has cameras and joints in 3D, one more with the hand size calibrated on it, and
-the share of true wrists in the published ellipsoids. Then the table of `handpose evaluate --synthetic`.
+the shares of true wrists and of their rotations in the published ellipsoids. Then the table of
+`handpose evaluate --synthetic`.
 """
 
 import argparse
@@ -37,7 +38,8 @@ def main():
     print_table(HEAD, [accuracy_cells(*each) for each in measured])
     in_space = [(subject, accuracy) for subject, accuracy in measured if accuracy.absolute_mm.n]
     levels = [f"{round(100 * level)} %" for level in COVERAGE_LEVELS]
-    print_table(("data set", "hand size", *levels, "n"), [coverage_cells(*each) for each in in_space])
+    for name in ("wrist_coverage", "rotation_coverage"):
+        print_table(("data set", "hand size", *levels, "n"), [coverage_cells(*each, name) for each in in_space])
     print_table(
         ("data set", "hand size", "joints", "error", "joint_sigma", "below it", "below twice"),
         [cells for subject, accuracy in in_space for cells in sigma_cells(subject, accuracy)],
@@ -72,9 +74,10 @@ def accuracy_cells(subject: Subject, accuracy: Accuracy) -> list[str]:
     return [subject.data_set, size(subject), found, str(accuracy.extra), *cells, str(accuracy.pixels_2d.n)]
 
 
-def coverage_cells(subject: Subject, accuracy: Accuracy) -> list[str]:
-    shares = [f"{100 * each.share.mean:.0f} %" for each in accuracy.wrist_coverage]
-    return [subject.data_set, size(subject), *shares, str(accuracy.wrist_coverage[0].share.n)]
+def coverage_cells(subject: Subject, accuracy: Accuracy, name: str) -> list[str]:
+    coverage = getattr(accuracy, name)
+    shares = [f"{100 * each.share.mean:.0f} %" for each in coverage]
+    return [subject.data_set, size(subject), *shares, str(coverage[0].share.n)]
 
 
 def sigma_cells(subject: Subject, accuracy: Accuracy) -> list[list[str]]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.evaluation.accuracy import measure
@@ -30,8 +31,7 @@ def true_hand(joints, side, valid=None):
 
 
 def found_hand(joints, side, sigma=0.01):
-    covariance = np.full((6, 6), np.nan)
-    covariance[:3, :3] = sigma**2 * np.eye(3)
+    covariance = np.diag([sigma**2] * 3 + [0.1**2] * 3)
     return HandPose(
         side, 1.0, 1.0, CAMERA.project(joints), joints, depth_source=DepthSource.MONO, wrist_covariance=covariance
     )
@@ -133,6 +133,19 @@ def test_the_68_percent_ellipsoid_of_a_centimetre_reaches_to_1_87_centimetres(er
     hand = found_hand(RIGHT, Side.RIGHT)
     coverage = measure([outcome(BOTH[1:], [replace(hand, joints_3d=hand.joints_3d + [0, 0, error])])]).wrist_coverage
     assert {each.probability: each.share.mean for each in coverage}[0.68] == held
+
+
+@pytest.mark.parametrize("angle, held", [(0.18, 1.0), (0.20, 0.0)])
+def test_the_rotation_of_a_wrist_has_an_error_and_an_ellipsoid_of_its_own(angle, held):
+    turned = (RIGHT - RIGHT[0]) @ Rotation.from_euler("y", angle).as_matrix().T + RIGHT[0]
+    accuracy = measure([outcome(BOTH[1:], [replace(found_hand(RIGHT, Side.RIGHT), joints_3d=turned)])])
+    assert_allclose(accuracy.wrist_rotation_deg.mean, np.degrees(angle))
+    assert {each.probability: each.share.mean for each in accuracy.rotation_coverage}[0.68] == held
+
+
+def test_the_rotation_of_a_hand_that_was_taken_for_one_of_the_other_side_does_not_count():
+    accuracy = measure([outcome(BOTH[1:], [found_hand(RIGHT, Side.LEFT)])])
+    assert accuracy.detected == 1 and accuracy.wrist_rotation_deg.n == accuracy.rotation_coverage[0].share.n == 0
 
 
 def test_recall_is_told_for_each_size_of_hands_in_pixels():

@@ -106,7 +106,7 @@ def test_how_the_arrays_lie_in_memory_does_not_matter():
 def test_the_wrist_is_most_uncertain_along_its_viewing_ray():
     camera, hand = CAMERAS["none"], HAND + [0.2, 0.0, 0.5]
     lifted = lift(camera.project(hand), HAND, camera)
-    variances, axes = np.linalg.eigh(lifted.wrist_covariance)
+    variances, axes = np.linalg.eigh(lifted.wrist_covariance[:3, :3])
     ray = hand[WRIST] / np.linalg.norm(hand[WRIST])
     assert abs(axes[:, 2] @ ray) > 0.999
     assert_allclose(np.sqrt(variances[2]), 0.100 * np.linalg.norm(hand[WRIST]), rtol=0.01)
@@ -115,7 +115,16 @@ def test_the_wrist_is_most_uncertain_along_its_viewing_ray():
 def test_across_its_ray_the_wrist_is_as_uncertain_as_its_keypoint_however_many_others_agree():
     camera, hand = CAMERAS["none"], HAND + [0.0, 0.0, 0.5] - HAND[WRIST]
     covariance = lift(camera.project(hand), HAND, camera).wrist_covariance
-    assert_allclose(covariance, np.diag([0.0076, 0.0076, 0.0501]) ** 2, rtol=0.01)
+    assert_allclose(covariance[:3, :3], np.diag([0.0076, 0.0076, 0.0501]) ** 2, rtol=0.01)
+
+
+def test_a_tilt_of_the_wrist_is_less_certain_than_a_turn_about_its_viewing_ray():
+    camera, hand = CAMERAS["none"], HAND + [0.2, 0.0, 0.5]
+    covariance = lift(camera.project(hand), HAND, camera).wrist_covariance
+    variances, axes = np.linalg.eigh(covariance[3:, 3:])
+    assert abs(axes[:, 0] @ hand[WRIST]) == pytest.approx(np.linalg.norm(hand[WRIST]))
+    assert_allclose(np.sqrt(variances), [0.08, 0.13, 0.13])
+    assert not covariance[:3, 3:].any()
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
@@ -123,7 +132,7 @@ def test_the_wrists_sigma_is_the_root_of_its_covariances_trace_and_finger_joints
     camera, hands = CAMERAS["equidistant"], hands_in_space(shape)
     lifted = lift(camera.project(hands), hands, camera)
     assert lifted.joint_sigma.shape == (*shape, 21)
-    trace = np.trace(lifted.wrist_covariance, axis1=-2, axis2=-1)
+    trace = np.trace(lifted.wrist_covariance[..., :3, :3], axis1=-2, axis2=-1)
     assert_allclose(lifted.joint_sigma[..., WRIST], np.sqrt(trace))
     at_wrist = lifted.joint_sigma / np.linalg.norm(lifted.joints, axis=-1)
     assert (at_wrist[..., WRIST] > at_wrist[..., 6]).all()

@@ -148,6 +148,8 @@ def test_a_hand_that_leaves_coasts_and_is_lost_once_with_unknown_geometry(backen
         assert_allclose(hand.joint_sigma**2 - seen.joint_sigma**2, np.full(21, drift), rtol=0.1)
         added = hand.wrist_covariance[:3, :3] - seen.wrist_covariance[:3, :3]
         assert_allclose(np.trace(added), drift, rtol=0.1)
+        turned = hand.wrist_covariance[3:, 3:] - seen.wrist_covariance[3:, 3:]
+        assert_allclose(np.trace(turned), 3 * (20 / 900) ** 2, rtol=0.1)  # 40 rad/s^2
     for hand in after[1]:
         assert np.isnan(hand.joints_3d).all()
         assert np.isnan(hand.joint_sigma).all()

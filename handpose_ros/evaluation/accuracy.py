@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from handpose_ros import metrics
 from handpose_ros.evaluation.outcomes import Outcome, Pair
+from handpose_ros.geometry import wrist_rotation
 from handpose_ros.hand import KEYPOINTS, WRIST, Side
 
 CURVE_MM = tuple(range(51))  # thresholds of the 3D PCK curve [mm]
@@ -54,7 +56,7 @@ class JointErrors:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many true wrists the ellipsoid of a probability holds."""
+    """How many true wrists, or their rotations, the ellipsoid of a probability holds."""
 
     probability: float
     share: Figure
@@ -104,8 +106,10 @@ class Accuracy:
     depth_error_mm: Figure  # |mean z error of the joints|
     depth_bias_mm: Figure  # the same with its sign: + is too far
     depth_curve: tuple[float, ...]  # share of hands with a depth error below each of DEPTH_CURVE_MM
+    wrist_rotation_deg: Figure  # angle between the found and the true wrist axes of hands with the right side
     joints: tuple[JointErrors, ...]
     wrist_coverage: tuple[Coverage, ...]
+    rotation_coverage: tuple[Coverage, ...]
     joint_confidence: JointConfidence
 
 
@@ -121,6 +125,7 @@ def measure(outcomes: Sequence[Outcome]) -> Accuracy:
     found, true = _stack([_metric_joints(p) for p in pairs], 3), _stack([p.true_3d for p in pairs], 3)
     relative = _stack([p.found.joints_3d for p in pairs], 3)
     depth = 1000 * (found - true)[..., 2].mean(axis=-1)
+    turns, covariance = _turns(pairs), np.array([p.found.wrist_covariance for p in pairs]).reshape(-1, 6, 6)
     return Accuracy(
         images=len(outcomes),
         hands=hands,
@@ -142,8 +147,10 @@ def measure(outcomes: Sequence[Outcome]) -> Accuracy:
         depth_error_mm=figure(np.abs(depth)),
         depth_bias_mm=figure(depth),
         depth_curve=_curve(np.abs(depth), DEPTH_CURVE_MM),
+        wrist_rotation_deg=figure(np.degrees(np.linalg.norm(turns, axis=-1))),
         joints=_per_joint(of_box, found, relative, true, 1000 * _stack([p.found.joint_sigma for p in pairs])),
-        wrist_coverage=_wrist_coverage(pairs),
+        wrist_coverage=_coverage((found - true)[:, WRIST], covariance[:, :3, :3]),
+        rotation_coverage=_coverage(turns, covariance[:, 3:, 3:]),
         joint_confidence=_joint_confidence(pairs, of_box),
     )
 
@@ -200,11 +207,21 @@ def _joint_confidence(pairs, of_box):
     return JointConfidence(*told, share, len(scores))
 
 
-def _wrist_coverage(pairs):
-    pairs = [p for p in pairs if np.isfinite(p.found.wrist_covariance[:3, :3]).all() and np.isfinite(p.true_3d).all()]
-    errors = _stack([_metric_joints(p) for p in pairs], 3)[:, WRIST] - _stack([p.true_3d for p in pairs], 3)[:, WRIST]
-    covariance = np.array([pair.found.wrist_covariance[:3, :3] for pair in pairs]).reshape(-1, 3, 3)
-    radius = metrics.mahalanobis_squared(errors, covariance)
+def _turns(pairs):
+    """(N, 3) [rad] by which the true wrists are turned from the found ones, about the frame's axes; NaN: not known."""
+    turns = np.full((len(pairs), 3), np.nan)
+    for turn, pair in zip(turns, pairs, strict=True):
+        right = pair.found.side is Side.RIGHT
+        found, true = wrist_rotation(pair.found.joints_3d, right), wrist_rotation(pair.true_3d, right)
+        if pair.found.side is pair.true.side and np.isfinite(found).all() and np.isfinite(true).all():
+            turn[:] = Rotation.from_matrix(true @ found.T).as_rotvec()
+    return turns
+
+
+def _coverage(errors, covariance):
+    """Of `errors` (N, 3) by the ellipsoids of `covariance` (N, 3, 3); where one is NaN, it does not count."""
+    known = np.isfinite(errors).all(axis=-1) & np.isfinite(covariance).all(axis=(1, 2))
+    radius = metrics.mahalanobis_squared(errors[known], covariance[known])
     return tuple(Coverage(p, figure(radius < metrics.ellipsoid_radius_squared(p))) for p in COVERAGE_LEVELS)
 
 

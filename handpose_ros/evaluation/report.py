@@ -41,10 +41,12 @@ def rows(accuracy: Accuracy) -> list[tuple[str, Figure, float, int]]:
     table += [
         ("depth error [mm]", accuracy.depth_error_mm, 1, 1),
         ("depth bias [mm]", accuracy.depth_bias_mm, 1, 1),
+        ("wrist rotation error [deg]", accuracy.wrist_rotation_deg, 1, 1),
     ]
     table += [
-        (f"wrists in the {round(100 * coverage.probability)} % ellipsoid [%]", coverage.share, 100, 1)
-        for coverage in accuracy.wrist_coverage
+        (f"{what} in the {round(100 * coverage.probability)} % ellipsoid [%]", coverage.share, 100, 1)
+        for what, coverages in (("wrists", accuracy.wrist_coverage), ("wrist rotations", accuracy.rotation_coverage))
+        for coverage in coverages
     ]
     return [row for row in table if row[1].n]
 

@@ -61,13 +61,11 @@ def moved(hand: HandPose, fit: DepthFit) -> HandPose:
     rays = hand.joints_3d / distance
     joints = rays * (distance + fit.shift)
     covariance, joint_sigma = covariance_about_rays(rays, np.full(len(joints), fit.sigma**2))
-    wrist_covariance = hand.wrist_covariance.copy()
-    wrist_covariance[:3, :3] = covariance
     return replace(
         hand,
         joints_3d=joints,
         depth_source=DepthSource.SENSOR,
-        wrist_covariance=wrist_covariance,
+        wrist_covariance=covariance,
         joint_sigma=joint_sigma,
     )
 

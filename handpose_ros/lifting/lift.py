@@ -25,7 +25,7 @@ class LiftedHands:
     """Metric hands; the leading dimensions are those of the input."""
 
     joints: np.ndarray  # (..., 21, 3) [m] optical frame
-    wrist_covariance: np.ndarray  # (..., 3, 3) [m^2] of the wrist's position, optical frame
+    wrist_covariance: np.ndarray  # (..., 6, 6) [m^2, rad^2] of the wrist's pose, optical frame
     joint_sigma: np.ndarray  # (..., 21) [m] root mean square distance expected between each joint and the true one
     reprojection_error: np.ndarray  # (...) [px] mean distance of the projected shape, before step 3, to the keypoints
 
@@ -59,17 +59,17 @@ def lift(
     error = ray_fit.mean_distance(batch(camera.project(points), 21, 2), batch(joints_2d, 21, 2))
     return LiftedHands(
         joints.reshape(*shape, 21, 3),
-        covariance.reshape(*shape, 3, 3),
+        covariance.reshape(*shape, 6, 6),
         joint_sigma.reshape(*shape, 21),
         error.reshape(shape),
     )
 
 
 def covariance_about_rays(rays: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance of the wrists (..., 3, 3) [m^2] and root mean square error (..., 21) [m] to be expected of joints.
+    """Covariance of the wrists (..., 6, 6) [m^2, rad^2] and root mean square error (..., 21) [m] of joints to expect.
 
     They lie on unit `rays` (..., 21, 3); `along` (..., 21) [m^2] are the variances of their distances. Across its own
     ray only a joint's keypoint errs.
     """
     covariance, joint_sigma = ray_fit.errors_about(batch(rays, 21, 3), batch(along, 21))
-    return covariance.reshape(*rays.shape[:-2], 3, 3), joint_sigma.reshape(along.shape)
+    return covariance.reshape(*rays.shape[:-2], 6, 6), joint_sigma.reshape(along.shape)

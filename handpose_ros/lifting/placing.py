@@ -19,7 +19,8 @@ from handpose_ros.tracking.tracks import Track
 
 _DEPTH_HOLDS = 0.1  # [s] after a depth image for which what it told of a hand that is seen is taken over
 _WANDER = 0.04  # [1/sqrt(s)] of the distance that one camera says, over the true one, on the demo clip
-_ACCELERATION = 4.0  # [m/s^2] standard deviation in each direction of a hand that moves by itself
+# Standard deviations in each direction of a hand that moves by itself, and that much at the knuckles when it turns.
+_ACCELERATION, _TURNING = 4.0, 40.0  # [m/s^2], [rad/s^2]
 
 
 class Placer:
@@ -64,8 +65,6 @@ class Placer:
         rays = camera.unproject(joints_2d)
         scores = joint_confidence(observations, camera.size, rays)
         lifted = lift(joints_2d, joints_local, camera, scale, right=right, lifter=self._lifter, rays=rays)
-        wrist_covariance = np.full((len(tracks), 6, 6), np.nan)
-        wrist_covariance[:, :3, :3] = lifted.wrist_covariance
         return [
             _hand(
                 track,
@@ -75,7 +74,7 @@ class Placer:
                 hand_scale=scale or np.nan,
                 reprojection_error=float(lifted.reprojection_error[index]),
                 joint_sigma=lifted.joint_sigma[index],
-                wrist_covariance=wrist_covariance[index],
+                wrist_covariance=lifted.wrist_covariance[index],
             )
             for index, track in enumerate(tracks)
         ]
@@ -176,11 +175,11 @@ def _drifted(hand: HandPose, unseen: float) -> HandPose:
     """`hand`, less certain by what it may have moved otherwise than predicted in the time `unseen` [s]."""
     if unseen == 0:
         return hand
-    drift = 0.5 * _ACCELERATION * unseen**2
+    drift, turn = 0.5 * _ACCELERATION * unseen**2, 0.5 * _TURNING * unseen**2
     return replace(
         hand,
         joint_sigma=np.sqrt(hand.joint_sigma**2 + 3 * drift**2),
-        wrist_covariance=hand.wrist_covariance + drift**2 * np.diag([1.0, 1, 1, 0, 0, 0]),
+        wrist_covariance=hand.wrist_covariance + np.diag([drift**2] * 3 + [turn**2] * 3),
     )
 
 

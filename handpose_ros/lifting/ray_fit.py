@@ -29,6 +29,9 @@ _ACROSS_SIGMA = np.full(21, 0.0045)
 _ACROSS_SIGMA[[6, 7, 10, 11, 14, 15, 18, 19]] = 0.0028  # PIP, DIP
 _ACROSS_SIGMA[[0, 1]] = 0.0076, 0.0064
 _DEPTH, _ACROSS = _DEPTH_SIGMA**2, _ACROSS_SIGMA**2  # [m^2] variances
+# [rad^2] variances of the wrist's rotation about its viewing ray and about each direction across it: on real photos
+# 4.6 and 7.4 degrees. What turns a hand in the image is seen, what tilts it is only inferred (docs/accuracy.md).
+_TURN_ABOUT, _TURN_ACROSS = 0.08**2, 0.13**2
 
 
 @inlined
@@ -167,18 +170,22 @@ def variances_along(rays, covariance):
 
 @compiled("Tuple((f8[:,:,::1], f8[:,::1]))(f8[:,:,::1], f8[:,::1])")
 def errors_about(rays, along):
-    """Covariance of the wrists (N, 3, 3) [m^2] and root mean square errors (N, 21) [m] to be expected of joints.
+    """Covariance of the wrists (N, 6, 6) [m^2, rad^2] and root mean square errors (N, 21) [m] to be expected of joints.
 
     They lie on unit `rays` (N, 21, 3); `along` (N, 21) [m^2] are the variances of their distances. Across its own ray
-    only a joint's keypoint errs.
+    only a joint's keypoint errs. Rotations are about the frame's axes and go their own way.
     """
-    covariance, sigma = np.empty((len(rays), 3, 3)), np.empty((len(rays), 21))
+    covariance, sigma = np.zeros((len(rays), 6, 6)), np.empty((len(rays), 21))
     for hand in range(len(rays)):
         ray, across = rays[hand, WRIST], _ACROSS[WRIST]
         for i in range(3):
             for j in range(3):
                 covariance[hand, i, j] = (along[hand, WRIST] - across) * ray[i] * ray[j]
+                covariance[hand, 3 + i, 3 + j] = (_TURN_ABOUT - _TURN_ACROSS) * ray[i] * ray[j]
             covariance[hand, i, i] += across
+            covariance[hand, 3 + i, 3 + i] += _TURN_ACROSS
+        if np.isnan(along[hand, WRIST]):
+            covariance[hand] = np.nan
         for joint in range(21):
             sigma[hand, joint] = math.sqrt(along[hand, joint] + 2 * _ACROSS[joint])
     return covariance, sigma
@@ -190,7 +197,7 @@ def place(shape, scale, rays, distance_spread, size_spread):
 
     `distance_spread` (N,) and `size_spread` are relative standard deviations of the distance and of the `scale`.
     Returns joints (N, 21, 3) [m] on their rays, those of the shape as it is (N, 21, 3) [m], and `errors_about` them:
-    the wrists' covariance (N, 3, 3) [m^2] and the joints' root mean square errors (N, 21) [m].
+    the wrists' covariance (N, 6, 6) [m^2, rad^2] and the joints' root mean square errors (N, 21) [m].
     """
     shape, rays = shape.copy(), rays.copy()
     for hand in range(len(shape)):
