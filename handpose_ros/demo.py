@@ -22,7 +22,7 @@ from handpose_ros.processes import ProcessDied, Processes
 from handpose_ros.recordings.answers import CAMERA_INFO, HANDS, IMAGE, read_answers, write_overlay
 from handpose_ros.recordings.bags import BagWriter
 from handpose_ros.recordings.output import make_directory, remove_results, write_json
-from handpose_ros.recordings.sources import DEMO_TRUTH, ImageFolder, open_source
+from handpose_ros.recordings.sources import DEMO_TRUTH, UNUSED_FOV, ImageFolder, open_source
 from handpose_ros.recordings.summary import DemoSummary, load_truth, summarise, truth_errors
 from handpose_ros.share import share_path
 
@@ -43,7 +43,7 @@ class Demo:
     frames: int | None = None  # stop after so many; None: at the source's end
     device: str = "auto"
     calibration: Path | None = None  # a camera_info YAML
-    fov: float = 0.0  # [deg] horizontal field of view; 0: not given
+    fov: float = 0.0  # [deg] horizontal field of view, for a source without calibration; 0: not given
     viewer: bool = False
     backend: str = "mediapipe"  # a key of backends.BACKENDS
     checkpoint: str = ""  # of the backend that needs one
@@ -58,6 +58,8 @@ def run_demo(demo: Demo) -> DemoSummary:
     with open_source(demo.source) as source:  # a wrong one is refused before anything starts
         fps, count, files = source.fps, source.count, source.files
         _check_place(source, demo.out)
+        if demo.fov and source.camera:
+            print(f"warning: {UNUSED_FOV}", file=sys.stderr)
     out = make_directory(demo.out)
     remove_results(out, OUTPUTS, files)
     os.environ.update(environment(os.environ))

@@ -75,6 +75,12 @@ def test_without_camera_info_the_image_is_not_calibrated_unless_it_is_told_how(t
     assert known.calibrated
 
 
+def test_a_bags_own_calibration_goes_before_a_guess_which_is_said_not_to_be_used(demo):
+    images = BagImages(demo, guess=lambda size: Camera.from_fov(size, 1.0))
+    assert all(image.calibrated for image in images)
+    assert images.warnings == [f"{CAMERA_INFO}: the camera of '{FRAME_ID}' is calibrated, --fov is not used for it"]
+
+
 def test_of_a_raw_image_and_its_compressed_twin_the_raw_one_is_taken(tmp_path):
     twin = compressed_image(np.zeros((48, 64, 3), np.uint8), START)
     bag = write_bag(tmp_path / "bag", [(f"{IMAGE}/compressed", START, twin), (IMAGE, START, grey())])

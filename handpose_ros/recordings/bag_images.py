@@ -129,6 +129,8 @@ class BagImages:
             self._warn("not_calibrated", f"{self.info_topic}: the camera is not calibrated, K is 0: {remedy}")
         elif warning := fold_warning(camera):
             self._warn("distortion", f"{self.info_topic}: {warning}")
+        if camera is not None and self._guess:
+            self._warn("fov", f"{self.info_topic}: the camera of '{frame_id}' is calibrated, --fov is not used for it")
         return camera
 
     def _warn(self, kind, text):

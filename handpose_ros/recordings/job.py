@@ -17,7 +17,7 @@ from handpose_ros.recordings.bag_run import BagSummary, run_bag
 from handpose_ros.recordings.joint_tables import check_formats
 from handpose_ros.recordings.lock import alone
 from handpose_ros.recordings.results import RecordingSummary
-from handpose_ros.recordings.sources import open_source
+from handpose_ros.recordings.sources import UNUSED_FOV, open_source
 from handpose_ros.recordings.video_run import Excerpt, run_video
 
 Progress = Callable[[Iterable, "int | None"], Iterable]  # wraps items of which there are so many, if that is known
@@ -31,7 +31,7 @@ class RecordingOptions:
     backend: str = "mediapipe"
     checkpoint: str = ""  # of the backend that needs one
     calibration: str = ""  # text of a calibration YAML; empty: the recording's own, if any
-    fov: float | None = None  # [deg] horizontal field of view, where there is no calibration
+    fov: float | None = None  # [deg] horizontal field of view, for recordings without a calibration
     classifier: str = DEFAULT_CLASSIFIER  # of grasps
     formats: tuple[str, ...] = ("npz",)  # of the joints
     # of videos
@@ -50,14 +50,18 @@ class RecordingOptions:
         make_classifier(self.classifier)
         if self.backend not in BACKENDS:
             raise ValueError(f"no backend is called {self.backend!r}, known are {', '.join(BACKENDS)}")
+        if self.calibration and self.fov is not None:
+            raise ValueError("calibration and fov are both given: leave out fov, which is for what has no calibration")
         if self.calibration:
             camera_from_yaml(self.calibration, self.rectified)
 
-    def camera(self, size: tuple[int, int]) -> Camera | None:
-        """The camera of images of `size` that the options speak of."""
+    def camera(self, size: tuple[int, int], own: Camera | None = None) -> Camera | None:
+        """The camera of images of `size`: that of the calibration, else the source's `own`, else a guess by fov."""
         if self.calibration:
             return fit_camera(camera_from_yaml(self.calibration, self.rectified), size)
-        return None if self.fov is None else Camera.from_fov(size, math.radians(self.fov))
+        if own is not None or self.fov is None:
+            return own
+        return Camera.from_fov(size, math.radians(self.fov))
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def answer_video(
     """Runs `run_video` on what `open_source` finds. Raises OSError, ValueError and ImportError with a remedy."""
     excerpt = Excerpt(options.start, options.end, options.every)
     with open_source(source, "a video or a folder of images", turned=not options.calibration) as images:
-        camera = options.camera(images.size) or images.camera
+        camera, own = options.camera(images.size, images.camera), images.camera is not None
         pipeline = HandPosePipeline(place.backend(options), filter="none" if options.smooth else "one_euro")
         with alone(out):
             return run_video(
@@ -97,7 +101,8 @@ def answer_video(
                 formats=options.formats,
                 smooth=options.smooth,
                 classifier=options.classifier,
-                calibrated=options.fov is None,
+                calibrated=bool(options.calibration) or own,
+                warnings=(UNUSED_FOV,) if own and options.fov is not None else (),
                 progress=lambda items: progress(items, excerpt.count(images)),
             )
 

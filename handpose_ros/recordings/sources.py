@@ -14,6 +14,7 @@ from handpose_ros.messages.calibration import camera_from_yaml
 DEMO_CLIP = Path(__file__).parents[1] / "data" / "two_hands.mp4"
 DEMO_TRUTH = DEMO_CLIP.with_suffix(".npz")  # where its hands really are, image by image
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+UNUSED_FOV = "the source has its own calibration: --fov is not used"
 _USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
 _PTS = 71  # cv2.CAP_PROP_PTS, which older OpenCV answers with 0
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
