@@ -50,6 +50,12 @@ class RecordingOptions:
         make_classifier(self.classifier)
         if self.backend not in BACKENDS:
             raise ValueError(f"no backend is called {self.backend!r}, known are {', '.join(BACKENDS)}")
+        if self.fov is not None and not 0 < self.fov < 180:
+            raise ValueError(f"fov is {self.fov}, it must be between 0 and 180 degrees")
+        if not 0 <= self.start < self.end:  # NaN too
+            raise ValueError(f"start is {self.start} s and end {self.end} s: start must be at least 0, end after it")
+        if not isinstance(self.every, int) or self.every < 1:
+            raise ValueError(f"every is {self.every}, it must be a whole number from 1 on")
         if self.calibration and self.fov is not None:
             raise ValueError("calibration and fov are both given: leave out fov, which is for what has no calibration")
         if self.calibration:
