@@ -44,6 +44,8 @@ class Demo:
     device: str = "auto"
     calibration: Path | None = None  # a camera_info YAML
     fov: float = 0.0  # [deg] horizontal field of view, for a source without calibration; 0: not given
+    hand_scale: float = 0.0  # the person's hand size over the average hand's; 0: not known
+    max_hands: int = 2  # that are followed at once
     viewer: bool = False
     backend: str = "mediapipe"  # a key of backends.BACKENDS
     checkpoint: str = ""  # of the backend that needs one
@@ -79,7 +81,8 @@ def run_demo(demo: Demo) -> DemoSummary:
     print("drawing the overlay ...", flush=True)
     write_overlay(out, out / "hands.mcap", stamps, answers, fps)
     summary = _summary(demo, recorder, [answers.get(stamp) for stamp in stamps], interrupted)
-    write_json(out / "summary.json", asdict(summary))
+    given = {"hand_scale": demo.hand_scale or None, "max_hands": demo.max_hands}
+    write_json(out / "summary.json", {**asdict(summary), **given})
     return summary
 
 
@@ -128,8 +131,9 @@ def _start(demo, recorder, processes):
     """Starts everything, the camera last: its first image must find all who wait for it."""
     print("starting hand_pose and grasp ...", flush=True)
     images = {"image": IMAGE, "camera_info": CAMERA_INFO}
-    networks = {"backend": demo.backend, "checkpoint": demo.checkpoint, "device": demo.device, "fov": demo.fov}
-    processes.start("hand_pose", node_command("hand_pose", networks, images))
+    names = ("backend", "checkpoint", "device", "fov", "hand_scale", "max_hands")
+    parameters = {name: getattr(demo, name) for name in names}
+    processes.start("hand_pose", node_command("hand_pose", parameters, images))
     processes.start("grasp", node_command("grasp", {}, {"hands": HANDS}))
     if demo.viewer:
         _start_viewer(processes)

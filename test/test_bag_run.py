@@ -180,13 +180,15 @@ def test_an_error_in_the_middle_leaves_nothing_under_the_final_name(tmp_path):
 
 def test_a_bag_becomes_hands_joints_a_summary_and_a_page(tmp_path, demo, need_weights):
     out = tmp_path / "out"
-    assert main(["bag", str(demo), "--out", str(out)]) == 0
+    assert main(["bag", str(demo), "--out", str(out), "--hand-scale", "1.1", "--max-hands", "3"]) == 0
     assert {path.name for path in out.iterdir()} == {"hands.mcap", "joints.npz", "summary.json", "report.html"}
     counts = {topic.name: topic.count for topic in read_topics(out / "hands.mcap")}
     answers = ("/hand_pose/hands", "/hand_pose/markers", "/grasp/grasps", "/grasp/markers")
     assert counts == {"/hand_pose/hand_model": 1, **dict.fromkeys(answers, 4)}
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["frames"], summary["coverage"]["both"], summary["warnings"]) == (4, 1.0, [])
+    assert (summary["hand_scale"], summary["max_hands"]) == (1.1, 3)
+    np.testing.assert_allclose(np.load(out / "joints.npz")["hand_scale"], 1.1)
     assert (summary["image_topic"], summary["camera_info_topic"]) == (IMAGE, CAMERA_INFO)
     page = (out / "report.html").read_text()
     assert "Joint angles, L" in page and "Joint angles, R" in page

@@ -156,6 +156,7 @@ def test_what_was_done_is_done_again_for_other_content_other_options_or_a_lost_f
 
     assert [do().found, do().found, do(every=2).found, do(every=2).found] == [False, True, False, True]
     assert do(every=2).frames == 1
+    assert [do(**other).found for other in ({"hand_scale": 1.1}, {"max_hands": 1}, {"every": 2})] == [False] * 3
     (out / "a.mp4" / "joints.npz").unlink()
     assert not do(every=2).found
     write_clip(path, 3)
@@ -188,6 +189,8 @@ def test_options_that_no_recording_can_be_answered_with_are_refused_at_once():
         ({"fov": float("nan")}, "fov is nan"),
         ({"every": 0}, "every is 0, it must be a whole number from 1 on"),
         ({"every": 1.5}, "every is 1.5"),
+        ({"max_hands": 0}, "max_hands is 0, it must be 1 or more"),
+        ({"hand_scale": 0.108}, "hand_scale is 0.108: it is a factor near 1"),
         ({"start": float("nan")}, "start is nan s"),
         ({"start": -1.0}, "start must be at least 0"),
         ({"end": float("nan")}, "end nan s"),

@@ -269,3 +269,23 @@ def test_the_camera_is_that_of_the_calibration_then_the_sources_own_then_a_guess
     assert RecordingOptions().camera((640, 480)) is None
     with pytest.raises(ValueError, match="leave out fov"):
         RecordingOptions(calibration=text, fov=60.0)
+
+
+def test_hands_that_are_said_to_be_larger_are_further_away_and_of_one_hand_there_is_one(tmp_path, need_weights):
+    def wrists(name, *options):
+        assert main(["video", "demo", "--out", str(tmp_path / name), "--end", "0.1", *options]) == 0
+        arrays, summary = (
+            np.load(tmp_path / name / "joints.npz"),
+            json.loads((tmp_path / name / "summary.json").read_text()),
+        )
+        return arrays["joints_3d"][:, 0], arrays["hand_scale"], summary["hand_scale"], summary["max_hands"]
+
+    average, unknown, *given = wrists("average")
+    assert len(average) == 6 and np.isnan(unknown).all() and given == [None, 2]
+    larger, scales, *given = wrists("larger", "--hand-scale", "1.1")
+    np.testing.assert_allclose(np.linalg.norm(larger, axis=-1), 1.1 * np.linalg.norm(average, axis=-1), rtol=1e-3)
+    np.testing.assert_allclose(scales, 1.1)
+    assert given == [1.1, 2]
+    np.testing.assert_allclose(wrists("palm", "--palm-length", "0.121")[0], larger)
+    one, *_, most = wrists("one", "--max-hands", "1")
+    assert len(one) == 3 and most == 1

@@ -94,8 +94,9 @@ def run_bag(
     write_report(out / "report.html", results, summary, live.latencies if live else (), difference)
     if difference:
         write_json(out / "comparison.json", asdict(difference))
+    given = {"hand_scale": pipeline.hand_scale, "max_hands": pipeline.max_hands}
     topics = {"image_topic": images.topic.name, "camera_info_topic": images.info_topic}
-    write_json(out / "summary.json", {**asdict(summary), **topics, **_compared(live, figures)})
+    write_json(out / "summary.json", {**asdict(summary), **given, **topics, **_compared(live, figures)})
     return BagSummary(**vars(summary), comparison=figures)
 
 

@@ -75,6 +75,8 @@ def run_video(
         formats,
         smooth,
         classifier,
+        pipeline.hand_scale,
+        pipeline.max_hands,
         (*warnings, *distance_warnings(camera, calibrated)),
     )
     task.clear(source.files)
