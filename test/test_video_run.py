@@ -177,6 +177,14 @@ def test_the_page_counts_in_words_that_fit_and_one_image_has_no_rate(tmp_path, i
     assert said in page and ("at 30 Hz" in page) == (images > 1) and "nan" not in page
 
 
+def test_the_pages_tiles_fill_a_row(tmp_path):
+    results = trembling([2])
+    write_report(tmp_path / "a.html", results, results.summary())
+    page = (tmp_path / "a.html").read_text()
+    tiles = page.count('<div class="tile">')
+    assert f".tiles{{display:grid;grid-template-columns:repeat({tiles},auto)" in page
+
+
 def test_a_page_is_written_also_of_a_recording_whose_name_is_no_text(tmp_path):
     results = Results("a\udcff.mcap", "model", "license")
     write_report(tmp_path / "a.html", results, results.summary())
