@@ -165,6 +165,14 @@ def _parser():
         calibration.add_argument(
             "--fov", type=_fov, metavar="DEG", help="horizontal field of view, where there is no calibration"
         )
+        size = command.add_mutually_exclusive_group()
+        size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
+        size.add_argument(
+            "--palm-length", type=_number, metavar="M", help="or [m] from the wrist's crease to the middle finger's"
+        )
+        command.add_argument(
+            "--max-hands", type=_positive, default=2, metavar="N", help="hands that are followed; default: %(default)s"
+        )
 
     weights = subparsers.add_parser("weights", help="the networks' files: which are where")
     weights.add_argument("--fetch", action="store_true", help="fetch those that are missing")

@@ -19,6 +19,7 @@ _WITHOUT_EFFECT = {  # options of `evaluate` that would change nothing
 
 def demo(args):
     from handpose_ros.demo import Demo, run_demo
+    from handpose_ros.recording_commands import hand_scale
 
     demo = Demo(
         source=args.source,
@@ -27,6 +28,8 @@ def demo(args):
         device=args.device,
         calibration=args.calibration,
         fov=args.fov or 0.0,
+        hand_scale=hand_scale(args) or 0.0,
+        max_hands=args.max_hands,
         viewer=args.viewer,
         backend=args.backend,
         checkpoint=args.checkpoint,

@@ -22,7 +22,7 @@ from handpose_ros.processes import ProcessDied, Processes
 from handpose_ros.recordings.answers import CAMERA_INFO, HANDS, IMAGE, read_answers, write_overlay
 from handpose_ros.recordings.bags import BagWriter
 from handpose_ros.recordings.output import make_directory, remove_results, write_json
-from handpose_ros.recordings.sources import DEMO_TRUTH, ImageFolder, open_source
+from handpose_ros.recordings.sources import DEMO_TRUTH, UNUSED_FOV, ImageFolder, open_source
 from handpose_ros.recordings.summary import DemoSummary, load_truth, summarise, truth_errors
 from handpose_ros.share import share_path
 
@@ -43,7 +43,9 @@ class Demo:
     frames: int | None = None  # stop after so many; None: at the source's end
     device: str = "auto"
     calibration: Path | None = None  # a camera_info YAML
-    fov: float = 0.0  # [deg] horizontal field of view; 0: not given
+    fov: float = 0.0  # [deg] horizontal field of view, for a source without calibration; 0: not given
+    hand_scale: float = 0.0  # the person's hand size over the average hand's; 0: not known
+    max_hands: int = 2  # that are followed at once
     viewer: bool = False
     backend: str = "mediapipe"  # a key of backends.BACKENDS
     checkpoint: str = ""  # of the backend that needs one
@@ -58,6 +60,8 @@ def run_demo(demo: Demo) -> DemoSummary:
     with open_source(demo.source) as source:  # a wrong one is refused before anything starts
         fps, count, files = source.fps, source.count, source.files
         _check_place(source, demo.out)
+        if demo.fov and source.camera:
+            print(f"warning: {UNUSED_FOV}", file=sys.stderr)
     out = make_directory(demo.out)
     remove_results(out, OUTPUTS, files)
     os.environ.update(environment(os.environ))
@@ -77,7 +81,8 @@ def run_demo(demo: Demo) -> DemoSummary:
     print("drawing the overlay ...", flush=True)
     write_overlay(out, out / "hands.mcap", stamps, answers, fps)
     summary = _summary(demo, recorder, [answers.get(stamp) for stamp in stamps], interrupted)
-    write_json(out / "summary.json", asdict(summary))
+    given = {"hand_scale": demo.hand_scale or None, "max_hands": demo.max_hands}
+    write_json(out / "summary.json", {**asdict(summary), **given})
     return summary
 
 
@@ -126,8 +131,9 @@ def _start(demo, recorder, processes):
     """Starts everything, the camera last: its first image must find all who wait for it."""
     print("starting hand_pose and grasp ...", flush=True)
     images = {"image": IMAGE, "camera_info": CAMERA_INFO}
-    networks = {"backend": demo.backend, "checkpoint": demo.checkpoint, "device": demo.device, "fov": demo.fov}
-    processes.start("hand_pose", node_command("hand_pose", networks, images))
+    names = ("backend", "checkpoint", "device", "fov", "hand_scale", "max_hands")
+    parameters = {name: getattr(demo, name) for name in names}
+    processes.start("hand_pose", node_command("hand_pose", parameters, images))
     processes.start("grasp", node_command("grasp", {}, {"hands": HANDS}))
     if demo.viewer:
         _start_viewer(processes)

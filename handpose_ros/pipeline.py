@@ -53,12 +53,9 @@ class HandPosePipeline:
         tiles of it of these shares of its longer side, so that small hands are found; () for no tiles.
         Raises: ValueError for less than one hand, no possible hand size, another filter or a region without area.
         """
-        if max_hands < 1:
-            raise ValueError(f"max_hands is {max_hands}, it must be 1 or more")
+        check_hands(max_hands, hand_scale)
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
-        if hand_scale is not None and not _HAND_SCALES[0] < hand_scale < _HAND_SCALES[1]:  # NaN too
-            raise ValueError(f"hand_scale is {hand_scale}: it is a factor near 1, or None where it is not known")
         self.backend, self.filter = backend, filter
         self.hand_scale = hand_scale  # may be set at any time, also by another thread: from the next image on
         self._placer = Placer(make_lifter(lifter), hand_scale)
@@ -68,6 +65,11 @@ class HandPosePipeline:
         self._search = Search(region, tile_shares)
         self._view = None  # size and frame_id of the latest image
         self._camera: Camera | None = None  # of the latest image
+
+    @property
+    def max_hands(self) -> int:
+        """Hands that are followed at once, at most."""
+        return self._tracker.max_hands
 
     def __call__(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
         """The hands of the next image. One of another camera (another size or frame_id), or a stamp earlier than the
@@ -210,6 +212,14 @@ class HandPoseEstimator:
         workers = [lambda frame, each=each: each.alone(frame) for each in self._abreast]
         with self._lock:
             return abreast(workers, map(Frame, images, cameras))
+
+
+def check_hands(max_hands: int, hand_scale: float | None):
+    """Raises ValueError for less than one hand, or no possible hand size."""
+    if max_hands < 1:
+        raise ValueError(f"max_hands is {max_hands}, it must be 1 or more")
+    if hand_scale is not None and not _HAND_SCALES[0] < hand_scale < _HAND_SCALES[1]:  # NaN too
+        raise ValueError(f"hand_scale is {hand_scale}: it is a factor near 1, or None where it is not known")
 
 
 def _recalibrated(last: Camera | None, camera: Camera | None) -> bool:

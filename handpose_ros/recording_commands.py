@@ -33,7 +33,13 @@ def image(args):
             failed += 1
             continue
         if estimator is None:
-            estimator = HandPoseEstimator(args.backend, device=place.device, checkpoint=args.checkpoint)
+            estimator = HandPoseEstimator(
+                args.backend,
+                max_hands=options.max_hands,
+                hand_scale=options.hand_scale,
+                device=place.device,
+                checkpoint=args.checkpoint,
+            )
             _warn(distance_warnings(camera, bool(options.calibration)))
         hands = replace(estimator.estimate(image, camera), calibrated=bool(options.calibration))
         write_image(out / f"{name}_hands.png", draw_hands(image, hands))
@@ -103,7 +109,18 @@ def _options(args, **others):
     calibration = _calibration(args.calibration, rectified) if args.calibration is not None else ""
     formats = {"formats": tuple(dict.fromkeys(args.format.split(",")))} if "format" in args else {}
     classifier = {"classifier": args.classifier} if "classifier" in args and args.classifier else {}
-    return RecordingOptions(args.backend, args.checkpoint, calibration, args.fov, **classifier, **formats, **others)
+    hands = {"hand_scale": hand_scale(args), "max_hands": args.max_hands}
+    camera = {"calibration": calibration, "fov": args.fov}
+    return RecordingOptions(args.backend, args.checkpoint, **camera, **hands, **classifier, **formats, **others)
+
+
+def hand_scale(args):
+    """The size of the hands over the average hand's that the arguments speak of; None: not known."""
+    if args.palm_length is None:
+        return args.hand_scale
+    from handpose_ros.lifting.hand_size import HandSize
+
+    return HandSize.from_palm(args.palm_length).scale
 
 
 def _calibration(path, rectified):

@@ -75,6 +75,12 @@ def test_without_camera_info_the_image_is_not_calibrated_unless_it_is_told_how(t
     assert known.calibrated
 
 
+def test_a_bags_own_calibration_goes_before_a_guess_which_is_said_not_to_be_used(demo):
+    images = BagImages(demo, guess=lambda size: Camera.from_fov(size, 1.0))
+    assert all(image.calibrated for image in images)
+    assert images.warnings == [f"{CAMERA_INFO}: the camera of '{FRAME_ID}' is calibrated, --fov is not used for it"]
+
+
 def test_of_a_raw_image_and_its_compressed_twin_the_raw_one_is_taken(tmp_path):
     twin = compressed_image(np.zeros((48, 64, 3), np.uint8), START)
     bag = write_bag(tmp_path / "bag", [(f"{IMAGE}/compressed", START, twin), (IMAGE, START, grey())])
@@ -174,13 +180,15 @@ def test_an_error_in_the_middle_leaves_nothing_under_the_final_name(tmp_path):
 
 def test_a_bag_becomes_hands_joints_a_summary_and_a_page(tmp_path, demo, need_weights):
     out = tmp_path / "out"
-    assert main(["bag", str(demo), "--out", str(out)]) == 0
+    assert main(["bag", str(demo), "--out", str(out), "--hand-scale", "1.1", "--max-hands", "3"]) == 0
     assert {path.name for path in out.iterdir()} == {"hands.mcap", "joints.npz", "summary.json", "report.html"}
     counts = {topic.name: topic.count for topic in read_topics(out / "hands.mcap")}
     answers = ("/hand_pose/hands", "/hand_pose/markers", "/grasp/grasps", "/grasp/markers")
     assert counts == {"/hand_pose/hand_model": 1, **dict.fromkeys(answers, 4)}
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["frames"], summary["coverage"]["both"], summary["warnings"]) == (4, 1.0, [])
+    assert (summary["hand_scale"], summary["max_hands"]) == (1.1, 3)
+    np.testing.assert_allclose(np.load(out / "joints.npz")["hand_scale"], 1.1)
     assert (summary["image_topic"], summary["camera_info_topic"]) == (IMAGE, CAMERA_INFO)
     page = (out / "report.html").read_text()
     assert "Joint angles, L" in page and "Joint angles, R" in page

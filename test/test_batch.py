@@ -156,6 +156,7 @@ def test_what_was_done_is_done_again_for_other_content_other_options_or_a_lost_f
 
     assert [do().found, do().found, do(every=2).found, do(every=2).found] == [False, True, False, True]
     assert do(every=2).frames == 1
+    assert [do(**other).found for other in ({"hand_scale": 1.1}, {"max_hands": 1}, {"every": 2})] == [False] * 3
     (out / "a.mp4" / "joints.npz").unlink()
     assert not do(every=2).found
     write_clip(path, 3)
@@ -180,6 +181,27 @@ def test_options_that_no_recording_can_be_answered_with_are_refused_at_once():
             RecordingOptions(**wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"formats": "npz"}, r"formats is 'npz': give a tuple of names, as \('npz',\)"),
+        ({"fov": 500}, "fov is 500, it must be between 0 and 180 degrees"),
+        ({"fov": float("nan")}, "fov is nan"),
+        ({"every": 0}, "every is 0, it must be a whole number from 1 on"),
+        ({"every": 1.5}, "every is 1.5"),
+        ({"max_hands": 0}, "max_hands is 0, it must be 1 or more"),
+        ({"hand_scale": 0.108}, "hand_scale is 0.108: it is a factor near 1"),
+        ({"start": float("nan")}, "start is nan s"),
+        ({"start": -1.0}, "start must be at least 0"),
+        ({"end": float("nan")}, "end nan s"),
+        ({"start": 2.0, "end": 1.0}, "start is 2.0 s and end 1.0 s: .* end after it"),
+    ],
+)
+def test_numbers_and_names_that_mean_nothing_are_refused_in_a_sentence(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        RecordingOptions(**wrong)
+
+
 def test_two_batches_do_not_write_to_one_directory(tmp_path):
     class Second:
         def run(self, work, jobs, shown):
@@ -198,7 +220,7 @@ def test_recordings_are_found_in_directories_and_by_name_but_not_among_the_resul
     shutil.copy(next((tmp_path / "bag").glob("*.mcap")), tmp_path / "deep" / "d.mcap")
     names = [each.name for each in find_recordings([tmp_path], tmp_path / "out")]
     assert names == ["b.MP4", "bag", "deep/c.avi", "deep/d.mcap"]
-    (named,) = find_recordings([tmp_path / "strange.bin"], tmp_path / "out")
+    (named,) = find_recordings([str(tmp_path / "strange.bin")], str(tmp_path / "out"))
     assert (named.name, named.size) == ("strange.bin", 3)
 
 

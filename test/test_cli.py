@@ -82,6 +82,9 @@ def test_a_name_that_is_no_text_can_be_printed_also_to_a_strict_stdout(tmp_path,
         ["image"],
         ["video", "a", "--fov", "180"],
         ["video", "a", "--every", "1.5"],
+        ["image", "a", "--hand-scale", "110"],
+        ["bag", "a", "--hand-scale", "1.1", "--palm-length", "0.11"],
+        ["batch", "a", "--max-hands", "0"],
         ["evaluate"],
         ["evaluate", "a", "--hand-scale", "9"],
         ["evaluate", "a", "--hand-scale", "large"],
@@ -206,6 +209,18 @@ def test_an_image_is_calibrated_by_a_calibration_and_not_by_a_guess(tmp_path, ca
     value = "60" if camera == "--fov" else str(DEMO_CLIP.with_suffix(".yaml"))
     assert main(["image", str(tmp_path / "a.png"), "--out", str(tmp_path), camera, value]) == 0
     assert json.loads((tmp_path / "a_hands.json").read_text())["calibrated"] == (camera == "--calibration")
+
+
+def test_an_image_is_told_how_large_and_how_many_its_hands_are(tmp_path, need_weights, capsys):
+    (image,), _ = demo_images(1)
+    cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1])
+    arguments = ["image", str(tmp_path / "a.png"), "--out", str(tmp_path), "--fov", "60", "--max-hands", "1"]
+    assert main([*arguments, "--palm-length", "0.121"]) == 0
+    (hand,) = json.loads((tmp_path / "a_hands.json").read_text())["hands"]
+    assert hand["hand_scale"] == pytest.approx(1.1) and hand["depth_source"] == "mono_scaled"
+    capsys.readouterr()
+    assert main([*arguments, "--palm-length", "121"]) == 1
+    assert "lengths are in metres" in capsys.readouterr().err
 
 
 def write_turned_jpeg(path, image, orientation):

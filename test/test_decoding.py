@@ -12,7 +12,7 @@ from handpose_ros.messages.decoding import (
     ImageDecoder,
     decode_compressed,
     decode_depth,
-    decode_image,
+    stamp_nanoseconds,
     stamp_seconds,
 )
 
@@ -52,18 +52,18 @@ def with_alpha(pixels):
     ],
 )
 def test_red_stays_red_and_top_left_in_every_colour_order(encoding, data):
-    assert_array_equal(decode_image(image(encoding, data, 2, 2)), RGB)
+    assert_array_equal(ImageDecoder()(image(encoding, data, 2, 2)), RGB)
 
 
 @pytest.mark.parametrize("encoding, data", [("mono8", [[0, 200]]), ("8UC1", [[0, 200]])])
 def test_grey_gives_three_equal_channels(encoding, data):
-    assert_array_equal(decode_image(image(encoding, np.uint8(data), 2, 1)), [[[0] * 3, [200] * 3]])
+    assert_array_equal(ImageDecoder()(image(encoding, np.uint8(data), 2, 1)), [[[0] * 3, [200] * 3]])
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
 def test_white_is_white_and_half_is_half_whatever_the_bits_of_the_sensor(bits):
     white = 2**bits - 1
-    decoded = decode_image(image("mono16", np.array([[0, white // 2, white]], "<u2"), 3, 1))
+    decoded = ImageDecoder()(image("mono16", np.array([[0, white // 2, white]], "<u2"), 3, 1))
     assert decoded[0, :, 0].tolist() == [0, 127, 255]
 
 
@@ -75,11 +75,11 @@ def test_one_bright_pixel_does_not_change_the_brightness_back_and_forth():
 
 def test_opacity_says_nothing_about_the_bits_of_the_sensor():
     data = np.full((2, 2, 4), [1000, 500, 0, 65535], "<u2")
-    assert decode_image(image("rgba16", data, 2, 2))[0, 0].tolist() == [250, 125, 0]
+    assert ImageDecoder()(image("rgba16", data, 2, 2))[0, 0].tolist() == [250, 125, 0]
 
 
 def test_a_dark_image_in_two_bytes_is_no_brighter_than_that_of_a_ten_bit_sensor():
-    assert decode_image(image("mono16", np.array([[0, 40]], "<u2"), 2, 1))[0, :, 0].tolist() == [0, 10]
+    assert ImageDecoder()(image("mono16", np.array([[0, 40]], "<u2"), 2, 1))[0, :, 0].tolist() == [0, 10]
 
 
 @pytest.mark.parametrize("order, flag", [("<u2", 0), (">u2", 1)])
@@ -89,13 +89,13 @@ def test_a_dark_image_in_two_bytes_is_no_brighter_than_that_of_a_ten_bit_sensor(
 )
 def test_red_stays_red_in_two_bytes_too(encoding, channels, order, flag):
     data = (RGB.astype(np.uint16) * 257)[..., channels].astype(order)
-    assert_array_equal(decode_image(image(encoding, data, 2, 2, is_bigendian=flag)), RGB)
+    assert_array_equal(ImageDecoder()(image(encoding, data, 2, 2, is_bigendian=flag)), RGB)
 
 
 @pytest.mark.parametrize("order, flag", [("<u2", 0), (">u2", 1)])
 def test_sixteen_bit_grey_keeps_its_upper_byte_in_either_byte_order(order, flag):
     pixels = np.array([[0x0000, 0x12FF, 0xFFFF]], order)
-    assert decode_image(image("mono16", pixels, 3, 1, is_bigendian=flag))[0, :, 0].tolist() == [0, 0x12, 0xFF]
+    assert ImageDecoder()(image("mono16", pixels, 3, 1, is_bigendian=flag))[0, :, 0].tolist() == [0, 0x12, 0xFF]
 
 
 @pytest.mark.parametrize("bits, kind", [(8, np.uint8), (16, np.uint16)])
@@ -103,7 +103,7 @@ def test_sixteen_bit_grey_keeps_its_upper_byte_in_either_byte_order(order, flag)
 def test_a_bayer_mosaic_of_one_colour_becomes_that_colour(pattern, bits, kind):
     colour = {"r": 200, "g": 100, "b": 50}
     cell = np.array([[colour[pattern[0]], colour[pattern[1]]], [colour[pattern[2]], colour[pattern[3]]]], kind)
-    decoded = decode_image(image(f"bayer_{pattern}{bits}", np.tile(cell, (4, 4)) << (bits - 8), 8, 8))
+    decoded = ImageDecoder()(image(f"bayer_{pattern}{bits}", np.tile(cell, (4, 4)) << (bits - 8), 8, 8))
     assert_array_equal(decoded[2:-2, 2:-2], np.broadcast_to([200, 100, 50], (4, 4, 3)))
 
 
@@ -121,7 +121,7 @@ def test_a_bayer_mosaic_of_one_colour_becomes_that_colour(pattern, bits, kind):
 )
 def test_red_is_red_in_every_order_of_luma_and_chroma(encoding, data, rows):
     step = len(data[0])
-    decoded = decode_image(image(encoding, np.uint8(data), 2, 2, step=step))
+    decoded = ImageDecoder()(image(encoding, np.uint8(data), 2, 2, step=step))
     assert decoded.shape == (2, 2, 3)
     assert_allclose(decoded, np.broadcast_to(RED, (2, 2, 3)), atol=3)
 
@@ -130,13 +130,13 @@ def test_red_is_red_in_every_order_of_luma_and_chroma(encoding, data, rows):
 def test_padding_at_the_end_of_rows_is_left_out(encoding, channels):
     pixels = np.random.default_rng(0).integers(0, 255, (4, 6 * channels), np.uint8)
     padded = np.concatenate([pixels, np.full((4, 5), 99, np.uint8)], axis=1)
-    expected = decode_image(image(encoding, pixels, 6, 4))
-    assert_array_equal(decode_image(image(encoding, padded, 6, 4)), expected)
+    expected = ImageDecoder()(image(encoding, pixels, 6, 4))
+    assert_array_equal(ImageDecoder()(image(encoding, padded, 6, 4)), expected)
 
 
 def test_plain_rgb_is_a_view_of_the_message():
     msg = image("rgb8", RGB, 2, 2)
-    assert np.shares_memory(decode_image(msg), np.frombuffer(msg.data, np.uint8))
+    assert np.shares_memory(ImageDecoder()(msg), np.frombuffer(msg.data, np.uint8))
 
 
 def test_depth_of_1500_mm_is_one_and_a_half_metres_and_zero_is_a_hole():
@@ -177,7 +177,7 @@ BROKEN = {
 def test_a_broken_image_is_refused_with_its_kind_and_value(case):
     msg, kind, words = BROKEN[case]
     with pytest.raises(BadMessage, match=words) as refusal:
-        decode_image(msg)
+        ImageDecoder()(msg)
     assert refusal.value.kind == kind
 
 
@@ -208,4 +208,5 @@ def test_what_is_no_compressed_image_is_refused(data, kind):
 
 
 def test_a_stamp_of_two_and_a_quarter_seconds_is_2_25():
-    assert stamp_seconds(SimpleNamespace(sec=2, nanosec=250_000_000)) == 2.25
+    stamp = SimpleNamespace(sec=2, nanosec=250_000_000)
+    assert (stamp_seconds(stamp), stamp_nanoseconds(stamp)) == (2.25, 2_250_000_000)

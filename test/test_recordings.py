@@ -207,6 +207,20 @@ def test_a_picture_is_written_in_rgb(tmp_path):
     assert (cv2.imread(str(tmp_path / "a.png"))[..., ::-1] == image).all()
 
 
+@pytest.mark.parametrize("name", ["a.foo", "a", ".png"])
+def test_a_picture_under_a_name_of_no_format_is_refused_with_those_that_work(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{name}: its name must end with .*, .jpg, .png, ") as refusal:
+        write_image(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+    for suffix in str(refusal.value).rpartition(" end with ")[2].split(", "):
+        write_image(str(tmp_path / f"a{suffix}"), np.zeros((4, 4, 3), np.uint8))
+
+
+def test_a_picture_that_its_format_does_not_take_is_refused_with_its_size(tmp_path):
+    with pytest.raises(OSError, match=".jpg does not take 70000x1 px"):
+        write_image(tmp_path / "a.jpg", np.zeros((1, 70000, 3), np.uint8))
+
+
 def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(tmp_path):
     (tmp_path / "a.txt").write_text("old")
     with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a.txt") as partial:

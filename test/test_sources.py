@@ -1,3 +1,5 @@
+import time
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -7,7 +9,7 @@ from huge_png import huge_png
 from mp4_maker import double_the_rate_after, retime, turn, write_cut_off_video, write_video
 
 from handpose_ros.recordings.output import VideoWriter
-from handpose_ros.recordings.sources import DEMO_CLIP, open_source, read_image
+from handpose_ros.recordings.sources import DEMO_CLIP, open_source, read_image, read_video
 from handpose_ros.recordings.video_run import Excerpt
 
 RED, GREEN, BLUE = (250, 5, 5), (5, 250, 5), (5, 5, 250)
@@ -107,9 +109,10 @@ def test_of_a_video_that_was_cut_off_it_is_not_known_how_many_images_it_has(tmp_
         assert 0 < len(list(source)) < 400
 
 
-def test_a_source_that_is_not_there_is_refused_by_name():
+@pytest.mark.parametrize("read", [open_source, read_video])
+def test_a_source_that_is_not_there_is_refused_by_name_when_it_is_asked_for(read):
     with pytest.raises(FileNotFoundError, match="no source 'no/such.mp4'"):
-        open_source("no/such.mp4")
+        read("no/such.mp4")
 
 
 def test_a_file_that_is_no_video_is_refused_by_name(tmp_path):
@@ -124,6 +127,30 @@ def test_a_file_that_is_no_video_is_refused_by_name(tmp_path):
 def test_a_webcam_that_is_not_there_is_refused_with_its_number(name):
     with pytest.raises(OSError, match="webcam 99"):
         open_source(name)
+
+
+class SlowWebcam:
+    """A cv2.VideoCapture that claims 30 images a second and gives 10, as in the dark."""
+
+    def __init__(self, number):
+        pass
+
+    def get(self, property):
+        return 30.0 if property == cv2.CAP_PROP_FPS else 0.0
+
+    def read(self):
+        time.sleep(0.1)
+        return True, plain(RED)
+
+    def release(self):
+        pass
+
+
+def test_images_of_a_webcam_are_stamped_by_time_and_not_by_the_rate_that_it_claims(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", SlowWebcam)
+    start = time.monotonic()
+    stamps = [frame.stamp for frame in islice(read_video("0"), 6)]
+    assert stamps[0] == 0 and 0.5 <= stamps[-1] <= time.monotonic() - start
 
 
 @pytest.mark.skipif(not DEMO_CLIP.exists(), reason="the demo clip is not in this checkout")

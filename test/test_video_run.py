@@ -9,16 +9,19 @@ import pytest
 from made_up_hands import flat_hand
 from mp4_maker import write_cut_off_video
 
+from handpose_ros.camera import Camera
 from handpose_ros.cli import main
 from handpose_ros.grasps.grasp import Grasp
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
+from handpose_ros.messages.calibration import camera_from_yaml
 from handpose_ros.recordings.finishing import Overlay
+from handpose_ros.recordings.job import RecordingOptions
 from handpose_ros.recordings.joint_arrays import write_joints
 from handpose_ros.recordings.joint_tables import FORMATS, write_csv, write_npy
 from handpose_ros.recordings.output import VideoWriter
 from handpose_ros.recordings.report import write_report
 from handpose_ros.recordings.results import Results
-from handpose_ros.recordings.sources import open_source
+from handpose_ros.recordings.sources import DEMO_CLIP, UNUSED_FOV, open_source
 from handpose_ros.recordings.video_run import Excerpt
 
 
@@ -174,6 +177,14 @@ def test_the_page_counts_in_words_that_fit_and_one_image_has_no_rate(tmp_path, i
     assert said in page and ("at 30 Hz" in page) == (images > 1) and "nan" not in page
 
 
+def test_the_pages_tiles_fill_a_row(tmp_path):
+    results = trembling([2])
+    write_report(tmp_path / "a.html", results, results.summary())
+    page = (tmp_path / "a.html").read_text()
+    tiles = page.count('<div class="tile">')
+    assert f".tiles{{display:grid;grid-template-columns:repeat({tiles},auto)" in page
+
+
 def test_a_page_is_written_also_of_a_recording_whose_name_is_no_text(tmp_path):
     results = Results("a\udcff.mcap", "model", "license")
     write_report(tmp_path / "a.html", results, results.summary())
@@ -243,3 +254,46 @@ def test_without_a_calibration_the_result_says_so(tmp_path, clip, need_weights, 
     assert main(["video", str(clip), "--out", str(tmp_path / "out"), "--end", "0.1", *arguments]) == 0
     assert not np.load(tmp_path / "out" / "joints.npz")["calibrated"].any()
     assert warning in json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"][0]
+
+
+@pytest.mark.skipif(not DEMO_CLIP.exists(), reason="the demo clip is not in this checkout")
+def test_a_sources_own_calibration_goes_before_fov_which_is_said_not_to_be_used(tmp_path, need_weights):
+    wrists = []
+    for name, options, warnings in [("own", [], []), ("fov", ["--fov", "90"], [UNUSED_FOV])]:
+        assert main(["video", "demo", "--out", str(tmp_path / name), "--end", "0.1", *options]) == 0
+        arrays = np.load(tmp_path / name / "joints.npz")
+        assert arrays["calibrated"].all()
+        assert json.loads((tmp_path / name / "summary.json").read_text())["warnings"] == warnings
+        wrists.append(arrays["joints_3d"][:, 0])
+    np.testing.assert_allclose(wrists[1], wrists[0])
+
+
+def test_the_camera_is_that_of_the_calibration_then_the_sources_own_then_a_guess():
+    text, own = DEMO_CLIP.with_suffix(".yaml").read_text(), Camera.from_fov((640, 480), 1.0)
+    known, guess = RecordingOptions(calibration=text), RecordingOptions(fov=60.0)
+    assert known.camera((640, 480), own) == known.camera((640, 480)) == camera_from_yaml(text)
+    assert guess.camera((640, 480), own) is own
+    assert guess.camera((640, 480)) == Camera.from_fov((640, 480), np.radians(60))
+    assert RecordingOptions().camera((640, 480)) is None
+    with pytest.raises(ValueError, match="leave out fov"):
+        RecordingOptions(calibration=text, fov=60.0)
+
+
+def test_hands_that_are_said_to_be_larger_are_further_away_and_of_one_hand_there_is_one(tmp_path, need_weights):
+    def wrists(name, *options):
+        assert main(["video", "demo", "--out", str(tmp_path / name), "--end", "0.1", *options]) == 0
+        arrays, summary = (
+            np.load(tmp_path / name / "joints.npz"),
+            json.loads((tmp_path / name / "summary.json").read_text()),
+        )
+        return arrays["joints_3d"][:, 0], arrays["hand_scale"], summary["hand_scale"], summary["max_hands"]
+
+    average, unknown, *given = wrists("average")
+    assert len(average) == 6 and np.isnan(unknown).all() and given == [None, 2]
+    larger, scales, *given = wrists("larger", "--hand-scale", "1.1")
+    np.testing.assert_allclose(np.linalg.norm(larger, axis=-1), 1.1 * np.linalg.norm(average, axis=-1), rtol=1e-3)
+    np.testing.assert_allclose(scales, 1.1)
+    assert given == [1.1, 2]
+    np.testing.assert_allclose(wrists("palm", "--palm-length", "0.121")[0], larger)
+    one, *_, most = wrists("one", "--max-hands", "1")
+    assert len(one) == 3 and most == 1

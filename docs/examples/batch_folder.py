@@ -10,7 +10,7 @@ from handpose_ros import RecordingOptions, find_recordings, read_joints, run_bat
 
 
 def main(folder, out):
-    summary = run_batch(find_recordings([Path(folder)], Path(out)), Path(out), RecordingOptions(formats=("npz", "csv")))
+    summary = run_batch(find_recordings([folder], out), out, RecordingOptions(formats=("npz", "csv")))
     for each in summary.files:
         print(f"{each.source}: {each.status}, {each.frames} frames, {each.hands} hands {each.error}")
     done = [each for each in summary.files if each.status == "done"]

@@ -32,7 +32,7 @@ class Recording:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def find_recordings(sources: Sequence[Path], out: Path) -> tuple[Recording, ...]:
+def find_recordings(sources: Sequence[Path | str], out: Path | str) -> tuple[Recording, ...]:
     """The videos and bags that `sources` are or hold, directories within directories too, in order of name.
 
     What lies in `out` or in the results of another batch and what is hidden is left out. A file that is named itself
@@ -40,7 +40,8 @@ def find_recordings(sources: Sequence[Path], out: Path) -> tuple[Recording, ...]
     Raises FileNotFoundError or ValueError with a remedy.
     """
     found: dict[str, Path] = {}
-    for source in sources:
+    out = Path(out)
+    for source in map(Path, sources):
         if not source.exists():
             raise FileNotFoundError(f"there is no {source}: give directories, videos or bags")
         for path in sorted(_recordings(source, out.resolve())):

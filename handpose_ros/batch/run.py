@@ -58,7 +58,7 @@ def choose_executor(place: Place, jobs: int = 0) -> Executor:
 
 def run_batch(
     recordings: Sequence[Recording],
-    out: Path,
+    out: Path | str,
     options: RecordingOptions | None = None,
     place: Place | None = None,
     executor: Executor | None = None,

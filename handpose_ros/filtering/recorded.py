@@ -15,7 +15,7 @@ from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
 
 _ORDER = 2
 _LEAST = 5  # images: a parabola goes through three of them whatever their noise
-_GAP = 1.6  # times the median period, or as much less: images of a track so far apart are not of one stretch
+GAP = 1.6  # times the median period, or as much less: images of a track so far apart are not of one stretch
 
 
 def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> list[HandPoses]:
@@ -48,7 +48,7 @@ def _smooth_track(track: list[HandPose], stamps: np.ndarray, window: float) -> l
         return track
     lengths = np.median(Body.of(np.stack([hand.joints_3d for hand in track])).lengths, axis=0)
     steps = np.diff(stamps)
-    breaks = np.flatnonzero((steps > _GAP * period) | (steps < period / _GAP)) + 1
+    breaks = np.flatnonzero((steps > GAP * period) | (steps < period / GAP)) + 1
     stretches = np.split(np.arange(len(track)), breaks)
     parts = [_smooth_stretch([track[i] for i in part], stamps[part], period, window, lengths) for part in stretches]
     return [hand for part in parts for hand in part]

@@ -57,6 +57,11 @@ def stamp_seconds(stamp) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
+def stamp_nanoseconds(stamp) -> int:
+    """Nanoseconds of a builtin_interfaces/Time."""
+    return stamp.sec * 10**9 + stamp.nanosec
+
+
 def check_stamp(stamp):
     """Raises BadMessage for a builtin_interfaces/Time before 1970, which neither rclpy nor a bag can hold."""
     if stamp.sec < 0:  # a clock that was never set
@@ -102,11 +107,6 @@ class ImageDecoder:
         used = int(seen.max()).bit_length()
         self._bits = next(bits for bits in _SENSOR_BITS if bits >= max(used, self._bits))
         return (values >> (self._bits - 8)).astype(np.uint8)
-
-
-def decode_image(msg) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a single sensor_msgs/Image, as an ImageDecoder's first. Raises BadMessage."""
-    return ImageDecoder()(msg)
 
 
 def decode_compressed(msg) -> np.ndarray:

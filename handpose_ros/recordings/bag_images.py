@@ -7,7 +7,14 @@ from pathlib import Path
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.messages.calibration import camera_from_info, fit_camera, fold_warning, meaning
-from handpose_ros.messages.decoding import BadMessage, ImageDecoder, check_stamp, decode_compressed, stamp_seconds
+from handpose_ros.messages.decoding import (
+    BadMessage,
+    ImageDecoder,
+    check_stamp,
+    decode_compressed,
+    stamp_nanoseconds,
+    stamp_seconds,
+)
 from handpose_ros.recordings.bags import COMPRESSED_IMAGE_TYPE, Topic, make_message, read_messages, read_topics
 from handpose_ros.wording import counted
 
@@ -55,7 +62,7 @@ class BagImages:
         # An image may stand before the first camera_info of its camera: the node waits for that.
         self._infos = {}
         self._made = {}  # frame_id -> (what the camera was made of, the camera)
-        for message in read_messages(path, *filter(None, [self.info_topic])) if self.info_topic else ():
+        for message in read_messages(path, self.info_topic) if self.info_topic else ():
             self._infos.setdefault(message.message.header.frame_id, message.message)
 
     @property
@@ -91,7 +98,7 @@ class BagImages:
             raise ValueError(f"{self.path}, {self.topic.name}: {self._why_none()}")
 
     def _ready(self, message, image):
-        header, stamp = message.message.header, _nanoseconds(message.message.header.stamp)
+        header, stamp = message.message.header, stamp_nanoseconds(message.message.header.stamp)
         if stamp == 0:
             self._warn("no_stamp", "images without a stamp have that of their recording")
             stamp = message.stamp
@@ -129,6 +136,8 @@ class BagImages:
             self._warn("not_calibrated", f"{self.info_topic}: the camera is not calibrated, K is 0: {remedy}")
         elif warning := fold_warning(camera):
             self._warn("distortion", f"{self.info_topic}: {warning}")
+        if camera is not None and self._guess:
+            self._warn("fov", f"{self.info_topic}: the camera of '{frame_id}' is calibrated, --fov is not used for it")
         return camera
 
     def _warn(self, kind, text):
@@ -192,7 +201,3 @@ def find_info_topic(topics: Sequence[Topic], image: str, name: str | None = None
 
 def _list(topics):
     return ", ".join(f"{topic.name} ({topic.type.rpartition('/')[2]})" for topic in topics) or "none"
-
-
-def _nanoseconds(stamp):
-    return stamp.sec * 10**9 + stamp.nanosec

@@ -9,7 +9,7 @@ import numpy as np
 
 from handpose_ros.grasps.grasp import DEFAULT_CLASSIFIER, Grasp, GraspTracker, make_classifier
 from handpose_ros.hand import HandPoses
-from handpose_ros.messages.decoding import hands_from_msg
+from handpose_ros.messages.decoding import hands_from_msg, stamp_nanoseconds
 from handpose_ros.messages.encoding import grasps_to_msg, hand_model_msg, hands_to_msg
 from handpose_ros.messages.markers import grasp_markers, hand_markers
 from handpose_ros.pipeline import HandPosePipeline
@@ -94,8 +94,9 @@ def run_bag(
     write_report(out / "report.html", results, summary, live.latencies if live else (), difference)
     if difference:
         write_json(out / "comparison.json", asdict(difference))
+    given = {"hand_scale": pipeline.hand_scale, "max_hands": pipeline.max_hands}
     topics = {"image_topic": images.topic.name, "camera_info_topic": images.info_topic}
-    write_json(out / "summary.json", {**asdict(summary), **topics, **_compared(live, figures)})
+    write_json(out / "summary.json", {**asdict(summary), **given, **topics, **_compared(live, figures)})
     return BagSummary(**vars(summary), comparison=figures)
 
 
@@ -149,7 +150,7 @@ def find_live_hands(path: Path, name: str | None = None) -> LiveHands | None:
     topic, hands, latencies = name or topics[0], {}, []
     for message in read_messages(path, topic):
         found, msg = hands_from_msg(message.message), message.message
-        hands[msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec] = found
+        hands[stamp_nanoseconds(msg.header.stamp)] = found
         latencies.append((found.stamp, msg.latency))
     return LiveHands(topic, hands, tuple(latencies))
 

@@ -32,6 +32,8 @@ class VideoTask:
     formats: tuple[str, ...] = ("npz",)  # of the joints
     smooth: bool = False  # joints and report, with what came before and after
     classifier: str = DEFAULT_CLASSIFIER  # of grasps: a key of grasp.CLASSIFIERS
+    hand_scale: float | None = None  # over the average hand's, as it was given
+    max_hands: int = 2
     warnings: tuple[str, ...] = ()  # to begin with
 
     def clear(self, sources: Sequence[Path] = ()):
@@ -66,7 +68,8 @@ class VideoFinisher:
         for format in task.formats:
             FORMATS[format](task.out / f"joints.{format}", results.frames)
         write_report(task.out / "report.html", results, summary)
-        write_json(task.out / "summary.json", asdict(summary))
+        given = {"hand_scale": task.hand_scale, "max_hands": task.max_hands}
+        write_json(task.out / "summary.json", {**asdict(summary), **given})
         return summary
 
     def __enter__(self):

@@ -11,13 +11,13 @@ from handpose_ros.backends import BACKENDS, Backend, make_backend
 from handpose_ros.camera import Camera
 from handpose_ros.grasps.grasp import DEFAULT_CLASSIFIER, make_classifier
 from handpose_ros.messages.calibration import camera_from_yaml, fit_camera
-from handpose_ros.pipeline import HandPosePipeline
+from handpose_ros.pipeline import HandPosePipeline, check_hands
 from handpose_ros.recordings.bag_images import BagImages
 from handpose_ros.recordings.bag_run import BagSummary, run_bag
 from handpose_ros.recordings.joint_tables import check_formats
 from handpose_ros.recordings.lock import alone
 from handpose_ros.recordings.results import RecordingSummary
-from handpose_ros.recordings.sources import open_source
+from handpose_ros.recordings.sources import UNUSED_FOV, open_source
 from handpose_ros.recordings.video_run import Excerpt, run_video
 
 Progress = Callable[[Iterable, "int | None"], Iterable]  # wraps items of which there are so many, if that is known
@@ -31,7 +31,9 @@ class RecordingOptions:
     backend: str = "mediapipe"
     checkpoint: str = ""  # of the backend that needs one
     calibration: str = ""  # text of a calibration YAML; empty: the recording's own, if any
-    fov: float | None = None  # [deg] horizontal field of view, where there is no calibration
+    fov: float | None = None  # [deg] horizontal field of view, for recordings without a calibration
+    hand_scale: float | None = None  # the person's hand size over the average hand's; None: not known
+    max_hands: int = 2  # that are followed at once
     classifier: str = DEFAULT_CLASSIFIER  # of grasps
     formats: tuple[str, ...] = ("npz",)  # of the joints
     # of videos
@@ -48,16 +50,27 @@ class RecordingOptions:
         """Raises ValueError or ImportError for an option that no recording could be answered with."""
         check_formats(self.formats)
         make_classifier(self.classifier)
+        check_hands(self.max_hands, self.hand_scale)
         if self.backend not in BACKENDS:
             raise ValueError(f"no backend is called {self.backend!r}, known are {', '.join(BACKENDS)}")
+        if self.fov is not None and not 0 < self.fov < 180:
+            raise ValueError(f"fov is {self.fov}, it must be between 0 and 180 degrees")
+        if not 0 <= self.start < self.end:  # NaN too
+            raise ValueError(f"start is {self.start} s and end {self.end} s: start must be at least 0, end after it")
+        if not isinstance(self.every, int) or self.every < 1:
+            raise ValueError(f"every is {self.every}, it must be a whole number from 1 on")
+        if self.calibration and self.fov is not None:
+            raise ValueError("calibration and fov are both given: leave out fov, which is for what has no calibration")
         if self.calibration:
             camera_from_yaml(self.calibration, self.rectified)
 
-    def camera(self, size: tuple[int, int]) -> Camera | None:
-        """The camera of images of `size` that the options speak of."""
+    def camera(self, size: tuple[int, int], own: Camera | None = None) -> Camera | None:
+        """The camera of images of `size`: that of the calibration, else the source's `own`, else a guess by fov."""
         if self.calibration:
             return fit_camera(camera_from_yaml(self.calibration, self.rectified), size)
-        return None if self.fov is None else Camera.from_fov(size, math.radians(self.fov))
+        if own is not None or self.fov is None:
+            return own
+        return Camera.from_fov(size, math.radians(self.fov))
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ class Place:
     def backend(self, options: RecordingOptions) -> Backend:
         """The networks of `options` here; the last ones are kept."""
         with _opening:  # who comes meanwhile gets the same
-            return _backend(options.backend, options.checkpoint, self)
+            return _backend(options.backend, options.checkpoint, options.max_hands, self)
 
 
 def is_bag(path: Path) -> bool:
@@ -85,8 +98,8 @@ def answer_video(
     """Runs `run_video` on what `open_source` finds. Raises OSError, ValueError and ImportError with a remedy."""
     excerpt = Excerpt(options.start, options.end, options.every)
     with open_source(source, "a video or a folder of images", turned=not options.calibration) as images:
-        camera = options.camera(images.size) or images.camera
-        pipeline = HandPosePipeline(place.backend(options), filter="none" if options.smooth else "one_euro")
+        camera, own = options.camera(images.size, images.camera), images.camera is not None
+        pipeline = _pipeline(options, place, filter="none" if options.smooth else "one_euro")
         with alone(out):
             return run_video(
                 images,
@@ -97,7 +110,8 @@ def answer_video(
                 formats=options.formats,
                 smooth=options.smooth,
                 classifier=options.classifier,
-                calibrated=options.fov is None,
+                calibrated=bool(options.calibration) or own,
+                warnings=(UNUSED_FOV,) if own and options.fov is not None else (),
                 progress=lambda items: progress(items, excerpt.count(images)),
             )
 
@@ -119,7 +133,7 @@ def answer_bag(
         calibration=options.camera if options.calibration else None,
         guess=options.camera if options.fov is not None else None,
     )
-    pipeline = HandPosePipeline(place.backend(options))
+    pipeline = _pipeline(options, place)
     with alone(out):
         return run_bag(
             images,
@@ -132,8 +146,16 @@ def answer_bag(
         )
 
 
+def _pipeline(options: RecordingOptions, place: Place, **others) -> HandPosePipeline:
+    return HandPosePipeline(
+        place.backend(options), max_hands=options.max_hands, hand_scale=options.hand_scale, **others
+    )
+
+
 @lru_cache(maxsize=1)
-def _backend(name: str, checkpoint: str, place: Place) -> Backend:
-    options = {"num_threads": place.num_threads} if place.num_threads else {}
-    backend = make_backend(name, device=place.device, checkpoint=checkpoint, frames=place.recordings, **options)
+def _backend(name: str, checkpoint: str, max_hands: int, place: Place) -> Backend:
+    options = {"device": place.device, "checkpoint": checkpoint, "max_hands": max_hands, "frames": place.recordings}
+    if place.num_threads:
+        options["num_threads"] = place.num_threads
+    backend = make_backend(name, **options)
     return backend.shared() if place.recordings > 1 else backend

@@ -76,6 +76,8 @@ FORMATS: dict[str, Callable[[Path, Sequence[HandPoses]], None]] = {
 
 def check_formats(names: Sequence[str]):
     """Raises ValueError or ImportError, before any work is done, for a format that cannot be written."""
+    if isinstance(names, str):
+        raise ValueError(f"formats is {names!r}: give a tuple of names, as ({names!r},)")
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
         raise ValueError(f"no format is called {unknown[0]!r}, known are {', '.join(FORMATS)}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from handpose_ros.failures import no_room, opencv_name, writing
 from handpose_ros.hand import KEYPOINTS, HandPose, HandPoses
+from handpose_ros.recordings.sources import IMAGE_SUFFIXES
 
 _MOST_TICKS = 65535  # of MPEG-4's clock in a second; OpenCV writes a rate as so many / 10^k
 _LOWEST_RATE = 0.002  # [1/s] that OpenCV can write
@@ -72,10 +73,16 @@ def remove_results(out: Path, names: Sequence[str], sources: Iterable[Path]):
 
 
 def write_image(path: Path | str, image: np.ndarray):
-    """Writes `image` (H, W, 3) uint8 RGB in the format of the suffix (.png, .jpg)."""
-    encoded, data = cv2.imencode(Path(path).suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    """Writes `image` (H, W, 3) uint8 RGB in the format of the suffix (.png, .jpg).
+
+    Raises ValueError for another suffix, OSError where it cannot be written.
+    """
+    suffix = Path(path).suffix
+    if not cv2.haveImageWriter(f"image{suffix}"):
+        raise ValueError(f"no image can be written to {path}: its name must end with {', '.join(IMAGE_SUFFIXES)}")
+    encoded, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not encoded:
-        raise OSError(f"{path} could not be encoded")
+        raise OSError(f"{path} cannot be written: {suffix} does not take {image.shape[1]}x{image.shape[0]} px")
     with replacing(path) as partial:
         partial.write_bytes(data.tobytes())
 

@@ -26,8 +26,11 @@ _ANGLED_TRACKS = 4
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1c2530;max-width:980px;margin:2.2em auto;padding:0 1.2em}
 h1{font-size:1.6em;margin:0 0 .1em}h2{font-size:1.15em;margin:2em 0 .5em;border-bottom:1px solid #dde2e7}
-p{margin:.4em 0}.s{color:#5c6773}.tiles{display:flex;flex-wrap:wrap;gap:10px;margin:1.2em 0}
-.tile{background:#f4f6f8;border-radius:8px;padding:.55em .95em;min-width:105px}.tile b{display:block;font-size:1.35em}
+p{margin:.4em 0}.s{color:#5c6773}.tiles{display:grid;grid-template-columns:repeat(7,auto);gap:10px;margin:1.2em 0}
+.tile{background:#f4f6f8;border-radius:8px;padding:.55em .7em;font-size:13px}
+.tile b{display:block;font-size:1.55em;white-space:nowrap}
+@media(max-width:900px){.tiles{grid-template-columns:repeat(4,auto)}.tile:first-child{grid-column:span 2}}
+@media(max-width:520px){.tiles{grid-template-columns:repeat(2,auto)}}
 .warn{background:#fff5d9;border-left:4px solid #e0a800;padding:.5em .9em;margin:.5em 0}
 .pics{display:grid;grid-template-columns:repeat(auto-fill,minmax(290px,1fr));gap:8px}.pics figure{margin:0}
 .pics img{width:100%;display:block;border-radius:4px}figcaption{font-size:12px;color:#5c6773}

@@ -1,6 +1,7 @@
 """Where images come from: the demo clip, a video file, a folder of images, a webcam."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from handpose_ros.messages.calibration import camera_from_yaml
 DEMO_CLIP = Path(__file__).parents[1] / "data" / "two_hands.mp4"
 DEMO_TRUTH = DEMO_CLIP.with_suffix(".npz")  # where its hands really are, image by image
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+UNUSED_FOV = "the source has its own calibration: --fov is not used"
 _USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
 _PTS = 71  # cv2.CAP_PROP_PTS, which older OpenCV answers with 0
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
@@ -91,9 +93,7 @@ def read_video(source: Path | str, camera: Camera | None = None) -> Iterator[Fra
     Their camera is `camera`, which is taken for the sensor's, so that EXIF turns no image of a folder, or the source's
     own, if any. Raises as `open_source` does.
     """
-    with open_source(str(source), turned=camera is None) as images:
-        for stamp, image in images.stamped():
-            yield Frame(image, camera or images.camera, stamp)
+    return _frames(open_source(str(source), turned=camera is None), camera)
 
 
 class VideoFile(ImageSource):
@@ -180,8 +180,22 @@ class Webcam(ImageSource):
             yield image
         raise OSError(f"{self.name} gives no more images: was it unplugged?")
 
+    def stamped(self):
+        """The stamps are the times of reading: the rate that a webcam claims it does not keep in the dark."""
+        start = None
+        for image in self:
+            now = time.monotonic()
+            start = now if start is None else start
+            yield now - start, image
+
     def close(self):
         self._capture.release()
+
+
+def _frames(source: ImageSource, camera: Camera | None) -> Iterator[Frame]:
+    with source:
+        for stamp, image in source.stamped():
+            yield Frame(image, camera or source.camera, stamp)
 
 
 def _read(capture: cv2.VideoCapture) -> np.ndarray | None:

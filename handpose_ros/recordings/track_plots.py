@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handpose_ros.features import ANGLE_NAMES
+from handpose_ros.filtering.recorded import GAP
 from handpose_ros.grasps.taxonomy import Phase, grasp_name
 from handpose_ros.hand import FINGERS, Side
 from handpose_ros.recordings.plots import Bar, Line, bars_plot, lines_plot, paths_plot
@@ -23,7 +24,6 @@ _PHASE_COLORS = {  # Okabe and Ito, light enough for black text
 }
 _ANGLE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito; a finger's four angles
 _SMALL_PLOT = (470, 150, 92)  # [px] width, height, room for the names
-_GAPS = 1.6  # periods between two points that are not joined
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Timeline:
     @property
     def gap(self) -> float:
         """[s] two points further apart are not joined."""
-        return _GAPS * self.period if np.isfinite(self.period) else np.inf
+        return GAP * self.period if np.isfinite(self.period) else np.inf
 
     def ends(self, stamps: np.ndarray) -> tuple[float, float]:
         """[s] since the start: the first image, and the end of the last one's period."""

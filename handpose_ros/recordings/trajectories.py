@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from handpose_ros.features import joint_angles
+from handpose_ros.filtering.recorded import GAP
 from handpose_ros.grasps.grasp import Grasp
 from handpose_ros.hand import WRIST, DepthSource, HandPoses, Side, TrackingState
 from handpose_ros.wording import counted
-
-_GAP = 1.6  # median periods between two images that make a gap
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def stamp_warnings(stamps: np.ndarray) -> list[str]:
 
 def stretches(trajectory: Trajectory, usual: float) -> list[slice]:
     """The parts of `trajectory` without a gap, given the recording's `usual` period [s]."""
-    breaks = np.flatnonzero(np.diff(trajectory.stamps) > _GAP * usual) + 1
+    breaks = np.flatnonzero(np.diff(trajectory.stamps) > GAP * usual) + 1
     edges = [0, *breaks.tolist(), len(trajectory.stamps)]
     return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 

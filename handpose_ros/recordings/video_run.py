@@ -1,6 +1,6 @@
 """A video, or a folder of images, to an overlay, joints and a report. Decoding, computing and drawing overlap."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -53,12 +53,14 @@ def run_video(
     smooth: bool = False,
     classifier: str = DEFAULT_CLASSIFIER,
     calibrated: bool = True,
+    warnings: Sequence[str] = (),
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> RecordingSummary:
     """Leaves overlay.mp4, joints.<format>, summary.json and report.html in `out`.
 
     `calibrated` says that `camera` is a calibration, not a guess. `smooth` makes joints and report of joints smoothed
     with what came before and after; give it an unfiltered pipeline. `classifier` of grasps: a key of grasp.CLASSIFIERS.
+    `warnings` go into the summary, before its own.
     Raises OSError, ValueError and ImportError with a remedy.
     """
     check_formats(formats)
@@ -73,7 +75,9 @@ def run_video(
         formats,
         smooth,
         classifier,
-        distance_warnings(camera, calibrated),
+        pipeline.hand_scale,
+        pipeline.max_hands,
+        (*warnings, *distance_warnings(camera, calibrated)),
     )
     task.clear(source.files)
     empty = True

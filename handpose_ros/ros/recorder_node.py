@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import MarkerArray
 
 from handpose_ros.hand import HandPoses
-from handpose_ros.messages.decoding import BadMessage, ImageDecoder, hands_from_msg
+from handpose_ros.messages.decoding import BadMessage, ImageDecoder, hands_from_msg, stamp_nanoseconds
 from handpose_ros.msg import GraspArray, HandModel, HandPoseArray
 from handpose_ros.recordings.answers import (
     CAMERA_INFO,
@@ -142,7 +142,7 @@ class Recorder:
             subscribe(MarkerArray, topic, lambda msg, topic=topic: self._on_markers(topic, msg), reliable)
 
     def _on_image(self, msg, info):
-        stamp = _nanoseconds(msg.header.stamp)
+        stamp = stamp_nanoseconds(msg.header.stamp)
         self._published[stamp] = info["received_timestamp"]
         self._held[stamp] = msg
         # Encoding takes a core. It waits for the hands, so that it does not slow down what finds them.
@@ -150,12 +150,12 @@ class Recorder:
             self._release(min(self._held))
 
     def _on_camera_info(self, msg):
-        stamp = _nanoseconds(msg.header.stamp)
+        stamp = stamp_nanoseconds(msg.header.stamp)
         self._published.setdefault(stamp, None)
         self._put(CAMERA_INFO, stamp, msg)
 
     def _on_hands(self, msg, info):
-        stamp = _nanoseconds(msg.header.stamp)
+        stamp = stamp_nanoseconds(msg.header.stamp)
         self._published.setdefault(stamp, None)
         self._begun[stamp] = info["source_timestamp"] - int(msg.inference_time * 1e9)
         self._hands = msg
@@ -164,11 +164,11 @@ class Recorder:
 
     def _on_grasps(self, msg):
         self._grasps = msg
-        self._put(GRASPS, _nanoseconds(msg.header.stamp), msg)
+        self._put(GRASPS, stamp_nanoseconds(msg.header.stamp), msg)
 
     def _on_markers(self, topic, msg):
         if msg.markers:
-            self._put(topic, max(_nanoseconds(marker.header.stamp) for marker in msg.markers), msg)
+            self._put(topic, max(stamp_nanoseconds(marker.header.stamp) for marker in msg.markers), msg)
 
     def _on_model(self, msg):
         self._model = msg
@@ -204,10 +204,6 @@ class Recorder:
             self._bag.write_image(COMPRESSED_IMAGE, self._decode(msg), stamp, msg.header.frame_id)
         except BadMessage as error:  # the camera's fault; hand_pose says so as well
             self._node.get_logger().warning(str(error), throttle_duration_sec=5.0)
-
-
-def _nanoseconds(stamp):
-    return stamp.sec * 10**9 + stamp.nanosec
 
 
 def _type_name(msg):

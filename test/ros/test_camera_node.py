@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from handpose_ros.camera import Camera
 from handpose_ros.messages.calibration import camera_from_info, camera_to_yaml
-from handpose_ros.messages.decoding import decode_image, stamp_seconds
+from handpose_ros.messages.decoding import ImageDecoder, stamp_seconds
 from handpose_ros.msg import HandPoseArray
 
 CAMERA = Camera([[50.0, 0, 31.5], [0, 50, 23.5], [0, 0, 1]], (64, 48), [0.1, 0, 0, 0, 0], "plumb_bob")
@@ -39,7 +39,7 @@ def camera(start):
 
 
 def brightness(msg):
-    return int(decode_image(msg).mean())
+    return int(ImageDecoder()(msg).mean())
 
 
 def test_image_and_camera_info_come_in_pairs_of_one_stamp_and_frame(camera, peer, folder):

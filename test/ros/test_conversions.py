@@ -14,7 +14,7 @@ from handpose_ros.camera import Camera
 from handpose_ros.features import ANGLE_NAMES
 from handpose_ros.hand import WRIST, DepthSource, HandPoses, ManoHand, Side, TrackingState
 from handpose_ros.messages.calibration import camera_from_info
-from handpose_ros.messages.decoding import decode_image, hands_from_msg
+from handpose_ros.messages.decoding import ImageDecoder, hands_from_msg
 from handpose_ros.msg import HandModel, HandPose, HandPoseArray
 from handpose_ros.ros.conversions import camera_to_info, hand_model_msg, hands_to_msg, image_to_msg, wrist_transforms
 
@@ -196,7 +196,7 @@ def test_an_image_comes_back_from_its_message_as_it_was(crop):
     rgb = np.random.default_rng(0).integers(0, 255, (12, 20, 3), np.uint8)[:, crop]
     msg = over_the_wire(image_to_msg(rgb, HEADER))
     assert isinstance(msg, Image) and msg.header == HEADER
-    assert_array_equal(decode_image(msg), rgb)
+    assert_array_equal(ImageDecoder()(msg), rgb)
 
 
 @pytest.mark.parametrize(

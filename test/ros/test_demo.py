@@ -84,12 +84,14 @@ def test_images_without_hands_are_answered_and_none_is_lost(pictures, tmp_path):
 
 @pytest.mark.skipif(not DEMO_CLIP.exists(), reason="the demo clip is not in this checkout")
 def test_both_hands_of_the_demo_clip_are_found_where_they_are(tmp_path):
-    code, output = finish(start("--frames", FRAMES, "--out", tmp_path))
-    assert code == 0, output
+    code, output = finish(start("--frames", FRAMES, "--out", tmp_path, "--fov", "120", "--palm-length", "0.1089"))
+    assert code == 0 and "--fov is not used" in output, output  # the clip has its own calibration
     summary = read_summary(tmp_path)
     assert summary["frames"] == FRAMES and summary["lost_frames"] == 0
     assert summary["frames_with_both_hands"] >= FRAMES - 1
     assert sorted(side for sides in summary["sides"].values() for side in sides) == ["left", "right"]
+    hands = [hand for message in read_messages(tmp_path / "hands.mcap", HANDS) for hand in message.message.hands]
+    assert {round(hand.hand_scale, 6) for hand in hands} == {0.99} and summary["hand_scale"] == pytest.approx(0.99)
     error = summary["error"]
     # A wrong unit, frame, side or frame index is worse than these: the hands are 0.3 m apart and 0.6 m away.
     assert error["absolute_median_mm"] < 100 and error["root_relative_mm"] < 50 and error["pixels_2d"] < 15

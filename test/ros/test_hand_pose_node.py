@@ -17,7 +17,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from wire import BRIGHT, DARK, RED, WHITE, Wire
 
 from handpose_ros.hand import WRIST, DepthSource, Side
-from handpose_ros.messages.decoding import decode_image, hands_from_msg
+from handpose_ros.messages.decoding import ImageDecoder, hands_from_msg
 from handpose_ros.msg import HandModel, HandPose
 from handpose_ros.ros.conversions import image_to_msg
 from handpose_ros.ros.hand_pose_node import HandPoseNode
@@ -159,7 +159,7 @@ def test_the_debug_image_shows_the_hand_to_who_subscribes(wire, peer):
 
     picture = peer.until(lambda: pictures and pictures[-1], again=show)
     assert picture.header.frame_id == "debug"
-    assert (decode_image(picture) != WHITE).any()
+    assert (ImageDecoder()(picture) != WHITE).any()
 
 
 def test_diagnostics_are_ok_while_images_come_and_warn_when_they_stop(wire):
