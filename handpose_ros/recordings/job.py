@@ -1,4 +1,4 @@
-"""One recording, a video or a bag, answered as its options say: what `handpose video`, `bag` and `batch` run."""
+"""Processes one recording, a video or a bag, with its options: what `handpose video`, `bag` and `batch` run."""
 
 import math
 import threading
@@ -26,12 +26,12 @@ _opening = threading.Lock()
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What decides the result of a recording. Where it is computed is no part of it."""
+    """The options that determine the result of a recording, wherever it is computed."""
 
     backend: str = "mediapipe"
     checkpoint: str = ""  # of the backend that needs one
     calibration: str = ""  # text of a calibration YAML; empty: the recording's own, if any
-    fov: float | None = None  # [deg] horizontal field of view, where there is no calibration
+    fov: float | None = None  # [deg] horizontal field of view, if there is no calibration
     classifier: str = DEFAULT_CLASSIFIER  # of grasps
     formats: tuple[str, ...] = ("npz",)  # of the joints
     # of videos
@@ -45,7 +45,7 @@ class RecordingOptions:
     rectified: bool = False
 
     def __post_init__(self):
-        """Raises ValueError or ImportError for an option that no recording could be answered with."""
+        """Raises ValueError or ImportError for an option that is invalid for every recording."""
         check_formats(self.formats)
         make_classifier(self.classifier)
         if self.backend not in BACKENDS:
@@ -54,7 +54,7 @@ class RecordingOptions:
             camera_from_yaml(self.calibration, self.rectified)
 
     def camera(self, size: tuple[int, int]) -> Camera | None:
-        """The camera of images of `size` that the options speak of."""
+        """The camera that the options give for images of `size` (width, height) [px]; None: not calibrated."""
         if self.calibration:
             return fit_camera(camera_from_yaml(self.calibration, self.rectified), size)
         return None if self.fov is None else Camera.from_fov(size, math.radians(self.fov))

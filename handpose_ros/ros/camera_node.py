@@ -1,4 +1,4 @@
-"""The node `camera`: plays a clip, a video, a folder of images or a webcam as image and camera_info."""
+"""The node `camera`: publishes a clip, a video, a folder of images or a webcam as image and camera_info."""
 
 import sys
 import time
@@ -37,7 +37,7 @@ class CameraParams:
 
 
 class CameraNode(Node):
-    """Publishes ~/image and ~/camera_info with equal stamps, which are the times of publication."""
+    """Publishes ~/image and ~/camera_info with equal stamps, the times of publication."""
 
     def __init__(self, **options):
         """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""

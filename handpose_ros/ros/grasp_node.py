@@ -47,7 +47,7 @@ class GraspParams:
 
 
 class GraspNode(Node):
-    """Answers every HandPoseArray with the grasps of its hands."""
+    """Publishes one GraspArray, the grasps of its hands, for every HandPoseArray."""
 
     def __init__(self, **options):
         """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""

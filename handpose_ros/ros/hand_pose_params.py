@@ -1,4 +1,4 @@
-"""The parameters of the node `hand_pose`, and the pipeline that they ask for."""
+"""The parameters of the node `hand_pose`, and the pipeline built from them."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class HandPoseParams:
 
 
 def build_pipeline(params: HandPoseParams) -> HandPosePipeline:
-    """The pipeline that the parameters ask for; loads the weights."""
+    """The pipeline with these parameters; loads the weights."""
     backend = make_backend(
         params.backend,
         device=params.device,
