@@ -1,4 +1,4 @@
-"""Several items in work at once, each by a worker in a thread of its own."""
+"""Processes several items at once, each worker in its own thread."""
 
 import itertools
 import threading
@@ -12,10 +12,10 @@ _END = object()
 
 
 def abreast(workers: Sequence[Callable[[T], R]], items: Iterable[T]) -> list[R]:
-    """What `workers` make of `items`, in the order of these. Only as many are taken at a time as there are workers.
+    """The results of `workers` for `items`, in the order of `items`. Takes only as many items at a time as workers.
 
-    A worker does one item after the other. Raises what the first item raises that cannot be had or done, of all that
-    would; none is begun after that, nor after a Ctrl-C.
+    Each worker processes one item after the other. Raises the error of the earliest failing item; starts none after an
+    error or a Ctrl-C.
     """
     results: dict[int, R] = {}
     errors: dict[int, Exception] = {}

@@ -24,7 +24,7 @@ _SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few poi
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A calibrated camera: points in its optical frame <-> pixels of its image. Equal where all its numbers are."""
+    """A calibrated camera: points in its optical frame <-> pixels of its image. Equal if all numbers are equal."""
 
     K: np.ndarray  # (3, 3) intrinsics [px]
     size: tuple[int, int]  # (width, height) [px]

@@ -43,45 +43,45 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    demo = subparsers.add_parser("demo", help="camera, hand_pose and grasp over DDS, recorded and measured")
+    demo = subparsers.add_parser("demo", help="run camera, hand_pose and grasp over DDS, record and measure")
     demo.add_argument(
         "--source", default="demo", help="video file, folder of images or webcam (0); default: the demo clip"
     )
     demo.add_argument("--out", type=Path, default=_DEMO_OUT, metavar="DIR", help=f"default: {_DEMO_OUT}")
     demo.add_argument("--frames", type=_positive, metavar="N", help="stop after N frames; default: at the source's end")
-    demo.add_argument("--viewer", action="store_true", help="open RViz, where rviz2 is installed")
+    demo.add_argument("--viewer", action="store_true", help="open RViz, if rviz2 is installed")
     demo.set_defaults(run=commands.demo)
 
     image = subparsers.add_parser("image", help="hands in single images: an overlay PNG and a JSON for each")
-    image.add_argument("files", nargs="+", type=Path, metavar="FILE", help="PNG, JPEG or what else OpenCV reads")
+    image.add_argument("files", nargs="+", type=Path, metavar="FILE", help="PNG, JPEG or another format of OpenCV")
     image.set_defaults(run=recording_commands.image)
 
     video = subparsers.add_parser("video", help="hands in a video: overlay.mp4, joints, report.html; no ROS")
     video.add_argument("source", metavar="FILE", help="a video or a folder of images")
-    video.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="leave out what is before")
-    video.add_argument("--end", type=_seconds, default=math.inf, metavar="S", help="leave out what is after")
+    video.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="start time in seconds")
+    video.add_argument("--end", type=_seconds, default=math.inf, metavar="S", help="end time in seconds")
     video.set_defaults(run=recording_commands.video)
 
     bag = subparsers.add_parser("bag", help="hands in a recorded bag: hands.mcap, joints.npz, report.html; no ROS")
     bag.add_argument("source", type=Path, metavar="BAG", help="an .mcap or .db3 file or a rosbag2 directory")
-    bag.add_argument("--image", metavar="TOPIC", help="of the images, raw or compressed; default: the only one")
-    bag.add_argument("--camera-info", metavar="TOPIC", help="default: the one beside the images")
-    bag.add_argument("--rectified", action="store_true", help="the images are rectified: P holds, not K and D")
+    bag.add_argument("--image", metavar="TOPIC", help="image topic, raw or compressed; default: the only one")
+    bag.add_argument("--camera-info", metavar="TOPIC", help="camera_info topic; default: beside the images")
+    bag.add_argument("--rectified", action="store_true", help="the images are rectified: use P, not K and D")
     bag.add_argument(
-        "--compare", nargs="?", const="", metavar="TOPIC", help="compare with the hands that were recorded live there"
+        "--compare", nargs="?", const="", metavar="TOPIC", help="compare with the hands recorded live in the bag"
     )
     bag.set_defaults(run=recording_commands.bag)
 
-    batch = subparsers.add_parser("batch", help="many videos and bags, on all cores; goes on where it was ended")
-    batch.add_argument("sources", nargs="+", type=Path, metavar="DIR", help="with videos and bags; or these themselves")
+    batch = subparsers.add_parser("batch", help="many videos and bags, on all cores; resumes an interrupted run")
+    batch.add_argument("sources", nargs="+", type=Path, metavar="DIR", help="directories of videos and bags, or files")
     where = batch.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=_positive, metavar="N", help="recordings at a time; default: cores; on a GPU 2")
-    where.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help="on a Ray cluster; default: the one here")
+    where.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help="use a Ray cluster; default: the one here")
     batch.set_defaults(run=recording_commands.batch)
 
     evaluate = subparsers.add_parser("evaluate", help="accuracy on photos with known hands, or of the geometry alone")
     evaluate.add_argument(
-        "--sequences", action="store_true", help="how hands are kept in sequences made of DIR, or of the demo clip"
+        "--sequences", action="store_true", help="tracking and smoothing, on sequences made of DIR or of the demo clip"
     )
     what = evaluate.add_mutually_exclusive_group()
     what.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="with annotations.json, FreiHAND or HO-3D")
@@ -90,56 +90,60 @@ def _parser():
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write every figure with its n")
     evaluate.add_argument("--html", type=Path, metavar="DIR", help="write a page with curves and the worst photos")
     size = evaluate.add_mutually_exclusive_group()
-    size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
-    size.add_argument("--calibrate-size", action="store_true", help="take the one size that fits the known distances")
+    size.add_argument("--hand-scale", type=_scale, metavar="S", help="ratio of the hands' size to the average hand's")
+    size.add_argument("--calibrate-size", action="store_true", help="use the one size that fits the known distances")
     evaluate.add_argument(
-        "--lifter", default="learned", help="of shapes to metres: learned or mediapipe; default: %(default)s"
+        "--lifter", default="learned", help="how to get the 3D shape: learned or mediapipe; default: %(default)s"
     )
     evaluate.add_argument(
-        "--looks", type=_positive, default=2, metavar="N", help="how often each hand is looked at; default: %(default)s"
+        "--looks", type=_positive, default=2, metavar="N", help="observations per hand, averaged; default: %(default)s"
     )
     evaluate.set_defaults(run=commands.evaluate, wrong=evaluate.error, default=evaluate.get_default)
 
-    benchmark = subparsers.add_parser("benchmark", help="how long it takes on this machine, on the demo clip")
+    benchmark = subparsers.add_parser("benchmark", help="speed on this machine, on the demo clip")
     benchmark.add_argument(
-        "--runtime", default="auto", choices=RUNTIMES, help="what runs the networks; default: %(default)s"
+        "--runtime", default="auto", choices=RUNTIMES, help="library that runs the networks; default: %(default)s"
     )
     benchmark.add_argument(
-        "--threads", type=_positive, default=0, metavar="N", help="of the networks on a CPU; default: cores, at most 4"
+        "--threads",
+        type=_positive,
+        default=0,
+        metavar="N",
+        help="CPU threads of the networks; default: cores, at most 4",
     )
     benchmark.add_argument(
         "--images",
         type=_positive,
         default=120,
         metavar="N",
-        help="in each row, with --against and --growth at least 48; default: %(default)s",
+        help="images per row, with --against and --growth at least 48; default: %(default)s",
     )
     what = benchmark.add_mutually_exclusive_group()
     what.add_argument(
         "--against",
         choices=["mediapipe", "mediapipe-lite", "default"],
-        help="on the same images in turns: the official solution with complexity 1 or 0, or our default backend",
+        help="compare, in turns on the same images, with MediaPipe (complexity 1 or 0) or our default backend",
     )
     what.add_argument(
-        "--growth", action="store_true", help="with hands, image size and cameras; of the default backend"
+        "--growth", action="store_true", help="growth with hands, image size and cameras; default backend only"
     )
-    what.add_argument("--node", action="store_true", help="the node over DDS, at 30 and 60 images a second")
-    benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    what.add_argument("--node", action="store_true", help="the node over DDS, at 30 and 60 images per second")
+    benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     benchmark.set_defaults(run=commands.benchmark)
 
     for command in (video, batch):
         command.add_argument("--every", type=_positive, default=1, metavar="N", help="take every Nth image of a video")
         command.add_argument(
-            "--smooth", action="store_true", help="smooth videos with what came before and after, not only before"
+            "--smooth", action="store_true", help="smooth videos with earlier and later images, not only earlier ones"
         )
     for command in (video, bag, batch):
         command.add_argument(
             "--format",
             default="npz",
             metavar="A,B",
-            help="of the files of joints: npz, npy, pkl, json, csv, parquet; default: npz",
+            help="formats of the joint files: npz, npy, pkl, json, csv, parquet; default: npz",
         )
-        command.add_argument("--classifier", metavar="NAME", help="of grasps: taxonomy (default) or distance")
+        command.add_argument("--classifier", metavar="NAME", help="grasp classifier: taxonomy (default) or distance")
     for command in (image, video, bag, batch):
         command.add_argument(
             "--out", type=Path, default=Path("handpose_output"), metavar="DIR", help="default: %(default)s"
@@ -147,23 +151,23 @@ def _parser():
     for command in (demo, image, video, bag, batch, evaluate, benchmark):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; default: %(default)s")
         command.add_argument(
-            "--backend", default="mediapipe", help="whose networks run: mediapipe or wildhands; default: %(default)s"
+            "--backend", default="mediapipe", help="networks to run: mediapipe or wildhands; default: %(default)s"
         )
-        command.add_argument("--checkpoint", default="", metavar="FILE", help="wildhands.ckpt, for that backend")
+        command.add_argument("--checkpoint", default="", metavar="FILE", help="path of wildhands.ckpt for wildhands")
     for command in (evaluate, benchmark):
         command.add_argument(
-            "--complexity", default="full", choices=["full", "lite"], help="of the networks; default: %(default)s"
+            "--complexity", default="full", choices=["full", "lite"], help="size of the networks; default: %(default)s"
         )
         command.add_argument(
-            "--precision", default="auto", choices=PRECISIONS, help="of the networks; default: %(default)s"
+            "--precision", default="auto", choices=PRECISIONS, help="precision of the networks; default: %(default)s"
         )
     for command in (demo, image, video, bag, batch):
         calibration = command.add_mutually_exclusive_group()
         calibration.add_argument(
-            "--calibration", type=Path, metavar="YAML", help="of the camera, as camera_calibration writes it"
+            "--calibration", type=Path, metavar="YAML", help="camera calibration file, as camera_calibration writes it"
         )
         calibration.add_argument(
-            "--fov", type=_fov, metavar="DEG", help="horizontal field of view, where there is no calibration"
+            "--fov", type=_fov, metavar="DEG", help="horizontal field of view, if there is no calibration"
         )
         size = command.add_mutually_exclusive_group()
         size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
@@ -174,9 +178,9 @@ def _parser():
             "--max-hands", type=_positive, default=2, metavar="N", help="hands that are followed; default: %(default)s"
         )
 
-    weights = subparsers.add_parser("weights", help="the networks' files: which are where")
-    weights.add_argument("--fetch", action="store_true", help="fetch those that are missing")
-    weights.add_argument("--path", type=Path, metavar="DIR", help="a directory or a wheel with them")
+    weights = subparsers.add_parser("weights", help="list the networks' files and their places")
+    weights.add_argument("--fetch", action="store_true", help="fetch missing files")
+    weights.add_argument("--path", type=Path, metavar="DIR", help="a directory or a wheel with the files")
     weights.set_defaults(run=commands.weights)
     return parser
 

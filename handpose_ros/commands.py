@@ -1,4 +1,4 @@
-"""What each `handpose` command does with its arguments. What takes long to import is imported where it is used.
+"""The functions of the `handpose` commands. Slow imports are made where they are used.
 
 Each takes the parsed arguments of its command and returns the exit code.
 """
@@ -119,7 +119,7 @@ def evaluate(args):
 
 
 def _make_places(json, html=None):
-    """Where the results will go, before the minutes that they take. Raises OSError with a remedy."""
+    """Makes the directories of the results, before minutes of computing. Raises OSError with a remedy."""
     from handpose_ros.recordings.output import make_directory, make_place
 
     if json is not None:

@@ -1,4 +1,4 @@
-"""The whole chain on one machine: camera, hand_pose and grasp as processes over DDS, recorded and measured."""
+"""Runs the whole chain on one machine: camera, hand_pose and grasp as processes over DDS; records and measures."""
 
 import json
 import math
@@ -52,9 +52,9 @@ class Demo:
 
 
 def run_demo(demo: Demo) -> DemoSummary:
-    """Plays `demo.source` through the three nodes and leaves OUTPUTS in `demo.out`.
+    """Plays `demo.source` through the three nodes and writes OUTPUTS to `demo.out`.
 
-    A Ctrl-C ends the run early, and what was recorded so far is written all the same.
+    A Ctrl-C ends the run early; everything recorded so far is still written.
     Raises OSError, ValueError and ImportError with a remedy; ProcessDied if a node ends.
     """
     with open_source(demo.source) as source:  # a wrong one is refused before anything starts
@@ -87,7 +87,7 @@ def run_demo(demo: Demo) -> DemoSummary:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """`given` with what the nodes need, wherever the user has not set it: one machine, large images, a free domain."""
+    """`given` plus what the nodes need and the user has not set: one machine, large images, a free domain."""
     defaults = {
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "PYTHONUNBUFFERED": "1",  # a node that dies has its last lines in the log

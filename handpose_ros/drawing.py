@@ -30,10 +30,10 @@ _NO_CAPTIONS = MappingProxyType({})
 
 
 def draw_hands(image: np.ndarray, hands: HandPoses, captions: Mapping[int, str] = _NO_CAPTIONS) -> np.ndarray:
-    """A copy of `image` (H, W, 3) uint8 RGB with the hands' skeletons and labels drawn in.
+    """A copy of `image` (H, W, 3) uint8 RGB with the skeletons and labels of the hands.
 
-    A label reads side, track id and, where it is known, the wrist's distance from the camera;
-    `captions` adds a line to the label of the hand with that track id.
+    A label shows side, track id and, if known, the wrist's distance from the camera; `captions`
+    adds a line to the label of the hand with that track id.
     """
     drawn = image.copy()
     unit = np.sqrt(image.shape[0] * image.shape[1]) / _REFERENCE

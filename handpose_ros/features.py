@@ -1,7 +1,7 @@
-"""What a hand does, as numbers: joint angles, curl, openness, pinch, grab.
+"""Numbers that describe a hand's pose: joint angles, curl, openness, pinch, grab.
 
-Joints are (..., 21, 3) in metres, in any frame; results are (...) or (..., n). A NaN joint makes NaN
-of what is computed from it. Nothing depends on where the hand is or how it is turned; a mirrored hand
+Joints are (..., 21, 3) in metres, in any frame; results are (...) or (..., n). Results that use a
+NaN joint are NaN. Nothing depends on where the hand is or how it is turned; a mirrored hand
 with the other side has the same features; angles and 0..1 figures do not depend on the hand's size.
 """
 

@@ -21,7 +21,7 @@ MCPS = (5, 9, 13, 17)  # of index .. little
 
 
 class Side(IntEnum):
-    """Whose hand: the person's own left or right, seen by a camera that does not mirror."""
+    """The person's own left or right hand, if the camera does not mirror."""
 
     UNKNOWN = 0
     LEFT = 1
@@ -29,11 +29,11 @@ class Side(IntEnum):
 
 
 class TrackingState(IntEnum):
-    """How a hand came to be in this image's result."""
+    """How a hand of this image was obtained."""
 
     TRACKED = 1  # measured in this image
     COASTING = 2  # predicted
-    LOST = 3  # the last word on a track; its geometry is NaN
+    LOST = 3  # sent once, at the end of a track; its geometry is NaN
 
 
 class DepthSource(IntEnum):
@@ -91,7 +91,7 @@ class Observation:
 
 @dataclass(frozen=True, eq=False)
 class HandPose:
-    """One hand in one image: the result of the package. What is not known is NaN."""
+    """One hand in one image: the result of the package. Unknown values are NaN."""
 
     side: Side
     side_score: float  # probability of `side`, 0.5..1
@@ -101,9 +101,9 @@ class HandPose:
     # (21,) heuristic confidence, 0..1
     joint_scores: np.ndarray = field(default_factory=np.full(21, np.nan).copy)
     depth_source: DepthSource = DepthSource.NONE
-    hand_scale: float = np.nan  # this hand's size over the average hand's
-    reprojection_error: float = np.nan  # [px] mean distance of the fitted hand, projected, to joints_2d
-    # (21,) [m] root mean square distance to be expected of each joint of joints_3d from the true one
+    hand_scale: float = np.nan  # ratio of this hand's size to the average hand's
+    reprojection_error: float = np.nan  # [px] mean distance of the projected fitted hand from joints_2d
+    # (21,) [m] expected root mean square distance of each joint of joints_3d from the true one
     joint_sigma: np.ndarray = field(default_factory=np.full(21, np.nan).copy)
     # [m^2, rad^2] x y z, rotation about x y z, optical frame
     wrist_covariance: np.ndarray = field(default_factory=np.full((6, 6), np.nan).copy)
@@ -112,7 +112,7 @@ class HandPose:
     track_id: int = 0
     track_age: float = 0.0  # [s] since first seen
     state: TrackingState = TrackingState.TRACKED
-    mano: ManoHand | None = None  # from a backend that has it; None where it was of the other side
+    mano: ManoHand | None = None  # from a backend that has it; None if it was of the other side
 
     def __post_init__(self):
         _check_shape("joints_2d", self.joints_2d, (21, 2))

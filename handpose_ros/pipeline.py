@@ -27,7 +27,7 @@ _AT_ONCE = 4  # images of a batch, which share the networks; two cores gain noth
 
 
 class HandPosePipeline:
-    """The hands of one image after the other. Remembers tracks: one pipeline for one camera."""
+    """Hands in a stream of images. It keeps tracks, so use one pipeline per camera."""
 
     def __init__(
         self,
@@ -43,14 +43,16 @@ class HandPosePipeline:
         region: np.ndarray | None = None,
         tile_shares: Sequence[float] = TILE_SHARES,
     ):
-        """Follows at most `max_hands`, coasting for `coast_time` [s]; a score above `min_score` is a hand.
+        """Follows at most `max_hands` hands. A detection with a score above `min_score` is a hand; an unseen hand is
+        predicted for `coast_time` [s].
 
-        `hand_scale` is the person's hand size over the average hand's; None: not known, or learned from depth images.
-        `lifter` makes shapes of what the network saw: a key of lifters.LIFTERS.
-        `filter` smooths joints_3d and gives wrist_velocity: "one_euro", or "none" for what was measured.
+        `hand_scale` is the ratio of the person's hand size to the average hand's; None: unknown, or learned from depth
+        images. `lifter`, a key of lifters.LIFTERS, turns network output into a 3D shape.
+        `filter` smooths joints_3d and gives wrist_velocity: "one_euro", or "none" for the measurements.
         Joints with a score below `min_joint_score` are NaN.
         New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
-        tiles of it of these shares of its longer side, so that small hands are found; () for no tiles.
+        tiles of it. `tile_shares` are the tiles' sizes as shares of its longer side; small tiles find small hands, ()
+        is no tiles.
         Raises: ValueError for less than one hand, no possible hand size, another filter or a region without area.
         """
         check_hands(max_hands, hand_scale)
@@ -72,10 +74,11 @@ class HandPosePipeline:
         return self._tracker.max_hands
 
     def __call__(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
-        """The hands of the next image. One of another camera (another size or frame_id), or a stamp earlier than the
-        last one's, ends all tracks.
+        """The hands of the next image. An image of another camera (another size or frame_id), or with a stamp earlier
+        than the last one's, ends all tracks.
 
-        `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
+        `boxes` (4,) low x, low y, high x, high y [px] around hands, from another detector, are used instead of our
+        detector's.
         Raises: ValueError for a frame without a stamp.
         """
         if math.isnan(frame.stamp):
@@ -92,9 +95,9 @@ class HandPosePipeline:
         return self._answer(frame, observations)
 
     def alone(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
-        """The hands of an image that has nothing to do with the others, searched more thoroughly. Forgets all hands.
+        """The hands of one image, independent of the stream, searched more thoroughly. Forgets all hands.
 
-        Their ids begin with 1 in each such image.
+        Track ids start at 1 in each such image.
         """
         self.reset()
         self._tracker.reset(ids_too=True)
@@ -140,7 +143,7 @@ class HandPosePipeline:
 
 
 class HandPoseEstimator:
-    """The hands of single images: no memory, no tracks. Threads may share one: they wait for each other."""
+    """Hands in single images: no memory, no tracks. Threads may share one estimator; their calls run one by one."""
 
     def __init__(
         self,
@@ -155,10 +158,11 @@ class HandPoseEstimator:
         looks: int = 2,
         **backend_options,
     ):
-        """`backend` is a key of backends.BACKENDS, `backend_options` go to its builder; the rest as the pipeline's.
+        """`backend` is a key of backends.BACKENDS, `backend_options` go to its builder. The other arguments are those
+        of HandPosePipeline.
 
-        Each hand is looked at `looks` times, 1 to looks.MOST, a little differently each time, and the mean counts.
-        Tiles are searched where the whole shows no hand, the largest first.
+        The network observes each hand `looks` times, 1 to looks.MOST, with slightly different crops; the result is the
+        mean. If the whole image shows no hand, tiles are searched, the largest first.
         """
         own = make_backend(backend, max_hands=max_hands, looks=looks, frames=_AT_ONCE, **backend_options)
         self._pipeline, *self._abreast = (
@@ -178,7 +182,7 @@ class HandPoseEstimator:
 
     @property
     def model(self) -> str:
-        """What runs, for example mediapipe-full@0.10.21."""
+        """The networks in use, for example mediapipe-full@0.10.21."""
         return self._pipeline.backend.model
 
     def estimate(
@@ -186,9 +190,10 @@ class HandPoseEstimator:
     ) -> HandPoses:
         """The hands of `image` (H, W, 3) uint8 RGB.
 
-        With its `camera` the joints are in metres in the camera's optical frame. Without one they are relative to the
-        wrist and the result says `calibrated=False`; Camera.from_fov makes one from a field of view.
-        `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
+        With `camera` the joints are in metres in the camera's optical frame. Without it they are relative to the wrist
+        and the result has `calibrated=False`; Camera.from_fov creates a camera from a field of view.
+        `boxes` (4,) low x, low y, high x, high y [px] around hands, from another detector, are used instead of our
+        detector's.
         Raises ValueError for an image of another type or of another size than the camera's.
         """
         with self._lock:
@@ -197,12 +202,12 @@ class HandPoseEstimator:
     def estimate_batch(
         self, images: Sequence[np.ndarray], cameras: Camera | Sequence[Camera | None] | None = None
     ) -> list[HandPoses]:
-        """The hands of each of `images`, as `estimate` finds them; `cameras` is one for all, or one for each.
+        """The hands of each of `images`, as `estimate` finds them; `cameras` is one for all images, or one per image.
 
-        Four images are in work at once, in threads whose crops the networks take together; more of `images` are not
-        asked for. With OpenVINO the numbers are those of `estimate`, with torch on a CPU but for rounding; on a GPU,
-        where `estimate` samples the crops itself, keypoints move by up to 0.3 px of a crop.
-        Raises ValueError as `estimate` does, and for another number of cameras than images.
+        Four images are processed at a time, in threads whose crops share network batches; at most four of `images` are
+        requested ahead. With OpenVINO the results equal those of `estimate`, with torch on a CPU up to rounding. On a
+        GPU, where `estimate` samples the crops itself, keypoints move by up to 0.3 px of a crop.
+        Raises ValueError as `estimate` does, and if the number of cameras is not that of the images.
         """
         if cameras is None or isinstance(cameras, Camera):
             cameras = [cameras] * len(images)

@@ -1,4 +1,4 @@
-"""What the commands `image`, `video`, `bag` and `batch` do. What takes long to import is imported where it is used.
+"""The functions of the commands `image`, `video`, `bag` and `batch`. Slow imports are made where they are used.
 
 Each takes the parsed arguments of its command and returns the exit code.
 """
@@ -102,7 +102,7 @@ def batch(args):
 
 
 def _options(args, **others):
-    """The RecordingOptions that the arguments speak of."""
+    """The RecordingOptions that the arguments give."""
     from handpose_ros.recordings.job import RecordingOptions
 
     rectified = others.get("rectified", False)
@@ -144,7 +144,7 @@ def _place(args):
 
 
 def _names(files):
-    """What the results of each of `files` are called. Raises ValueError where two would be called the same."""
+    """The name of the results of each of `files`. Raises ValueError if two would have the same name."""
     names = {}
     for path in files:
         other = names.setdefault(path.stem, path)

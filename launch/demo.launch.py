@@ -1,4 +1,4 @@
-"""The whole chain: a camera (the demo clip by default), hands, grasps, and RViz where it is installed.
+"""The whole chain: a camera (the demo clip by default), hands, grasps, and RViz if it is installed.
 
 ros2 launch handpose_ros demo.launch.py source:=/dev/video0 fov:=60 device:=cuda
 """
@@ -44,12 +44,12 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "fov",
                 default_value="",
-                description="[deg] horizontal field of view, for a source without calibration: else no hand is shown",
+                description="[deg] horizontal field of view, needed to show hands of a source without calibration",
             ),
             DeclareLaunchArgument(
                 "rviz",
                 default_value=str(shutil.which("rviz2") is not None).lower(),
-                description="open RViz; by default where rviz2 is installed",
+                description="open RViz; default: true if rviz2 is installed",
             ),
             # As in hand_pose.launch.py: it must be set before the camera starts.
             SetEnvironmentVariable(PROFILES, TRANSPORT, condition=UNLESS_CHOSEN),

@@ -33,11 +33,11 @@ OVERRIDES = {
     "backend": "networks that find the hands",
     "device": "where they run",
     "compressed": "true: subscribe to <image>/compressed",
-    "rectified": "true: the image is rectified",
+    "rectified": "true: the image is rectified, use P of camera_info",
     "fov": "[deg] horizontal field of view of a camera without calibration",
-    "hand_scale": "the person's hand size over the average hand's",
-    "publish_tf": "true: the wrists are frames on /tf",
-    "tf_prefix": "goes before the names of these frames",
+    "hand_scale": "ratio of the person's hand size to the average hand's",
+    "publish_tf": "true: publish wrist frames on /tf",
+    "tf_prefix": "prefix of the names of these frames",
 }
 
 
@@ -53,7 +53,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("image", default_value="/camera/image_raw", description="topic of the images"),
             DeclareLaunchArgument("camera_info", default_value="/camera/camera_info", description="their calibration"),
             DeclareLaunchArgument(
-                "depth", default_value=NO_DEPTH, description="topic of depth images registered to them; depth: none"
+                "depth", default_value=NO_DEPTH, description="topic of registered depth images; depth: none"
             ),
             DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes"),
             DeclareLaunchArgument(
@@ -70,7 +70,7 @@ def generate_launch_description() -> LaunchDescription:
                 DeclareLaunchArgument(name, default_value="", description=f"{text}; empty: as in params_file")
                 for name, text in OVERRIDES.items()
             ],
-            DeclareLaunchArgument("use_sim_time", default_value="", description="true: time comes from /clock"),
+            DeclareLaunchArgument("use_sim_time", default_value="", description="true: use the time on /clock"),
             # A group, so that nothing of this stays set in a launch file that includes this one (but its parameters, if
             # that one used SetParameter before: launch_ros keeps these in one list).
             GroupAction(

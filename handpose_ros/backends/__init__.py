@@ -1,4 +1,4 @@
-"""What a hand network must offer to the pipeline, and the table of those there are.
+"""The interface of a hand network to the pipeline, and the table of available ones.
 
 A new backend is one file with a class that has the members of `Backend`, and one line in BACKENDS.
 """
@@ -24,34 +24,35 @@ class Backend(Protocol):
     """Finds hands and observes them."""
 
     name: str  # its key in BACKENDS
-    model: str  # what runs, for example mediapipe-full@0.10.21
+    model: str  # the networks in use, for example mediapipe-full@0.10.21
     license: str  # of the weights
-    runtime: str  # what runs it and where, for people
+    runtime: str  # library and device that run it, for people
 
     def detect(
         self, frame: Frame, squares: Sequence[Region] | None = None, meanwhile: bool = False
     ) -> Callable[[], list[Detection]]:
-        """Searches upright `squares` of the image, all at once; the whole of it for None.
+        """Starts a search in upright `squares` of the image, all at once; None: in the whole image.
 
-        What it returns waits for the hands, the best first, a few more than there are: `observe` tells which are hands.
-        meanwhile: `observe` will be called before that is; both are then done at once, on a CPU with several threads
-        too.
+        Returns a function that waits for the candidates, best first, a few more than hands wanted; `observe` decides
+        which are hands.
+        meanwhile: `observe` will be called before that function; the two then run in parallel, also on a CPU with
+        several threads.
         """
 
     def observe(self, frame: Frame, crops: Sequence[Crop], glance: bool = False) -> list[Observation]:
-        """What the network sees in each crop, in their order, those without a hand (a low score) too.
+        """One observation per crop, in their order, also for crops without a hand (they get a low score).
 
-        A `glance` is only to tell whether hands are there, and where: as fast as can be.
+        `glance`: only tell whether and where hands are, as fast as possible.
         """
 
     def track(self, frame: Frame, observations: Sequence[Observation]) -> list[Crop]:
-        """Where to look in the next image for each of the hands observed in this one."""
+        """The crop for the next image, for each of the hands observed in this one."""
 
     def shared(self) -> "Backend":
-        """The same for several threads, and what they ask for at about the same time at once.
+        """A view of this backend for several threads; simultaneous requests are batched.
 
-        It has this one's networks: while it is used, this one must not be. Built with `frames`, they take that many
-        frames at once.
+        It uses this backend's networks: do not use this backend at the same time. Networks built with `frames` take
+        that many frames at once.
         """
 
 

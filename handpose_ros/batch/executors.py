@@ -1,4 +1,4 @@
-"""Where many jobs run side by side: in processes or threads of this machine. `ray_cluster` has the third place."""
+"""Runs many jobs side by side, in processes or threads of this machine. `ray_cluster` runs them on a cluster."""
 
 import multiprocessing
 import os
@@ -18,23 +18,23 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class WorkerDied(RuntimeError):
-    """A process or thread ended in the middle of a job: killed, out of memory, or felled by a library."""
+    """A process or thread ended in the middle of a job: killed, out of memory, or crashed by a library."""
 
 
 class Executor(Protocol):
     """Runs jobs side by side."""
 
     def run(self, work: Work, jobs: Sequence, shown: Shown) -> Iterator[tuple[int, Any]]:
-        """(number, result) of each job as it ends; the result is a WorkerDied where its process did.
+        """(number, result) of each job as it ends; the result is a WorkerDied if its process died.
 
-        `work` is a function of a module, and raises nothing. Where the iterator is closed, all that runs is ended.
+        `work` is a function of a module and raises nothing. Closing the iterator ends all running jobs.
         """
 
 
 class LocalProcesses:
-    """See `Executor`: worker processes, which do not outlive this one however it ends.
+    """See `Executor`: worker processes, which end with this process however it ends.
 
-    Each is to use one thread: work that is split among threads waits for the slowest of them, and results would depend
+    Each should use one thread: work that is split among threads waits for the slowest of them, and results would depend
     on the number of cores.
     """
 
@@ -68,10 +68,10 @@ class LocalProcesses:
 
 
 class LocalThreads:
-    """See `Executor`: threads of this process, for jobs that share what is in it, as the networks on a GPU.
+    """See `Executor`: threads of this process, for jobs that share its objects, such as the networks on a GPU.
 
-    What fells the process fells them all. Where the iterator is closed, a job ends when it next says how far it is, or
-    when it is done, and that is waited for.
+    A crash of the process ends all jobs. Closing the iterator waits until each job next reports its progress or is
+    done; it ends there.
     """
 
     def __init__(self, count: int):

@@ -1,4 +1,4 @@
-"""The recordings of a batch: which there are, where their results go, and what tells that one has not changed."""
+"""The recordings of a batch: how they are found, where their results go, and how an unchanged one is recognised."""
 
 import hashlib
 import json
@@ -33,10 +33,9 @@ class Recording:
 
 
 def find_recordings(sources: Sequence[Path | str], out: Path | str) -> tuple[Recording, ...]:
-    """The videos and bags that `sources` are or hold, directories within directories too, in order of name.
+    """The videos and bags among `sources` or in them, searched recursively, in order of name.
 
-    What lies in `out` or in the results of another batch and what is hidden is left out. A file that is named itself
-    counts whatever it is called.
+    Leaves out hidden files, `out` and the results of other batches. A file given in `sources` counts whatever its name.
     Raises FileNotFoundError or ValueError with a remedy.
     """
     found: dict[str, Path] = {}
@@ -61,7 +60,7 @@ def find_recordings(sources: Sequence[Path | str], out: Path | str) -> tuple[Rec
 
 
 def read_manifest(results: Path) -> dict | None:
-    """The manifest in a directory; None where no batch has left one."""
+    """The manifest in a directory; None if no batch left one."""
     try:
         manifest = json.loads((results / MANIFEST).read_text())
     except (OSError, ValueError):

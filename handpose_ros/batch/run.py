@@ -1,4 +1,4 @@
-"""Many recordings, side by side: results of each in a directory of its own, and a summary of all."""
+"""Processes many recordings side by side: a directory of results for each, and a summary of all."""
 
 import shutil
 import sys
@@ -24,22 +24,22 @@ _ON_A_GPU = 2  # recordings at a time; more wait for Python's lock, which all th
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What became of a batch."""
+    """The result of a batch."""
 
     files: tuple[Outcome, ...]  # in order of name
-    seconds: float  # that this run took
+    seconds: float  # duration of this run
     interrupted: bool = False
 
     def count(self, status: str) -> int:
-        """How many recordings have it."""
+        """The number of recordings with this status."""
         return sum(each.status == status for each in self.files)
 
 
 def choose_place(device: str = "auto", jobs: int = 0) -> Place:
-    """Where the networks of a batch run on this machine, `jobs` recordings at a time; 0: as many as are quick.
+    """Where the networks of a batch run on this machine, with `jobs` recordings at a time; 0: the fastest number.
 
-    On a GPU all of these share them; on a CPU each has its own, with one thread.
-    Raises: ValueError for a device that is called otherwise.
+    On a GPU all recordings share the networks; on a CPU each has its own, with one thread.
+    Raises: ValueError for an unknown device.
     """
     if device_name(device) == "cpu":
         return Place(device, num_threads=1)
@@ -47,9 +47,8 @@ def choose_place(device: str = "auto", jobs: int = 0) -> Place:
 
 
 def choose_executor(place: Place, jobs: int = 0) -> Executor:
-    """What runs a batch with networks at `place`: threads where they share them or are on a GPU, else processes.
-
-    Of processes `jobs` at a time; 0: one for each core.
+    """The executor for networks at `place`: threads if recordings share the networks or they are on a GPU, else
+    processes, `jobs` at a time; 0: one per core.
     """
     if place.recordings > 1 or device_name(place.device) != "cpu":
         return LocalThreads(place.recordings)
@@ -63,11 +62,11 @@ def run_batch(
     place: Place | None = None,
     executor: Executor | None = None,
 ) -> BatchSummary:
-    """Leaves a directory with the results of each recording in `out`, and SUMMARY. Those that were done stay.
+    """Writes a directory with the results of each recording to `out`, and SUMMARY. Finished recordings are kept.
 
-    By default at `choose_place()`, run by `choose_executor(place)`: on all cores of this machine, or on its GPU.
-    A Ctrl-C ends it early: the summary says what was done, and the next run does the rest.
-    Raises OSError with a remedy where `out` cannot be written.
+    By default it runs at `choose_place()` with `choose_executor(place)`: on all cores of this machine, or on its GPU.
+    A Ctrl-C ends it early: the summary says what is done, and the next run does the rest.
+    Raises OSError with a remedy if `out` cannot be written.
     """
     start, out = time.perf_counter(), make_directory(out)
     options, place = options or RecordingOptions(), place or choose_place()

@@ -19,11 +19,11 @@ GAP = 1.6  # times the median period, or as much less: images of a track so far 
 
 
 def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> list[HandPoses]:
-    """`recording`, in the order of time, with smooth joints_3d and wrist_velocity; `window` [s] is how far it looks.
+    """`recording` (in order of time) with smoothed joints_3d and wrist_velocity; `window` [s] is the filter's length.
 
-    It looks at five images at least, where they are no further apart than `window`. Stamps need not be even, but a step
-    that is much longer or shorter than the others ends a stretch. What stays as it is: hands that coast or are lost,
-    stretches of fewer than five images, and images further apart than `window` or without stamps that grow.
+    It uses at least five images, if they are no further apart than `window`. Stamps need not be evenly spaced, but a
+    step that is much longer or shorter than the others ends a stretch. Unchanged are: hands that coast or are lost,
+    stretches of fewer than five images, and images further apart than `window` or without increasing stamps.
     """
     # (track, where its distance is from) -> (image, place in the image): what lies between two such is no motion
     places: dict[tuple[int, DepthSource], list[tuple[int, int]]] = {}

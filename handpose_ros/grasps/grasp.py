@@ -1,4 +1,4 @@
-"""Grasps over time: which type and phase each hand is in, how wide it is open and how fast that changes.
+"""Grasps over time: type and phase of each hand, its aperture and the speed of the aperture.
 
 A classifier is a function of one hand in one image. To add one: a file with a class like `DistanceRule`,
 and a line in CLASSIFIERS.
@@ -30,13 +30,13 @@ WIDEN_TIME = 0.3  # [s] in which a wider aperture becomes the widest: an outlier
 
 
 class Classifier(Protocol):
-    """Says which grasp one hand shows. It has no memory: what it needs of the past is in `previous`."""
+    """Classifies the grasp of one hand. It has no memory: everything it needs of the past is in `previous`."""
 
     name: str  # with its version, "distance@1"
 
     def __call__(self, joints: np.ndarray, right: bool, previous: Claim, dt: float, min_confidence: float) -> Claim:
-        """The claim on a hand `joints` (21, 3) [m], `dt` [s] after `previous` (Claim() on the first image); it goes
-        as deep as it can with `min_confidence`."""
+        """The claim on a hand `joints` (21, 3) [m], `dt` [s] after `previous` (Claim() in the first image), as deep as
+        `min_confidence` allows."""
 
 
 CLASSIFIERS: dict[str, Callable[[], Classifier]] = {"distance": DistanceRule, "taxonomy": TaxonomyCascade}
@@ -52,7 +52,7 @@ def make_classifier(name: str = DEFAULT_CLASSIFIER) -> Classifier:
 
 @dataclass(frozen=True, eq=False)
 class Grasp:
-    """The grasp of one hand in one image. What is not known is NaN, a level that is not claimed is 0."""
+    """The grasp of one hand in one image. Unknown values are NaN, a level that is not claimed is 0."""
 
     track_id: int
     side: Side
@@ -64,7 +64,7 @@ class Grasp:
     aperture: float = np.nan  # [m] free space between the opposing pads: from skin to skin, filtered over time
     aperture_velocity: float = np.nan  # [m/s] negative: closing; NaN on a track's first image and while coasting
     scores: tuple[float, ...] = ()  # probability of each CoarseType; empty: not estimated
-    aperture_normalized: float = np.nan  # 0 closed .. 1 this hand's widest so far
+    aperture_normalized: float = np.nan  # 0 closed .. 1 this hand's largest aperture so far
     T_camera_from_grasp: np.ndarray = None  # (4, 4) between the virtual fingers; z approach, y closing, x = y x z
     depth_source: DepthSource = DepthSource.NONE
 
@@ -90,10 +90,10 @@ class _Memory:
 
 
 class GraspTracker:
-    """Follows the grasps of all hands from one image to the next. Time comes from the stamps alone."""
+    """Follows the grasps of all hands from image to image. Time comes only from the stamps."""
 
     def __init__(self, classifier: Classifier, min_confidence: float = 0.5):
-        """Abstains (UNKNOWN) below `min_confidence` of the hand or of the claim."""
+        """A hand or a claim below `min_confidence` is UNKNOWN."""
         self.classifier, self.min_confidence = classifier, min_confidence
         self.reset()
 
@@ -103,9 +103,9 @@ class GraspTracker:
         self._stamp = -np.inf
 
     def update(self, hands: HandPoses) -> tuple[Grasp, ...]:
-        """The grasps of `hands`, in their order. A stamp before the last one (a bag that loops) resets.
+        """The grasps of `hands`, in their order. A stamp before the last one (a bag that loops) resets the tracker.
 
-        Raises: ValueError for hands without a stamp, as HandPoseEstimator gives them.
+        Raises: ValueError for hands without a stamp, such as those of HandPoseEstimator.
         """
         if math.isnan(hands.stamp):
             raise ValueError("the hands have no stamp: give each image its time [s], and a single one any")

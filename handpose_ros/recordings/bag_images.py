@@ -153,9 +153,9 @@ class BagImages:
 def read_bag(
     path: Path | str, image_topic: str | None = None, info_topic: str | None = None, camera: Camera | None = None
 ) -> Iterator[Frame]:
-    """The images of a bag, each with its camera, for a HandPosePipeline; `camera` overrules the bag's own.
+    """The images of a bag, each with its camera, for a HandPosePipeline; `camera` overrides the bag's own.
 
-    Topics are found by their types where they are not named. Raises ValueError with the remedy, as BagImages does.
+    Topics that are not given are found by type. Raises ValueError with the remedy, as BagImages does.
     """
     calibration = (lambda size: fit_camera(camera, size)) if camera else None
     return (image.frame for image in BagImages(Path(path), image_topic, info_topic, calibration=calibration))

@@ -1,4 +1,4 @@
-"""One recording, a video or a bag, answered as its options say: what `handpose video`, `bag` and `batch` run."""
+"""Processes one recording, a video or a bag, with its options: what `handpose video`, `bag` and `batch` run."""
 
 import math
 import threading
@@ -26,7 +26,7 @@ _opening = threading.Lock()
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What decides the result of a recording. Where it is computed is no part of it."""
+    """The options that determine the result of a recording, wherever it is computed."""
 
     backend: str = "mediapipe"
     checkpoint: str = ""  # of the backend that needs one
@@ -47,7 +47,7 @@ class RecordingOptions:
     rectified: bool = False
 
     def __post_init__(self):
-        """Raises ValueError or ImportError for an option that no recording could be answered with."""
+        """Raises ValueError or ImportError for an option that is invalid for every recording."""
         check_formats(self.formats)
         make_classifier(self.classifier)
         check_hands(self.max_hands, self.hand_scale)
@@ -65,7 +65,10 @@ class RecordingOptions:
             camera_from_yaml(self.calibration, self.rectified)
 
     def camera(self, size: tuple[int, int], own: Camera | None = None) -> Camera | None:
-        """The camera of images of `size`: that of the calibration, else the source's `own`, else a guess by fov."""
+        """The camera for images of `size` (width, height) [px]; None: not calibrated.
+
+        It is that of the calibration, else the source's `own`, else a guess by fov.
+        """
         if self.calibration:
             return fit_camera(camera_from_yaml(self.calibration, self.rectified), size)
         if own is not None or self.fov is None:

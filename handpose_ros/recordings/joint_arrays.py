@@ -27,15 +27,15 @@ _SHAPES = {
 
 
 def write_joints(path: Path | str, frames: Sequence[HandPoses]):
-    """Writes `joint_arrays` as an NPZ."""
+    """Writes the arrays of `joint_arrays` as an NPZ file."""
     with replacing(path) as partial, partial.open("wb") as file:  # numpy would add .npz to another name
         np.savez_compressed(file, **joint_arrays(frames))
 
 
 def read_joints(path: Path | str) -> list[HandPoses]:
-    """What `write_joints` wrote, all but MANO's parameters, which it leaves out.
+    """Reads the file of `write_joints`. MANO's parameters are not in it.
 
-    Raises ValueError for a file that is none of its own, OSError for one that cannot be read.
+    Raises ValueError for a file that `write_joints` did not write, OSError for one that cannot be read.
     """
     try:
         file = np.load(path)

@@ -97,7 +97,7 @@ class VideoWriter:
     """Writes an mp4 (MPEG-4 part 2, which every OpenCV can encode) of images of one size at a constant rate."""
 
     def __init__(self, path: Path | str, fps: float):
-        """`fps` [1/s] is rounded to what MPEG-4 can say. Raises ValueError for a name that is not UTF-8."""
+        """`fps` [1/s] is rounded to a rate that MPEG-4 has. Raises ValueError for a name that is not UTF-8."""
         self._path, self.fps = Path(path), _rate(fps)
         self._partial = _partial(opencv_name(path))
         self._writer = None
@@ -121,9 +121,9 @@ class VideoWriter:
         self._count += 1
 
     def close(self):
-        """Completes the file and gives it its name; without an image there is none.
+        """Completes the file and gives it its name; without images there is no file.
 
-        Raises OSError with a remedy where not all of it could be written.
+        Raises OSError with a remedy if not all of it could be written.
         """
         if self._writer is None:
             return
@@ -135,7 +135,7 @@ class VideoWriter:
         os.replace(self._partial, self._path)
 
     def discard(self):
-        """Leaves no file."""
+        """Removes the unfinished file."""
         if self._writer is not None:
             self._writer.release()
             self._writer = None

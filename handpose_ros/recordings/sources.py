@@ -22,9 +22,9 @@ _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
 
 
 def read_image(path: Path | str, turned: bool = True) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of an image file, `turned` as its EXIF orientation says, or as the sensor saw it.
+    """(H, W, 3) uint8 RGB of an image file, rotated by its EXIF orientation if `turned`, else as the sensor saw it.
 
-    Raises OSError or ValueError with a sentence.
+    Raises OSError or ValueError with a remedy.
     """
     flags = cv2.IMREAD_COLOR if turned else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
@@ -37,9 +37,9 @@ def read_image(path: Path | str, turned: bool = True) -> np.ndarray:
 
 
 class ImageSource:
-    """Images of one size, in order. Iterating starts at the beginning, for a webcam at now.
+    """Images of one size, in order. Iterating starts at the beginning, for a webcam at the current image.
 
-    Iterating yields (H, W, 3) uint8 RGB and raises ValueError or OSError for an image that cannot be had.
+    Iterating yields (H, W, 3) uint8 RGB and raises ValueError or OSError for an image that cannot be read.
     """
 
     name: str  # for people
@@ -70,10 +70,10 @@ class ImageSource:
 def open_source(
     name: str, offered: str = "demo, a video, a folder of images, or a webcam (0)", turned: bool = True
 ) -> ImageSource:
-    """The source called "demo", or that of a video file, a folder of images, or a webcam (0, /dev/video0).
+    """The source `name`: "demo", a video file, a folder of images, or a webcam (0, /dev/video0).
 
-    `offered` is what the error of an unknown one advises to give; `turned` as in read_image, for a folder of images.
-    Raises FileNotFoundError, OSError or ValueError with a sentence.
+    `offered` is the advice in the error for an unknown source; `turned` as in read_image, for a folder of images.
+    Raises FileNotFoundError, OSError or ValueError with a remedy.
     """
     path = Path(name).expanduser()
     if name == "demo":
@@ -88,10 +88,10 @@ def open_source(
 
 
 def read_video(source: Path | str, camera: Camera | None = None) -> Iterator[Frame]:
-    """The images of what `open_source` finds under this name or path, stamped from 0 s on, for a HandPosePipeline.
+    """The images of a source (see `open_source`), stamped from 0 s on, for a HandPosePipeline.
 
-    Their camera is `camera`, which is taken for the sensor's, so that EXIF turns no image of a folder, or the source's
-    own, if any. Raises as `open_source` does.
+    Their camera is `camera`, or the source's own, if any. `camera` describes the sensor: with it, images of a folder
+    are not rotated by their EXIF orientation. Raises as `open_source` does.
     """
     return _frames(open_source(str(source), turned=camera is None), camera)
 

@@ -1,4 +1,4 @@
-"""The node `camera`: plays a clip, a video, a folder of images or a webcam as image and camera_info."""
+"""The node `camera`: publishes a clip, a video, a folder of images or a webcam as image and camera_info."""
 
 import sys
 import time
@@ -31,13 +31,13 @@ class CameraParams:
     calibration: str = parameter("", "calibration file of ROS's camera_calibration; empty: the source's own, if any")
     frame_id: str = parameter("camera_optical_frame", "the camera's optical frame")
     rate: float = parameter(0.0, "[Hz] images per second; 0: the source's own", minimum=0.0, maximum=1000.0)
-    loop: bool = parameter(True, "start again at the end; otherwise the node ends there")
-    paced: bool = parameter(False, "publish the next image only when the hands of the last one arrived on `hands`")
-    listeners: int = parameter(1, "subscribers of the images for which a paced camera waits", minimum=1, maximum=100)
+    loop: bool = parameter(True, "start again at the end; false: the node ends there")
+    paced: bool = parameter(False, "publish the next image only after the hands of the last one arrived on `hands`")
+    listeners: int = parameter(1, "number of image subscribers that a paced camera waits for", minimum=1, maximum=100)
 
 
 class CameraNode(Node):
-    """Publishes ~/image and ~/camera_info with equal stamps, which are the times of publication."""
+    """Publishes ~/image and ~/camera_info with equal stamps, the times of publication."""
 
     def __init__(self, **options):
         """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""

@@ -27,27 +27,27 @@ WARNING_PERIOD = 5.0  # [s]
 class GraspParams:
     """Parameters of grasp."""
 
-    classifier: str = parameter(DEFAULT_CLASSIFIER, "what tells the grasps apart", choices=tuple(CLASSIFIERS))
+    classifier: str = parameter(DEFAULT_CLASSIFIER, "grasp classifier", choices=tuple(CLASSIFIERS))
     min_confidence: float = parameter(
-        0.5, "a hand or a grasp below it is UNKNOWN, and the gripper holds still", minimum=0.0, maximum=1.0
+        0.5, "a hand or a grasp below it is UNKNOWN, and the gripper does not move", minimum=0.0, maximum=1.0
     )
-    hand: str = parameter("any", "whose hand leads the gripper", choices=tuple(SIDES))
+    hand: str = parameter("any", "hand that controls the gripper", choices=tuple(SIDES))
     gripper_command: str = parameter(
         "goal",
-        "what velocity and effort in ~/gripper_command are; goal: the most allowed, as in a goal of "
-        "control_msgs/ParallelGripperCommand; state: velocity is that of the width, there is no effort",
+        "meaning of velocity and effort in ~/gripper_command; goal: the allowed maximum, as in a goal of "
+        "control_msgs/ParallelGripperCommand; state: velocity of the width, no effort",
         choices=("goal", "state"),
     )
     gripper_joint: str = parameter("finger_joint", "name of the gripper's joint in ~/gripper_command")
     gripper_max_width: float = parameter(
-        0.085, "[m] between the gripper's fingers, fully open", minimum=0.001, maximum=1.0
+        0.085, "[m] distance between the gripper's fingers, fully open", minimum=0.001, maximum=1.0
     )
-    gripper_max_velocity: float = parameter(0.15, "[m/s] of that width", minimum=0.001, maximum=10.0)
-    gripper_max_effort: float = parameter(0.0, "[N] of the grip, in a goal; 0: none is given", minimum=0.0, maximum=1e4)
+    gripper_max_velocity: float = parameter(0.15, "[m/s] maximum speed of that width", minimum=0.001, maximum=10.0)
+    gripper_max_effort: float = parameter(0.0, "[N] maximum grip force, in a goal; 0: none", minimum=0.0, maximum=1e4)
 
 
 class GraspNode(Node):
-    """Answers every HandPoseArray with the grasps of its hands."""
+    """Publishes one GraspArray, the grasps of its hands, for every HandPoseArray."""
 
     def __init__(self, **options):
         """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""

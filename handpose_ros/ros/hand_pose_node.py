@@ -39,7 +39,7 @@ STOP_TIMEOUT = 2.0  # [s] for the image in work when the node ends
 
 
 class HandPoseNode(Node):
-    """Publishes the hands of the newest image as soon as they are known, also when there are none."""
+    """Publishes the hands of the newest image as soon as they are known, also if there are none."""
 
     def __init__(self, make_pipeline: Callable[[HandPoseParams], HandPosePipeline] = build_pipeline, **options):
         """`options` are those of rclpy's Node, such as namespace, context and parameter_overrides."""

@@ -33,9 +33,9 @@ def declare(node, Params: type):
     """An instance of the dataclass `Params` with the values that `node` was started with.
 
     The node must have been made with `automatically_declare_parameters_from_overrides`. Every field becomes a
-    read-only ROS parameter with its description and range. An integer is taken for a number or a string, so that
-    `fov:=60` and `source:=0` do what they say. A value for a parameter that there is not is ignored with a warning:
-    it may be another node's, in a file for all of them.
+    read-only ROS parameter with its description and range. An integer is accepted for a number or a string, so that
+    `fov:=60` and `source:=0` work. A value for an unknown parameter is ignored with a warning: it may be another
+    node's, in a file for all of them.
     Raises ParameterError.
     """
     _warn_of_unknown(node, {rule.name for rule in fields(Params)})
