@@ -111,7 +111,8 @@ class View(Crop):
 
     @cached_property
     def unit_span(self) -> np.ndarray:
-        return _span_of_view(self.R_camera_from_crop, self.extent, self.camera.K if self.lens is None else _I)
+        K = self.camera.K.copy() if self.lens is None else _I  # a copy: compiled code takes nothing read-only
+        return _span_of_view(self.R_camera_from_crop, self.extent, K)
 
     @property
     def box(self) -> np.ndarray:
