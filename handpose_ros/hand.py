@@ -150,6 +150,9 @@ class HandPoses:
     def __len__(self):
         return len(self.hands)
 
+    def __getitem__(self, index: int) -> HandPose:
+        return self.hands[index]
+
     def without_mano(self) -> "HandPoses":
         """The same hands without MANO's parameters and mesh, which is ten times as large as all else."""
         return replace(self, hands=tuple(replace(hand, mano=None) for hand in self.hands))

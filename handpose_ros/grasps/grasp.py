@@ -92,9 +92,9 @@ class _Memory:
 class GraspTracker:
     """Follows the grasps of all hands from one image to the next. Time comes from the stamps alone."""
 
-    def __init__(self, classifier: Classifier, min_confidence: float = 0.5):
-        """Abstains (UNKNOWN) below `min_confidence` of the hand or of the claim."""
-        self.classifier, self.min_confidence = classifier, min_confidence
+    def __init__(self, classifier: Classifier | None = None, min_confidence: float = 0.5):
+        """Abstains (UNKNOWN) below `min_confidence` of the hand or of the claim; None: the default classifier."""
+        self.classifier, self.min_confidence = classifier or make_classifier(), min_confidence
         self.reset()
 
     def reset(self):

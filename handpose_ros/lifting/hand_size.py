@@ -139,6 +139,6 @@ def _complaint_about_all(hands):
         return "no hand is seen; hold it before the camera"
     if len(hands) > 1:
         return f"{len(hands)} hands are seen; show only one"
-    if hands.hands[0].depth_source is DepthSource.SENSOR:
+    if hands[0].depth_source is DepthSource.SENSOR:
         return "a depth image places the hand and tells its size already; nothing is to be done"
-    return complaint_about(hands.hands[0], hands.size)
+    return complaint_about(hands[0], hands.size)
