@@ -19,6 +19,9 @@ BONES = tuple((parent, child) for child, parent in enumerate(PARENTS) if parent 
 TIPS = (4, 8, 12, 16, 20)
 MCPS = (5, 9, 13, 17)  # of index .. little
 
+# A person's hand over the average one: children of six have 0.7. What is beyond is a length, or a mistake in its unit.
+HAND_SCALES = (0.6, 1.6)
+
 
 class Side(IntEnum):
     """Whose hand: the person's own left or right, seen by a camera that does not mirror."""

@@ -14,7 +14,7 @@ from handpose_ros.camera import Camera, Frame
 from handpose_ros.crops.searching import TILE_SHARES, Search
 from handpose_ros.filtering.live import FILTERS, HandFilter
 from handpose_ros.finding import boxed_crops, confirmed, find_hands
-from handpose_ros.hand import HandPoses, Observation, TrackingState
+from handpose_ros.hand import HAND_SCALES, HandPoses, Observation, TrackingState
 from handpose_ros.lifting.confidence import filter_low_confidence
 from handpose_ros.lifting.lifters import make_lifter
 from handpose_ros.lifting.placing import Placer
@@ -22,7 +22,6 @@ from handpose_ros.tracking.tracker import HandTracker
 from handpose_ros.wording import counted
 
 _SAME_CAMERA = 0.005  # [rad] by which the rays of a camera with an autofocus may differ from image to image
-_HAND_SCALES = (0.3, 3.0)  # a length of a hand in metres is not among them, nor one in millimetres
 _AT_ONCE = 4  # images of a batch, which share the networks; two cores gain nothing by more
 
 
@@ -57,8 +56,11 @@ class HandPosePipeline:
             raise ValueError(f"max_hands is {max_hands}, it must be 1 or more")
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
-        if hand_scale is not None and not _HAND_SCALES[0] < hand_scale < _HAND_SCALES[1]:  # NaN too
-            raise ValueError(f"hand_scale is {hand_scale}: it is a factor near 1, or None where it is not known")
+        low, high = HAND_SCALES
+        if hand_scale is not None and not low <= hand_scale <= high:  # NaN too
+            raise ValueError(
+                f"hand_scale is {hand_scale}: it is a factor near 1, {low} to {high}, or None where it is not known"
+            )
         self.backend, self.filter = backend, filter
         self.hand_scale = hand_scale  # may be set at any time, also by another thread: from the next image on
         self._placer = Placer(make_lifter(lifter), hand_scale)

@@ -83,7 +83,7 @@ def test_a_name_that_is_no_text_can_be_printed_also_to_a_strict_stdout(tmp_path,
         ["video", "a", "--fov", "180"],
         ["video", "a", "--every", "1.5"],
         ["evaluate"],
-        ["evaluate", "a", "--hand-scale", "9"],
+        ["evaluate", "a", "--hand-scale", "1.7"],
         ["evaluate", "a", "--hand-scale", "large"],
     ],
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from handpose_ros.backends import BACKENDS, make_backend
 from handpose_ros.filtering.live import FILTERS
+from handpose_ros.hand import HAND_SCALES
 from handpose_ros.lifting.lifters import LIFTERS
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.params import parameter
@@ -31,7 +32,11 @@ class HandPoseParams:
     )
     coast_time: float = parameter(0.25, "[s] for which an unseen hand is predicted", minimum=0.0, maximum=5.0)
     hand_scale: float = parameter(
-        0.0, "the person's hand size over the average hand's; 0: not known", minimum=0.0, maximum=2.0
+        0.0,
+        "the person's hand size over the average hand's; 0: not known",
+        minimum=HAND_SCALES[0],
+        maximum=HAND_SCALES[1],
+        off=0.0,
     )
     lifter: str = parameter(
         "learned", "how shapes are made of what the network saw; mediapipe: as it saw them", choices=tuple(LIFTERS)

@@ -280,7 +280,8 @@ def test_a_bug_in_the_backend_ends_the_node_with_a_traceback(start, peer):
 
 @pytest.mark.parametrize(
     "override, words",
-    [("max_hands:=99", "parameter 'max_hands' is 99"), ("backend:=oracle", "parameter 'backend' is 'oracle'")],
+    [("max_hands:=99", "parameter 'max_hands' is 99"), ("backend:=oracle", "parameter 'backend' is 'oracle'")]
+    + [("hand_scale:=0.2", "parameter 'hand_scale' is 0.2, it must be 0.0, or a number at least 0.6")],
 )
 def test_a_wrong_parameter_stops_the_start_by_its_name(start, override, words):
     node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-p", override)
