@@ -2,9 +2,11 @@
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
+from numbers import Integral
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.crops.searching import TILE_SHARES, Search
 from handpose_ros.filtering.live import FILTERS, HandFilter
-from handpose_ros.finding import boxed_crops, confirmed, find_hands
+from handpose_ros.finding import boxed_crops, checked_boxes, confirmed, find_hands
 from handpose_ros.hand import HAND_SCALES, HandPoses, Observation, TrackingState
 from handpose_ros.lifting.confidence import filter_low_confidence
 from handpose_ros.lifting.lifters import make_lifter
@@ -50,10 +52,15 @@ class HandPosePipeline:
         Joints with a score below `min_joint_score` are NaN.
         New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
         tiles of it of these shares of its longer side, so that small hands are found; () for no tiles.
-        Raises: ValueError for less than one hand, no possible hand size, another filter or a region without area.
+        Pipelines in several threads need a backend each, or one `backend.shared()` for all of them.
+        Raises: ValueError naming the wrong option.
         """
-        if max_hands < 1:
-            raise ValueError(f"max_hands is {max_hands}, it must be 1 or more")
+        _check_count(max_hands)
+        for name, value in {"min_score": min_score, "min_joint_score": min_joint_score}.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}, it must be 0 to 1")
+        if not coast_time >= 0:
+            raise ValueError(f"coast_time is {coast_time}, it must be 0 s or more")
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         low, high = HAND_SCALES
@@ -76,10 +83,16 @@ class HandPosePipeline:
         last one's, ends all tracks.
 
         `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
-        Raises: ValueError for a frame without a stamp.
+        Raises: ValueError for a frame without a stamp, and for boxes that are none.
         """
+        if not isinstance(frame, Frame):
+            raise ValueError(
+                f"the frame is {type(frame).__name__}, it must be Frame(image, camera, stamp); HandPoseEstimator takes "
+                "images"
+            )
         if math.isnan(frame.stamp):
             raise ValueError("the frame has no stamp: give each its time [s]; HandPoseEstimator takes single images")
+        boxes = None if boxes is None else checked_boxes(boxes)
         tracker = self._tracker
         if tracker.advance(frame.stamp, anew=(frame.size, frame.frame_id) != self._view):
             self._search.reset()  # the filter sees for itself that tracks ended
@@ -96,6 +109,7 @@ class HandPosePipeline:
 
         Their ids begin with 1 in each such image.
         """
+        boxes = None if boxes is None else checked_boxes(boxes)
         self.reset()
         self._tracker.reset(ids_too=True)
         self._tracker.advance(frame.stamp)
@@ -160,6 +174,7 @@ class HandPoseEstimator:
         Each hand is looked at `looks` times, 1 to looks.MOST, a little differently each time, and the mean counts.
         Tiles are searched where the whole shows no hand, the largest first.
         """
+        _check_count(max_hands)
         own = make_backend(backend, max_hands=max_hands, looks=looks, frames=_AT_ONCE, **backend_options)
         self._pipeline, *self._abreast = (
             HandPosePipeline(
@@ -189,13 +204,13 @@ class HandPoseEstimator:
         With its `camera` the joints are in metres in the camera's optical frame. Without one they are relative to the
         wrist and the result says `calibrated=False`; Camera.from_fov makes one from a field of view.
         `boxes` (4,) low x, low y, high x, high y [px] around hands, of another detector, replace the own one's.
-        Raises ValueError for an image of another type or of another size than the camera's.
+        Raises ValueError for an image of another type or another size than the camera's, and for boxes that are none.
         """
         with self._lock:
             return self._pipeline.alone(Frame(image, camera), boxes)
 
     def estimate_batch(
-        self, images: Sequence[np.ndarray], cameras: Camera | Sequence[Camera | None] | None = None
+        self, images: Iterable[np.ndarray], cameras: Camera | Sequence[Camera | None] | None = None
     ) -> list[HandPoses]:
         """The hands of each of `images`, as `estimate` finds them; `cameras` is one for all, or one for each.
 
@@ -205,13 +220,20 @@ class HandPoseEstimator:
         Raises ValueError as `estimate` does, and for another number of cameras than images.
         """
         if cameras is None or isinstance(cameras, Camera):
-            cameras = [cameras] * len(images)
-        if len(cameras) != len(images):
-            given = f"{counted(len(images), 'image')} and {counted(len(cameras), 'camera')}"
-            raise ValueError(f"{given} are given: give one camera for each image, or one for all")
+            cameras = repeat(cameras)
+        else:
+            images = images if isinstance(images, Sized) else list(images)
+            if len(cameras) != len(images):
+                given = f"{counted(len(images), 'image')} and {counted(len(cameras), 'camera')}"
+                raise ValueError(f"{given} are given: give one camera for each image, or one for all")
         workers = [lambda frame, each=each: each.alone(frame) for each in self._abreast]
         with self._lock:
             return abreast(workers, map(Frame, images, cameras))
+
+
+def _check_count(max_hands):
+    if not isinstance(max_hands, Integral) or max_hands < 1:
+        raise ValueError(f"max_hands is {max_hands}, it must be a whole number, 1 or more")
 
 
 def _recalibrated(last: Camera | None, camera: Camera | None) -> bool:

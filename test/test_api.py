@@ -87,6 +87,8 @@ def test_a_batch_is_what_its_images_are_one_by_one(estimator):
     with pytest.raises(ValueError, match="uint8"):
         estimator.estimate_batch([images[0], images[0].astype(float)])
     assert estimator.estimate_batch([]) == []
+    for its_camera in (camera, [camera, camera]):
+        assert [len(each) for each in estimator.estimate_batch(iter(images[:1] * 2), its_camera)] == [2, 2]
 
 
 @pytest.mark.parametrize("method", ["estimate", "estimate_batch"])
