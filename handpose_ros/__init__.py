@@ -18,6 +18,8 @@ API = {  # name -> its module
     "HandPose": "hand",
     "HandPoses": "hand",
     "Side": "hand",
+    "TrackingState": "hand",
+    "DepthSource": "hand",
     "KEYPOINTS": "hand",
     "HandPoseEstimator": "pipeline",
     "HandPosePipeline": "pipeline",

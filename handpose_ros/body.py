@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handpose_ros import body_arithmetic
+from handpose_ros.compiled import plain
 from handpose_ros.hand import WRIST
 
 
@@ -22,7 +23,7 @@ class Body:
         """The body of `joints` (..., 21, 3) [m]; NaN where the palm has no area."""
         joints = np.asarray(joints, dtype=float)
         shape = joints.shape[:-2]
-        R, directions, lengths = body_arithmetic.bodies(_in_a_row(joints, (21, 3)))
+        R, directions, lengths = body_arithmetic.bodies(plain(joints).reshape(-1, 21, 3))
         return cls(joints, R.reshape(*shape, 3, 3), directions.reshape(*shape, 21, 3), lengths.reshape(*shape, 21))
 
     @classmethod
@@ -30,7 +31,7 @@ class Body:
         """The body of these bones."""
         shape = directions.shape[:-2]
         each = np.broadcast_to(R, (*shape, 3, 3)), directions, np.broadcast_to(lengths, (*shape, 21))
-        rows = [_in_a_row(part, of_one) for part, of_one in zip(each, ((3, 3), (21, 3), (21,)), strict=True)]
+        rows = [plain(part).reshape(-1, *of_one) for part, of_one in zip(each, ((3, 3), (21, 3), (21,)), strict=True)]
         return cls(body_arithmetic.joints_of(*rows).reshape(directions.shape), R, directions, lengths)
 
     @property
@@ -47,10 +48,5 @@ class Body:
 
 def directed(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions (..., 3) and lengths (...) of `vectors` (..., 3) [m]; one of no length has the direction 0."""
-    directions, lengths = body_arithmetic.directed(_in_a_row(vectors, (3,)))
+    directions, lengths = body_arithmetic.directed(plain(vectors).reshape(-1, 3))
     return directions.reshape(vectors.shape), lengths.reshape(vectors.shape[:-1])
-
-
-def _in_a_row(values: np.ndarray, of_one: tuple[int, ...]) -> np.ndarray:
-    """(N, *of_one) a copy of `values` (..., *of_one) as compiled loops take it: in C order, and not read-only."""
-    return np.array(values, dtype=float, order="C").reshape(-1, *of_one)

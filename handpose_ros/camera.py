@@ -5,9 +5,9 @@ Pixels   (u, v), u to the right, v down; pixel centres at integers, so an image 
          -0.5 .. W - 0.5.
 Model    a point (x, y, z) goes to (x/z, y/z), is distorted there, and K takes it to pixels:
          none                 no distortion
-         plumb_bob            D = k1 k2 p1 p2 k3
+         plumb_bob            D = k1 k2 p1 p2 [k3]
          rational_polynomial  D = k1 k2 p1 p2 k3 k4 k5 k6 [s1 s2 s3 s4 [tx ty]]
-         equidistant          D = k1 k2 k3 k4, on the angle from the optical axis (fisheye)
+         equidistant          D = k1 k2 k3 k4, on the angle from the optical axis; also called fisheye
          Names are those of sensor_msgs/CameraInfo, formulas those of OpenCV's calib3d and fisheye.
 """
 
@@ -18,24 +18,34 @@ import numpy as np
 
 from handpose_ros.distortion import distort, fisheye_distort, fisheye_rays, undistort
 
-DISTORTION_SIZES = {"none": (0,), "plumb_bob": (5,), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+DISTORTION_SIZES = {"none": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+OTHER_NAMES = {"fisheye": "equidistant"}
 _SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few points
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A calibrated camera: points in its optical frame <-> pixels of its image. Equal if all numbers are equal."""
+    """A calibrated camera: points in its optical frame <-> pixels of its image. Equal if all numbers are equal.
 
-    K: np.ndarray  # (3, 3) intrinsics [px]
+
+    Raises: ValueError for what is no calibration.
+    """
+
+    K: np.ndarray  # (3, 3) intrinsics [px]; read-only, like D
     size: tuple[int, int]  # (width, height) [px]
     D: np.ndarray = field(default_factory=lambda: np.zeros(0))  # distortion coefficients of `model`
-    model: str = "none"  # a key of DISTORTION_SIZES
+    model: str = "none"  # a key of DISTORTION_SIZES or OTHER_NAMES
 
     def __post_init__(self):
-        object.__setattr__(self, "K", np.array(self.K, dtype=float))
-        object.__setattr__(self, "D", np.array(self.D, dtype=float).ravel())
-        object.__setattr__(self, "size", _whole(self.size))
-        _check_calibration(self.K, self.D, self.model, self.size)
+        K, D = np.array(self.K, dtype=float), np.array(self.D, dtype=float).ravel()
+        size, model = _whole(self.size), OTHER_NAMES.get(self.model, self.model)
+        _check_calibration(K, D, model, size)
+        if model == "plumb_bob" and D.size == 4:  # without k3, as OpenCV has it too
+            D = np.append(D, 0.0)
+        for name, value in {"K": K, "size": size, "D": D, "model": model}.items():
+            object.__setattr__(self, name, value)
+        K.setflags(write=False)
+        D.setflags(write=False)
 
     def __eq__(self, other: object) -> bool:
         if self is other:  # as nearly always
@@ -152,6 +162,8 @@ class Frame:
             )
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
             raise ValueError(f"image is {self.image.dtype} {self.image.shape}, it must be uint8 (height, width, 3)")
+        if not self.image.size:
+            raise ValueError(f"the image has no pixels, it is {self.size[0]}x{self.size[1]}: give one with some")
         if self.camera is not None and self.camera.size != self.size:
             raise ValueError(f"the image is {self.size} px but its camera is calibrated for {self.camera.size} px")
         if self.depth is not None and self.depth.dtype.kind != "f":
@@ -179,9 +191,15 @@ def _check_calibration(K, D, model, size):
         raise ValueError(f"K must be 3x3 and finite, it is {K.tolist()}")
     if K[0, 0] <= 0 or K[1, 1] <= 0:
         raise ValueError(f"the camera is not calibrated: its focal lengths are {K[0, 0]} and {K[1, 1]} px")
+    if not K[0, 0] * K[1, 1] > K[0, 1] * K[1, 0]:
+        raise ValueError(f"K takes all rays to one line, or mirrors the image: it is {K.tolist()}, calibrate again")
     if model not in DISTORTION_SIZES:
         raise ValueError(f"unknown distortion model '{model}', known are {', '.join(DISTORTION_SIZES)}")
+    if model == "none" and D.size:
+        models = ", ".join(name for name in DISTORTION_SIZES if name != "none")
+        raise ValueError(f"D is {D.tolist()} but the model is none: name the model that D is of, one of {models}")
     if D.size not in DISTORTION_SIZES[model] or not np.isfinite(D).all():
-        raise ValueError(f"{model} takes {DISTORTION_SIZES[model]} finite coefficients, D is {D.tolist()}")
+        sizes = " or ".join(map(str, DISTORTION_SIZES[model]))
+        raise ValueError(f"{model} takes {sizes} finite coefficients, D is {D.tolist()}")
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"the image size is {size}, it must be a positive width and height")

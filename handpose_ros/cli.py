@@ -200,9 +200,11 @@ def _seconds(text):
 
 
 def _scale(text):
-    value = _number(text)
-    if not 0.5 <= value <= 2:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.5 and 2 times the average hand")
+    from handpose_ros.hand import HAND_SCALES  # with NumPy, for which --help need not wait
+
+    value, (low, high) = _number(text), HAND_SCALES
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high} times the average hand")
     return value
 
 

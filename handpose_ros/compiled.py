@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pickle import UnpicklingError
 
 import numba
+import numpy as np
 
 
 def compiled(signature: str) -> Callable[[Callable], Callable]:
@@ -28,6 +29,11 @@ def compiled(signature: str) -> Callable[[Callable], Callable]:
             return numba.njit(signature, error_model="numpy")(function)
 
     return decorate
+
+
+def plain(array: np.ndarray) -> np.ndarray:
+    """A copy of `array` as compiled functions take it: of floats, in C order, writeable."""
+    return np.array(array, dtype=float, order="C")
 
 
 def _kept(function, signature):

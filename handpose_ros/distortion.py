@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from handpose_ros.compiled import compiled, inlined
+from handpose_ros.compiled import compiled, inlined, plain
 
 _NEWTON_STEPS = 50
 _NEWTON_TOLERANCE = 1e-12  # normalised image coordinates, or [rad]
@@ -24,12 +24,12 @@ _WIDEST = np.radians(89.9)  # [rad] from the axis up to which distortions are se
 
 def distort(xy: np.ndarray, D: np.ndarray) -> np.ndarray:
     """(..., 2) where OpenCV's rational model puts normalised coordinates `xy` (..., 2); NaN beyond its fold."""
-    return _distort(_rows(xy), *_lens(D.tobytes())).reshape(xy.shape)
+    return _distort(plain(xy).reshape(-1, 2), *_lens(D.tobytes())).reshape(xy.shape)
 
 
 def undistort(target: np.ndarray, D: np.ndarray) -> np.ndarray:
     """(..., 2) the normalised coordinates that `distort` puts at `target` (..., 2); NaN where there are none."""
-    return _undistort(_rows(target), *_lens(D.tobytes())).reshape(target.shape)
+    return _undistort(plain(target).reshape(-1, 2), *_lens(D.tobytes())).reshape(target.shape)
 
 
 def fisheye_distort(points: np.ndarray, D: np.ndarray) -> np.ndarray:
@@ -38,17 +38,12 @@ def fisheye_distort(points: np.ndarray, D: np.ndarray) -> np.ndarray:
     NaN beyond its fold, and straight behind, which is everywhere on a circle.
     """
     coefficients, last_angle, _ = _fisheye(D.tobytes())
-    return _fisheye_distort(_rows(points), coefficients, last_angle).reshape(*points.shape[:-1], 2)
+    return _fisheye_distort(plain(points).reshape(-1, 3), coefficients, last_angle).reshape(*points.shape[:-1], 2)
 
 
 def fisheye_rays(distorted: np.ndarray, D: np.ndarray) -> np.ndarray:
     """(..., 3) unit rays that an equidistant lens with `D` (4,) puts at `distorted` (..., 2); NaN beyond its fold."""
-    return _fisheye_rays(_rows(distorted), *_fisheye(D.tobytes())).reshape(*distorted.shape[:-1], 3)
-
-
-def _rows(array):
-    """(N, 2 or 3) a copy of `array` (..., 2 or 3) as compiled code takes it: of floats, in C order, writeable."""
-    return np.array(array, dtype=float, order="C").reshape(-1, array.shape[-1])
+    return _fisheye_rays(plain(distorted).reshape(-1, 2), *_fisheye(D.tobytes())).reshape(*distorted.shape[:-1], 3)
 
 
 @inlined

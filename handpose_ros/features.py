@@ -8,7 +8,7 @@ with the other side has the same features; angles and 0..1 figures do not depend
 import numpy as np
 
 from handpose_ros.geometry import cross, wrist_rotation
-from handpose_ros.hand import FINGERS, MCPS, PARENTS, TIPS, WRIST
+from handpose_ros.hand import FINGERS, MCPS, PARENTS, TIPS, WRIST, Side
 
 ANGLE_NAMES = ("thumb_cmc_abduction", "thumb_cmc_flexion", "thumb_mcp_flexion", "thumb_ip_flexion") + tuple(
     f"{finger}_{angle}"
@@ -37,8 +37,8 @@ _FIRST_BENDING = np.flatnonzero(np.isin(_BENDING, (2, *MCPS)))  # of each digit,
 _FIRST_ENDS, _SECOND_ENDS = np.triu_indices(6, 1)  # all pairs of six points
 
 
-def joint_angles(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
-    """(..., 20) [rad] in the order of ANGLE_NAMES; `right` (...) says which hands are right ones.
+def joint_angles(joints: np.ndarray, side: Side | np.ndarray) -> np.ndarray:
+    """(..., 20) [rad] in the order of ANGLE_NAMES of hands of this `side` (...); NaN where it is UNKNOWN.
 
     + is flexion and radial abduction (away from the little finger) on both hands. A finger's MCP turns against
     its metacarpal, the line from the wrist: flexion in the plane of metacarpal and palm normal, then abduction
@@ -46,9 +46,15 @@ def joint_angles(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     abduction is in the palm's plane, zero along the middle metacarpal, and flexion lifts the thumb out of it
     to the palmar side (clinically: palmar abduction). MCP and IP of the thumb are hinges that close towards the
     little finger's MCP, where an opposing thumb ends (Kapandji, Clinical test of apposition, 1986).
+
+    Raises: TypeError for a side that is a bool.
     """
-    joints = as_right_hands(joints, right)
-    return np.concatenate([_thumb_angles(joints), _finger_angles(joints)], axis=-1)
+    side = np.asarray(side)
+    if side.dtype == bool:  # True would be Side.LEFT
+        raise TypeError(f"side is {side.tolist()}: give Side.LEFT or Side.RIGHT")
+    joints = as_right_hands(joints, side == Side.RIGHT)
+    angles = np.concatenate([_thumb_angles(joints), _finger_angles(joints)], axis=-1)
+    return np.where(side[..., None] == Side.UNKNOWN, np.nan, angles)
 
 
 def as_right_hands(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:

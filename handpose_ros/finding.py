@@ -27,12 +27,12 @@ def find_hands(
     max_hands: int,
     min_score: float,
     search: Search,
-    boxes: Sequence[np.ndarray] | None = None,
+    boxes: np.ndarray | None = None,
 ) -> list[Observation]:
     """At most `max_hands` hands of an image, the surest first; a score above `min_score` is a hand.
 
-    Where another detector's `boxes` are given, (4,) low x, low y, high x, high y [px] each, only these are looked at;
-    else `search` says where, until something is found.
+    Where another detector's `boxes` are given, as `checked_boxes` gives them, only these are looked at; else `search`
+    says where, until something is found.
     """
     if boxes is not None:
         return confirmed(backend, frame, boxed_crops(backend, frame, boxes), min_score)[:max_hands]
@@ -55,10 +55,23 @@ def confirmed(backend: Backend, frame: Frame, crops: Sequence[Crop], min_score: 
     return sorted(hands, key=lambda found: -found.score)
 
 
-def boxed_crops(backend: Backend, frame: Frame, boxes: Sequence[np.ndarray]) -> list[Crop]:
-    """Where to observe the hand in each of `boxes` (4,) low x, low y, high x, high y [px]: turned as it looks best."""
+def checked_boxes(boxes: Sequence[np.ndarray]) -> np.ndarray:
+    """(N, 4) low x, low y, high x, high y [px] of `boxes`, also of none. Raises ValueError for other numbers."""
+    boxes = np.asarray(boxes, float)
+    if boxes.size == 0:
+        return np.zeros((0, 4))
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes are {boxes.shape}, they must be (N, 4): low x, low y, high x, high y [px]")
+    wrong = ~(np.isfinite(boxes).all(axis=1) & (boxes[:, :2] < boxes[:, 2:]).all(axis=1))
+    if wrong.any():
+        raise ValueError(f"a box is {boxes[wrong][0].tolist()}, it must be low x, low y, high x, high y [px]")
+    return boxes
+
+
+def boxed_crops(backend: Backend, frame: Frame, boxes: np.ndarray) -> list[Crop]:
+    """Where to observe the hand in each of `boxes` (N, 4), those of `checked_boxes`: turned as it looks best."""
     crops = []
-    for box in np.asarray(boxes, float).reshape(-1, 4):
+    for box in boxes:
         side = _BOX_MARGIN * (box[2:] - box[:2]).max()
         turned = [aim(Region((box[:2] + box[2:]) / 2, side, angle), frame.camera) for angle in _TURNS]
         scores = [found.score for found in backend.observe(frame, turned, glance=True)]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from handpose_ros.body_arithmetic import wrist_axes
+from handpose_ros.compiled import plain
 
 _YZX, _ZXY = np.array([1, 2, 0]), np.array([2, 0, 1])
 
@@ -13,7 +14,7 @@ def wrist_rotation(joints: np.ndarray, right: np.ndarray | bool) -> np.ndarray:
     The columns are the wrist's axes: x out of the palm, z from the wrist to the middle finger's MCP,
     y = z x x, on both hands (the operator frame of dex-retargeting). NaN where the palm has no area.
     """
-    joints = np.array(joints, dtype=float, order="C")  # as compiled code takes it: neither strided nor read-only
+    joints = plain(joints)
     R = wrist_axes(joints.reshape(-1, 21, 3)).reshape(*joints.shape[:-2], 3, 3)
     if right is True:
         return R

@@ -19,6 +19,9 @@ BONES = tuple((parent, child) for child, parent in enumerate(PARENTS) if parent 
 TIPS = (4, 8, 12, 16, 20)
 MCPS = (5, 9, 13, 17)  # of index .. little
 
+# A person's hand over the average one: children of six have 0.7. What is beyond is a length, or a mistake in its unit.
+HAND_SCALES = (0.6, 1.6)
+
 
 class Side(IntEnum):
     """The person's own left or right hand, if the camera does not mirror."""
@@ -149,6 +152,9 @@ class HandPoses:
 
     def __len__(self):
         return len(self.hands)
+
+    def __getitem__(self, index: int) -> HandPose:
+        return self.hands[index]
 
     def without_mano(self) -> "HandPoses":
         """The same hands without MANO's parameters and mesh, which is ten times as large as all else."""

@@ -2,9 +2,11 @@
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
+from numbers import Integral
 
 import numpy as np
 
@@ -13,8 +15,8 @@ from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.crops.searching import TILE_SHARES, Search
 from handpose_ros.filtering.live import FILTERS, HandFilter
-from handpose_ros.finding import boxed_crops, confirmed, find_hands
-from handpose_ros.hand import HandPoses, Observation, TrackingState
+from handpose_ros.finding import boxed_crops, checked_boxes, confirmed, find_hands
+from handpose_ros.hand import HAND_SCALES, HandPoses, Observation, TrackingState
 from handpose_ros.lifting.confidence import filter_low_confidence
 from handpose_ros.lifting.lifters import make_lifter
 from handpose_ros.lifting.placing import Placer
@@ -22,7 +24,6 @@ from handpose_ros.tracking.tracker import HandTracker
 from handpose_ros.wording import counted
 
 _SAME_CAMERA = 0.005  # [rad] by which the rays of a camera with an autofocus may differ from image to image
-_HAND_SCALES = (0.3, 3.0)  # a length of a hand in metres is not among them, nor one in millimetres
 _AT_ONCE = 4  # images of a batch, which share the networks; two cores gain nothing by more
 
 
@@ -53,9 +54,15 @@ class HandPosePipeline:
         New hands are searched for in `region` (4,) low x, low y, high x, high y [px] (None: the whole image), and in
         tiles of it. `tile_shares` are the tiles' sizes as shares of its longer side; small tiles find small hands, ()
         is no tiles.
-        Raises: ValueError for less than one hand, no possible hand size, another filter or a region without area.
+        Pipelines in several threads need a backend each, or one `backend.shared()` for all of them.
+        Raises: ValueError naming the wrong option.
         """
         check_hands(max_hands, hand_scale)
+        for name, value in {"min_score": min_score, "min_joint_score": min_joint_score}.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}, it must be 0 to 1")
+        if not coast_time >= 0:
+            raise ValueError(f"coast_time is {coast_time}, it must be 0 s or more")
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend, self.filter = backend, filter
@@ -74,15 +81,21 @@ class HandPosePipeline:
         return self._tracker.max_hands
 
     def __call__(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
-        """The hands of the next image. An image of another camera (another size or frame_id), or with a stamp earlier
-        than the last one's, ends all tracks.
+        """The hands of the next image. An image of another camera (another size or frame_id), with a stamp earlier than
+        the last one's, or after a long pause ends all tracks.
 
         `boxes` (4,) low x, low y, high x, high y [px] around hands, from another detector, are used instead of our
         detector's.
-        Raises: ValueError for a frame without a stamp.
+        Raises: ValueError for a frame without a stamp, and for invalid boxes.
         """
+        if not isinstance(frame, Frame):
+            raise ValueError(
+                f"the frame is {type(frame).__name__}, it must be Frame(image, camera, stamp); HandPoseEstimator takes "
+                "images"
+            )
         if math.isnan(frame.stamp):
             raise ValueError("the frame has no stamp: give each its time [s]; HandPoseEstimator takes single images")
+        boxes = None if boxes is None else checked_boxes(boxes)
         tracker = self._tracker
         if tracker.advance(frame.stamp, anew=(frame.size, frame.frame_id) != self._view):
             self._search.reset()  # the filter sees for itself that tracks ended
@@ -99,6 +112,7 @@ class HandPosePipeline:
 
         Track ids start at 1 in each such image.
         """
+        boxes = None if boxes is None else checked_boxes(boxes)
         self.reset()
         self._tracker.reset(ids_too=True)
         self._tracker.advance(frame.stamp)
@@ -164,6 +178,7 @@ class HandPoseEstimator:
         The network observes each hand `looks` times, 1 to looks.MOST, with slightly different crops; the result is the
         mean. If the whole image shows no hand, tiles are searched, the largest first.
         """
+        check_hands(max_hands, hand_scale)
         own = make_backend(backend, max_hands=max_hands, looks=looks, frames=_AT_ONCE, **backend_options)
         self._pipeline, *self._abreast = (
             HandPosePipeline(
@@ -194,13 +209,13 @@ class HandPoseEstimator:
         and the result has `calibrated=False`; Camera.from_fov creates a camera from a field of view.
         `boxes` (4,) low x, low y, high x, high y [px] around hands, from another detector, are used instead of our
         detector's.
-        Raises ValueError for an image of another type or of another size than the camera's.
+        Raises ValueError for an image of another type or of another size than the camera's, and for invalid boxes.
         """
         with self._lock:
             return self._pipeline.alone(Frame(image, camera), boxes)
 
     def estimate_batch(
-        self, images: Sequence[np.ndarray], cameras: Camera | Sequence[Camera | None] | None = None
+        self, images: Iterable[np.ndarray], cameras: Camera | Sequence[Camera | None] | None = None
     ) -> list[HandPoses]:
         """The hands of each of `images`, as `estimate` finds them; `cameras` is one for all images, or one per image.
 
@@ -210,21 +225,26 @@ class HandPoseEstimator:
         Raises ValueError as `estimate` does, and if the number of cameras is not that of the images.
         """
         if cameras is None or isinstance(cameras, Camera):
-            cameras = [cameras] * len(images)
-        if len(cameras) != len(images):
-            given = f"{counted(len(images), 'image')} and {counted(len(cameras), 'camera')}"
-            raise ValueError(f"{given} are given: give one camera for each image, or one for all")
+            cameras = repeat(cameras)
+        else:
+            images = images if isinstance(images, Sized) else list(images)
+            if len(cameras) != len(images):
+                given = f"{counted(len(images), 'image')} and {counted(len(cameras), 'camera')}"
+                raise ValueError(f"{given} are given: give one camera for each image, or one for all")
         workers = [lambda frame, each=each: each.alone(frame) for each in self._abreast]
         with self._lock:
             return abreast(workers, map(Frame, images, cameras))
 
 
 def check_hands(max_hands: int, hand_scale: float | None):
-    """Raises ValueError for less than one hand, or no possible hand size."""
-    if max_hands < 1:
-        raise ValueError(f"max_hands is {max_hands}, it must be 1 or more")
-    if hand_scale is not None and not _HAND_SCALES[0] < hand_scale < _HAND_SCALES[1]:  # NaN too
-        raise ValueError(f"hand_scale is {hand_scale}: it is a factor near 1, or None where it is not known")
+    """Raises ValueError for an impossible number or size of hands."""
+    if not isinstance(max_hands, Integral) or max_hands < 1:
+        raise ValueError(f"max_hands is {max_hands}, it must be a whole number, 1 or more")
+    low, high = HAND_SCALES
+    if hand_scale is not None and not low <= hand_scale <= high:  # NaN too
+        raise ValueError(
+            f"hand_scale is {hand_scale}: it is a factor near 1, {low} to {high}, or None where it is not known"
+        )
 
 
 def _recalibrated(last: Camera | None, camera: Camera | None) -> bool:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from enum import IntEnum
 from importlib import import_module
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from bag_maker import demo_images, demo_messages, write_bag
 
 import handpose_ros
-from handpose_ros import Camera, HandPoseEstimator, read_bag, read_video, weights
+from handpose_ros import Camera, HandPose, HandPoseEstimator, HandPoses, Side, read_bag, read_video, weights
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,17 @@ def estimator():
 def test_every_name_of_the_api_is_what_its_module_says(name):
     assert getattr(handpose_ros, name) is getattr(import_module(f"handpose_ros.{handpose_ros.API[name]}"), name)
     assert name in dir(handpose_ros)
+
+
+def test_what_a_hands_fields_are_compared_with_is_in_the_api():
+    kinds = [each.type for each in fields(HandPose) if isinstance(each.type, type) and issubclass(each.type, IntEnum)]
+    assert {kind.__name__ for kind in kinds} == {"Side", "TrackingState", "DepthSource"} < set(handpose_ros.API)
+
+
+def test_hands_are_counted_gone_through_and_taken_by_their_number():
+    left, right = (HandPose(side, 1.0, 1.0, np.zeros((21, 2)), np.zeros((21, 3))) for side in (Side.LEFT, Side.RIGHT))
+    hands = HandPoses((left, right), (640, 480))
+    assert hands[0] is left and hands[-1] is right and [*hands] == [left, right] and len(hands) == 2
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error_and_modules_are_still_imported():
@@ -74,6 +87,8 @@ def test_a_batch_is_what_its_images_are_one_by_one(estimator):
     with pytest.raises(ValueError, match="uint8"):
         estimator.estimate_batch([images[0], images[0].astype(float)])
     assert estimator.estimate_batch([]) == []
+    for its_camera in (camera, [camera, camera]):
+        assert [len(each) for each in estimator.estimate_batch(iter(images[:1] * 2), its_camera)] == [2, 2]
 
 
 @pytest.mark.parametrize("method", ["estimate", "estimate_batch"])

@@ -170,8 +170,11 @@ def test_a_field_of_view_of_ninety_degrees_puts_the_image_border_at_forty_five()
     [
         ({"K": np.zeros((3, 3))}, "not calibrated"),
         ({"K": np.full((3, 3), np.nan)}, "finite"),
+        ({"K": [[1, 1, 0], [1, 1, 0], [0, 0, 1]]}, "to one line"),
+        ({"K": [[1, 2, 0], [2, 1, 0], [0, 0, 1]]}, "mirrors the image"),
         ({"model": "kannala", "D": [0, 0, 0, 0]}, "kannala"),
-        ({"model": "plumb_bob", "D": [0.1, 0.2]}, "plumb_bob takes"),
+        ({"model": "plumb_bob", "D": [0.1, 0.2]}, "plumb_bob takes 4 or 5"),
+        ({"D": np.zeros(5)}, "name the model .* plumb_bob, rational_polynomial, equidistant"),
         ({"size": (0, 480)}, "positive"),
         ({"size": (640,)}, "positive width and height"),
     ],
@@ -179,6 +182,22 @@ def test_a_field_of_view_of_ninety_degrees_puts_the_image_border_at_forty_five()
 def test_a_wrong_calibration_gets_a_sentence_that_says_what_is_wrong(broken, word):
     with pytest.raises(ValueError, match=word):
         Camera(**{"K": K, "size": (640, 480), **broken})
+
+
+def test_opencvs_forms_are_taken_without_k3_and_by_the_name_fisheye():
+    D = [0.1, 0.02, 0.003, 0.004]
+    assert Camera(K, (640, 480), D, "plumb_bob") == Camera(K, (640, 480), [*D, 0.0], "plumb_bob")
+    assert Camera(K, (640, 480), D, "fisheye") == Camera(K, (640, 480), D, "equidistant")
+
+
+def test_a_cameras_numbers_cannot_be_changed_for_rays_were_made_of_them():
+    K_given = K.copy()
+    camera = Camera(K_given, (640, 480), [0.1] * 5, "plumb_bob")
+    for array in (camera.K, camera.D):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    K_given[0, 0] = 1.0  # the caller's own array stays the caller's
+    assert camera == Camera(K, (640, 480), [0.1] * 5, "plumb_bob")
 
 
 EQUAL = Camera(K.tolist(), [640, 480], [0.02, -0.01, 0.003, -5e-4], "equidistant")
@@ -207,7 +226,8 @@ def test_a_size_that_is_given_as_another_sequence_is_a_pair_of_whole_numbers(siz
 
 @pytest.mark.parametrize(
     "image, camera, words",
-    [(None, None, "could its file be read"), ("a.png", None, "is str"), (np.zeros((9, 9, 3), np.uint8), K, "a Camera")],
+    [(None, None, "could its file be read"), ("a.png", None, "is str"), (np.zeros((9, 9, 3), np.uint8), K, "a Camera")]
+    + [(np.zeros((*size, 3), np.uint8), None, "no pixels") for size in ((0, 0), (0, 9), (9, 0))],
 )
 def test_a_frame_says_what_it_was_given_in_place_of_an_image_or_a_camera(image, camera, words):
     with pytest.raises(ValueError, match=words):

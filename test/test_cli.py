@@ -86,7 +86,7 @@ def test_a_name_that_is_no_text_can_be_printed_also_to_a_strict_stdout(tmp_path,
         ["bag", "a", "--hand-scale", "1.1", "--palm-length", "0.11"],
         ["batch", "a", "--max-hands", "0"],
         ["evaluate"],
-        ["evaluate", "a", "--hand-scale", "9"],
+        ["evaluate", "a", "--hand-scale", "1.7"],
         ["evaluate", "a", "--hand-scale", "large"],
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handpose_ros.compiled import compiled, inlined
+from handpose_ros.compiled import compiled, inlined, plain
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +36,14 @@ def test_loops_and_what_they_call_are_compiled_for_the_types_of_the_signature():
 
 def test_dividing_by_zero_is_infinite_or_nan_as_in_numpy():
     assert ratio(np.ones(1), 0.0) == math.inf and math.isnan(ratio(np.zeros(1), 0.0))
+
+
+def test_plain_arrays_are_what_compiled_functions_take_and_nobody_elses():
+    given = np.arange(12).reshape(3, 4)[:, ::2]
+    given.setflags(write=False)
+    taken = plain(given)
+    assert taken.dtype == float and taken.flags.c_contiguous and taken.flags.writeable
+    assert taken.tolist() == given.tolist() and not np.shares_memory(taken, given)
 
 
 def test_what_no_file_holds_is_compiled_and_not_kept():

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros import features
+from handpose_ros.hand import Side
 from handpose_ros.kinematics import HIGH, LOW, bend
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -59,43 +60,58 @@ def test_there_are_twenty_named_angles():
 @pytest.mark.parametrize("seed", range(5))
 def test_angles_that_pose_a_hand_are_read_off_it_wherever_it_is(seed):
     angles = random_angles(seed=seed)
-    assert_allclose(features.joint_angles(moved(bend(angles), seed), right=True), angles, atol=1e-6)
+    assert_allclose(features.joint_angles(moved(bend(angles), seed), Side.RIGHT), angles, atol=1e-6)
 
 
 @pytest.mark.parametrize("number", range(20))
 def test_each_angle_has_its_own_place(number):
     angles = np.radians([20, 20, 10, 10] + [5, 20, 20, 10] * 4)
     angles[number] += 0.1
-    assert_allclose(features.joint_angles(bend(angles), True), angles, atol=1e-6)
+    assert_allclose(features.joint_angles(bend(angles), Side.RIGHT), angles, atol=1e-6)
 
 
 def test_the_left_hand_in_the_mirror_has_the_same_angles():
     joints = moved(hands((2, 3)))
-    assert_allclose(features.joint_angles(joints * MIRROR, False), features.joint_angles(joints, True), atol=1e-9)
+    assert_allclose(
+        features.joint_angles(joints * MIRROR, Side.LEFT), features.joint_angles(joints, Side.RIGHT), atol=1e-9
+    )
 
 
 def test_sides_may_differ_within_a_batch():
-    joints, right = hands((2,)), np.array([True, False])
+    joints, sides = hands((2,)), np.array([Side.RIGHT, Side.LEFT])
     both = np.stack([joints[0], joints[1] * MIRROR])
-    assert_allclose(features.joint_angles(both, right), features.joint_angles(joints, True), atol=1e-9)
+    assert_allclose(features.joint_angles(both, sides), features.joint_angles(joints, Side.RIGHT), atol=1e-9)
+
+
+def test_the_angles_of_a_hand_of_unknown_side_are_unknown_for_their_sign_depends_on_it():
+    joints = hands((2,))
+    angles = features.joint_angles(joints, [Side.RIGHT, Side.UNKNOWN])
+    assert_allclose(angles[0], features.joint_angles(joints[0], Side.RIGHT))
+    assert np.isnan(angles[1]).all()
+
+
+@pytest.mark.parametrize("right", [True, np.array([True, False])])
+def test_a_bool_is_no_side_for_true_would_be_a_left_hand(right):
+    with pytest.raises(TypeError, match="give Side.LEFT or Side.RIGHT"):
+        features.joint_angles(hands((2,)), right)
 
 
 def test_calling_a_right_hand_left_turns_flexion_into_extension():
-    assert features.joint_angles(FIST, True)[5] > 1.4
-    assert features.joint_angles(FIST, False)[5] < -1.4
+    assert features.joint_angles(FIST, Side.RIGHT)[5] > 1.4
+    assert features.joint_angles(FIST, Side.LEFT)[5] < -1.4
 
 
 def test_swapped_fingers_have_other_angles():
     joints = hands(())
     swapped = joints.copy()
     swapped[5:13] = joints[[9, 10, 11, 12, 5, 6, 7, 8]]
-    assert abs(features.joint_angles(swapped, True) - features.joint_angles(joints, True)).max() > 0.1
+    assert abs(features.joint_angles(swapped, Side.RIGHT) - features.joint_angles(joints, Side.RIGHT)).max() > 0.1
 
 
 def test_a_bent_thumb_ip_and_a_lifted_thumb_are_positive_in_the_hand_frame():
     joints = FLAT.copy()
     joints[2:5] = joints[1] + np.array([[0.03, 0.01, 0.03], [0.05, 0.0, 0.05], [0.05, -0.03, 0.05]])
-    abduction, flexion, _, ip = features.joint_angles(joints, True)[:4]
+    abduction, flexion, _, ip = features.joint_angles(joints, Side.RIGHT)[:4]
     assert_allclose([abduction, flexion], [np.arctan2(1, 3), np.arctan2(3, np.sqrt(10))])
     assert ip > 0.5
 
@@ -115,13 +131,15 @@ def test_a_ratio_does_not_depend_on_the_size_of_the_hand(feature):
 
 def test_angles_do_not_depend_on_the_size_of_the_hand():
     joints = hands((4,))
-    assert_allclose(features.joint_angles(0.01 * joints, True), features.joint_angles(joints, True), atol=1e-9)
+    assert_allclose(
+        features.joint_angles(0.01 * joints, Side.RIGHT), features.joint_angles(joints, Side.RIGHT), atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_leading_dimensions_are_free(shape):
     joints = hands(shape)
-    assert features.joint_angles(joints, True).shape == (*shape, 20)
+    assert features.joint_angles(joints, Side.RIGHT).shape == (*shape, 20)
     assert features.palm_center(joints).shape == (*shape, 3)
     assert features.thumb_side_contact(joints).shape == (*shape, 3)
     assert features.tip_distances(joints).shape == (*shape, 4)
@@ -141,13 +159,13 @@ def test_an_unknown_hand_has_unknown_features_and_harms_no_other(feature):
 def test_an_unknown_thumb_tip_leaves_the_fingers_known():
     joints = FIST.copy()
     joints[4] = np.nan
-    assert np.isnan(features.joint_angles(joints, True)).tolist() == [False, False, False, True] + [False] * 16
+    assert np.isnan(features.joint_angles(joints, Side.RIGHT)).tolist() == [False, False, False, True] + [False] * 16
     assert np.isnan(features.pinch_distance(joints))
     assert features.grab_strength(joints) > 0.9
 
 
 def test_a_hand_of_zeros_is_unknown():
-    assert np.isnan(features.joint_angles(np.zeros((21, 3)), True)[:4]).all()
+    assert np.isnan(features.joint_angles(np.zeros((21, 3)), Side.RIGHT)[:4]).all()
     assert np.isnan(features.pinch_strength(np.zeros((21, 3))))
 
 
@@ -204,7 +222,7 @@ def test_the_joints_of_real_hands_stay_within_what_joints_can_do():
         pytest.skip("the annotated photos of real hands are not here")
     items = [item["hands"][0] for item in json.loads(NTU.read_text())["items"]]
     joints = np.array([hand["joints_3d"] for hand in items], dtype=float)
-    angles = features.joint_angles(joints, np.array([hand["side"] == "right" for hand in items]))
+    angles = features.joint_angles(joints, [Side[hand["side"].upper()] for hand in items])
     low, high = np.degrees(np.percentile(angles, [2, 98], axis=0))
     flexion = [i for i, name in enumerate(features.ANGLE_NAMES) if "flexion" in name]
     assert (low[flexion] > -30).all()

@@ -1,5 +1,7 @@
 """Hands of single images, and what the pipeline is told from outside, with the real networks on the demo clip."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -56,6 +58,33 @@ def test_boxes_of_another_detector_replace_the_own_one(backend, clip, truth, pix
     assert len(HandPosePipeline(backend)(Frame(clip[0], truth[1], 0.0), boxes=[])) == 0
     both = HandPosePipeline(backend).alone(Frame(clip[0], truth[1]), [left, right])
     assert near(by_side(both, Side.LEFT).joints_2d, pixels[0]) and near(by_side(both, Side.RIGHT).joints_2d, pixels[1])
+
+
+BOX = [100.0, 100.0, 300.0, 300.0]
+NO_BOXES = {
+    "with scores": ([[*BOX, 0.9]] * 4, "boxes are (4, 5), they must be (N, 4): low x"),
+    "a single one": (BOX, "boxes are (4,), they must be (N, 4): low x"),
+    "without area": (
+        [BOX, [10, 10, 10, 10]],
+        "a box is [10.0, 10.0, 10.0, 10.0], it must be low x, low y, high x, high y",
+    ),
+    "unknown": ([[np.nan] * 4], "a box is [nan, nan, nan, nan], it must be"),
+    "width and height": ([[300.0, 200.0, 150.0, 180.0]], "a box is [300.0, 200.0, 150.0, 180.0], it must be"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_BOXES)
+def test_boxes_of_another_form_are_refused_by_what_is_expected_also_while_nothing_is_searched(backend, clip, kind):  # noqa: F811
+    boxes, words = NO_BOXES[kind]
+    pipeline = HandPosePipeline(backend)
+    assert len(pipeline(Frame(clip[0], None, 0.0))) == 2
+    for give in (
+        lambda: pipeline(Frame(clip[1], None, PERIOD), boxes),
+        lambda: pipeline.alone(Frame(clip[0], None), boxes),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            give()
+    assert len(pipeline.alone(Frame(clip[0], None), np.zeros((0, 4)))) == 0
 
 
 def test_only_hands_in_the_region_are_found(backend, clip, truth, pixels):  # noqa: F811

@@ -11,7 +11,7 @@ from handpose_ros.grasps import distance_rule, taxonomy
 from handpose_ros.grasps.claims import Claim
 from handpose_ros.grasps.contacts import contacts
 from handpose_ros.grasps.distance_rule import DistanceRule
-from handpose_ros.grasps.grasp import CLASSIFIERS, Grasp, GraspTracker, aperture, make_classifier
+from handpose_ros.grasps.grasp import CLASSIFIERS, DEFAULT_CLASSIFIER, Grasp, GraspTracker, aperture, make_classifier
 from handpose_ros.grasps.gripper import GripperFollower
 from handpose_ros.grasps.taxonomy import Category, CoarseType, GraspType, Opposition, Phase
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
@@ -380,7 +380,7 @@ def test_a_thin_claim_is_withheld_but_the_aperture_is_measured():
     near_limit = _pinching(1, gap=0.36 * palm_size(FLAT) - 0.001)
     grasp = follow([near_limit], tracker(min_confidence=0.8))[0]
     assert grasp.type is taxonomy.UNKNOWN and grasp.phase is Phase.UNKNOWN
-    assert 0.5 < grasp.confidence < 0.8 and grasp.aperture > 0.01
+    assert np.isnan(grasp.confidence) and grasp.aperture > 0.01
     assert follow([_pinching(1)], tracker(min_confidence=0.8))[0].type.name == "palmar pinch"
 
 
@@ -495,6 +495,11 @@ class FistOrNot:
     def __call__(self, joints, right, previous, dt, min_confidence):
         near = np.linalg.norm(joints[MIDDLE_TIP] - joints[0]) < np.linalg.norm(joints[9] - joints[0])
         return Claim(distance_rule.POWER if near else taxonomy.OPEN, 0.9)
+
+
+def test_a_tracker_has_the_default_classifier_unless_it_is_given_one():
+    assert GraspTracker().classifier.name == make_classifier(DEFAULT_CLASSIFIER).name == "taxonomy@1"
+    assert GraspTracker(make_classifier("distance")).classifier.name == "distance@1"
 
 
 def test_a_classifier_of_ones_own_is_plugged_in_with_one_line(monkeypatch):

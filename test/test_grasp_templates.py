@@ -13,7 +13,7 @@ from handpose_ros.features import (
 )
 from handpose_ros.grasps.grasp_types import TYPES
 from handpose_ros.grasps.taxonomy import PALM, Category, Opposition
-from handpose_ros.hand import TIPS
+from handpose_ros.hand import TIPS, Side
 from handpose_ros.kinematics import LOW, random_people
 
 BY_ID = {template.leaf: template for template in TEMPLATES}
@@ -45,7 +45,7 @@ def test_a_wrap_is_wider_around_a_larger_object():
 
 
 def test_the_joints_stay_in_the_range_of_a_healthy_hand():
-    angles = joint_angles(posed_grasps(5, 8).joints, True)
+    angles = joint_angles(posed_grasps(5, 8).joints, Side.RIGHT)
     wrapped = np.radians(1.0)
     assert (np.delete(angles, 3, axis=1) > np.delete(LOW, 3) - wrapped).mean() > 0.97  # bones turn the wrist's axes
     assert np.isfinite(angles).all()
@@ -82,7 +82,7 @@ def test_the_33_types_lie_in_17_cells_of_the_matrix():
 def test_other_people_do_it_in_another_style():
     """The spread of a thumb's angles between people grows with the style, as far as the joints let them."""
     spread = [
-        joint_angles(posed_grasps(200, 9, (BY_ID[15],), np.radians(style)).joints, True)[:, 1].std()
+        joint_angles(posed_grasps(200, 9, (BY_ID[15],), np.radians(style)).joints, Side.RIGHT)[:, 1].std()
         for style in (0, 15)
     ]
     assert spread[1] ** 2 - spread[0] ** 2 > (0.6 * np.radians(15)) ** 2

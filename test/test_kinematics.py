@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from handpose_ros.features import ANGLE_NAMES, joint_angles
-from handpose_ros.hand import BONES, KEYPOINTS
+from handpose_ros.hand import BONES, KEYPOINTS, Side
 from handpose_ros.kinematics import AVERAGE, HIGH, LOW, bend, random_hands, random_people
 
 ANGLES = np.random.default_rng(0).uniform(LOW, HIGH, (7, 20))
@@ -22,7 +22,7 @@ def posed(**angles):
 
 def test_the_angles_of_a_bent_hand_are_those_it_was_bent_by():
     for people in (AVERAGE, random_people(7, np.random.default_rng(3))):
-        assert_allclose(joint_angles(bend(ANGLES, people), True), ANGLES, atol=1e-6)
+        assert_allclose(joint_angles(bend(ANGLES, people), Side.RIGHT), ANGLES, atol=1e-6)
 
 
 def test_a_straight_middle_finger_points_along_z_and_a_right_angle_turns_what_follows_out_of_the_palm():
@@ -69,5 +69,5 @@ def test_random_hands_have_the_bones_of_one_hand_and_angles_within_its_limits():
     hands = random_hands(5, np.random.default_rng(0))
     lengths = bone_lengths(hands)
     assert_allclose(lengths, np.broadcast_to(bone_lengths(bend(np.zeros(20))), lengths.shape))
-    angles = joint_angles(hands, True)
+    angles = joint_angles(hands, Side.RIGHT)
     assert (angles >= LOW - 1e-9).all() and (angles <= HIGH + 1e-9).all() and not np.allclose(hands[0], hands[1])

@@ -1,5 +1,7 @@
 """The pipeline with the real networks on the demo clip, whose hands are known."""
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -257,15 +259,55 @@ def test_another_calibration_is_no_motion_of_the_hands(backend, clip, truth, zoo
             assert np.linalg.norm(hand.wrist_velocity[:3]) < 0.1
 
 
-@pytest.mark.parametrize("hand_scale", [np.nan, -1.0, 0.108, 108.0])
+@pytest.mark.parametrize("hand_scale", [np.nan, -1.0, 0.108, 0.59, 1.61, 108.0])
 def test_what_cannot_be_a_size_of_a_hand_is_refused(backend, hand_scale):
     with pytest.raises(ValueError, match=f"hand_scale is {hand_scale}.*factor near 1.*None"):
         HandPosePipeline(backend, hand_scale=hand_scale)
 
 
-def test_no_hand_at_most_is_refused(backend):
-    with pytest.raises(ValueError, match="max_hands is 0"):
-        HandPosePipeline(backend, max_hands=0)
+@pytest.mark.parametrize(
+    "option, value",
+    [("max_hands", 0), ("max_hands", 2.5), ("min_score", 2), ("min_score", np.nan), ("min_joint_score", -0.1)]
+    + [("coast_time", np.nan), ("coast_time", -1.0), ("tile_shares", (0.6, 0))],
+)
+def test_a_number_that_an_option_cannot_have_is_refused_before_the_first_image(backend, option, value):
+    with pytest.raises(ValueError, match=re.escape(f"{value}")) as refusal:
+        HandPosePipeline(backend, **{option: value})
+    assert str(refusal.value).startswith(option)
+
+
+def test_an_image_alone_is_no_frame(backend, clip):
+    with pytest.raises(ValueError, match="the frame is ndarray, it must be Frame"):
+        HandPosePipeline(backend)(clip[0])
+
+
+def test_an_option_that_the_backend_has_not_is_named_with_those_that_it_has():
+    with pytest.raises(TypeError, match="mediapipe has no option foo, known are complexity, .*weights_path"):
+        HandPoseEstimator(foo=1)
+    with pytest.raises(
+        TypeError, match="wildhands has no option foo, known are checkpoint, complexity, .*weights_path"
+    ):
+        HandPoseEstimator("wildhands", foo=1)
+
+
+def test_a_backend_that_two_threads_use_at_once_says_what_to_do(clip):
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    try:
+        backend = make_backend("mediapipe", device="cpu", num_threads=1)
+    except FileNotFoundError as error:
+        pytest.skip(f"the weights are not here and cannot be fetched: {error}")
+    frames = [Frame(clip[0], None, float(stamp)) for stamp in range(30)]
+
+    def follow(backend):
+        pipeline = HandPosePipeline(backend)
+        return [len(pipeline(frame)) for frame in frames]
+
+    with ThreadPoolExecutor(2) as threads:
+        alone = [threads.submit(follow, backend) for _ in range(2)]
+        assert any("shared()" in str(each.exception()) for each in alone)
+    shared = backend.shared()
+    with ThreadPoolExecutor(2) as threads:
+        assert [*threads.map(follow, [shared] * 2)] == [[2] * 30] * 2
 
 
 def estimate(image, camera, **options):

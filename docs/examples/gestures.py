@@ -7,14 +7,14 @@ import sys
 
 import numpy as np
 
-from handpose_ros import GraspTracker, Side, joint_angles, make_classifier, openness, read_joints, tip_distances
+from handpose_ros import GraspTracker, joint_angles, make_classifier, openness, read_joints, tip_distances
 
 
 def main(joints):
     tracker, rows = GraspTracker(make_classifier("distance")), []
     for hands in read_joints(joints):
         for hand, grasp in zip(hands, tracker.update(hands), strict=True):
-            angles = np.degrees(joint_angles(hand.joints_3d, hand.side is Side.RIGHT))  # (20,) four for each finger
+            angles = np.degrees(joint_angles(hand.joints_3d, hand.side))  # (20,) four for each finger
             tips = 1000 * tip_distances(hand.joints_3d)  # (4,) thumb to index .. little finger
             rows.append((hands.stamp, hand.side, angles, openness(hand.joints_3d), tips, grasp))
             print(

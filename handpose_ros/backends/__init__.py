@@ -5,6 +5,7 @@ A new backend is one file with a class that has the members of `Backend`, and on
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Protocol
 
 from handpose_ros.camera import Frame
@@ -51,8 +52,8 @@ class Backend(Protocol):
     def shared(self) -> "Backend":
         """A view of this backend for several threads; simultaneous requests are batched.
 
-        It uses this backend's networks: do not use this backend at the same time. Networks built with `frames` take
-        that many frames at once.
+        It uses this backend's networks: do not use this backend, which is for one thread at a time, while the view is
+        in use. Networks built with `frames` take that many frames at once.
         """
 
 
@@ -63,12 +64,15 @@ def _mediapipe(checkpoint: str = "", **options) -> Backend:
         )
     from handpose_ros.backends.mediapipe import MediaPipe  # torch takes a second to import: only who uses it waits
 
+    _check_options(options, MediaPipe)
     return MediaPipe(**options)
 
 
 def _wildhands(**options) -> Backend:
+    from handpose_ros.backends.mediapipe import MediaPipe
     from handpose_ros.backends.wildhands import WildHands
 
+    _check_options(options, WildHands, MediaPipe)
     return WildHands(**options)
 
 
@@ -76,10 +80,19 @@ BACKENDS: dict[str, Callable[..., Backend]] = {"mediapipe": _mediapipe, "wildhan
 
 
 def make_backend(name: str, **options) -> Backend:
-    """The backend called `name`, built with its own options.
+    """The backend called `name`, built with its own options. For one thread at a time; several take its `shared()`.
 
-    Raises: ValueError for an unknown name; what the backend raises for its options.
+    Raises: ValueError for an unknown name, TypeError for an unknown option; what the backend raises for its options.
     """
     if name not in BACKENDS:
         raise ValueError(f"no backend is called {name!r}, known are {', '.join(BACKENDS)}")
     return BACKENDS[name](**options)
+
+
+def _check_options(options, *classes):
+    """For the first of `classes`, which gives the next what it does not take itself."""
+    takes = {
+        each.name for one in classes for each in signature(one).parameters.values() if each.kind != each.VAR_KEYWORD
+    }
+    if unknown := sorted(set(options) - takes):
+        raise TypeError(f"{classes[0].name} has no option {', '.join(unknown)}, known are {', '.join(sorted(takes))}")

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from handpose_ros.camera import Camera
-from handpose_ros.compiled import compiled, inlined
+from handpose_ros.compiled import compiled, inlined, plain
 from handpose_ros.crops.cropping import Crop, Region, View
 
 # (M, N, 2) points of M hands -> (M, 4) the square around each: x and y of its centre, its side, and its angle [rad]
@@ -119,7 +119,7 @@ def place(rule: Rule, points: np.ndarray, camera: Camera | None) -> list[Crop]:
 
     The rule is given pixels, or coordinates on planes that face the points, and must not care which.
     """
-    points = np.array(points, dtype=float, order="C")
+    points = plain(points)
     if camera is None or not len(points):
         return [_region(*square) for square in rule(points).tolist()]
     facing, seen, all_seen = faced(camera.unproject(points))

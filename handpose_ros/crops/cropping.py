@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from handpose_ros.camera import Camera
-from handpose_ros.compiled import compiled, inlined
+from handpose_ros.compiled import compiled, inlined, plain
 
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
 CELL = 8  # [px] of a crop between nodes whose place in the image is computed, linear in between
@@ -111,7 +111,8 @@ class View(Crop):
 
     @cached_property
     def unit_span(self) -> np.ndarray:
-        return _span_of_view(self.R_camera_from_crop, self.extent, self.camera.K if self.lens is None else _I)
+        K = plain(self.camera.K) if self.lens is None else _I
+        return _span_of_view(self.R_camera_from_crop, self.extent, K)
 
     @property
     def box(self) -> np.ndarray:
@@ -124,7 +125,7 @@ class View(Crop):
 def to_image(crops: Sequence[Crop], points: np.ndarray, size: int) -> np.ndarray:
     """Pixels (M, N, 2) of squares sampled from M crops -> pixels of the image (M, N, 2); see `Crop.to_image`."""
     spans = np.array([crop.span(size) for crop in crops])
-    return _where_rays_meet(crops, _rays(spans, np.array(points, dtype=float, order="C")))
+    return _where_rays_meet(crops, _rays(spans, plain(points)))
 
 
 def to_camera(crops: Sequence[Crop], joints: np.ndarray) -> np.ndarray:

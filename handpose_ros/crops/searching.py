@@ -19,12 +19,16 @@ class Search:
     def __init__(self, region: np.ndarray | None = None, tile_shares: Sequence[float] = TILE_SHARES):
         """Searches only `region` (4,) low x, low y, high x, high y [px]; the whole image for None.
 
-        Raises: ValueError for a region without area.
+        Raises: ValueError for a region without area, and for a share that is none.
         """
         self.region = None if region is None else np.asarray(region, float)
         if self.region is not None and not (self.region.shape == (4,) and (self.region[2:] > self.region[:2]).all()):
             raise ValueError(f"the region is {region}: give low x, low y, high x, high y in pixels")
         self.tile_shares = tuple(tile_shares)
+        if not all(0 < share <= 1 for share in self.tile_shares):
+            raise ValueError(
+                f"tile_shares are {self.tile_shares}: each is a share of the longer side, up to 1; () for none"
+            )
         self._turn = 0
 
     def whole(self, image: np.ndarray) -> Region:

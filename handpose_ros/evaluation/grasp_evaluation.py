@@ -181,11 +181,11 @@ def reaches(classifier: str, noise: Noise, grasps: PosedGrasps) -> list:
     starts = {Phase.PRESHAPE: rest, Phase.HOLD: rest + reach, Phase.RELEASE: 2 * rest + reach}
     starts[Phase.OPEN] = 2 * (rest + reach)
     delays, orderly = {phase: [] for phase in starts}, []
-    open_angles = joint_angles(posed_grasps(1, SEED, TEMPLATES[:1]).joints, True)
+    open_angles = joint_angles(posed_grasps(1, SEED, TEMPLATES[:1]).joints, Side.RIGHT)
     for number, joints in enumerate(grasps.joints[:: max(1, len(grasps.joints) // len(GRASPS))]):
         share = np.concatenate([np.zeros(rest), np.linspace(0, 1, reach), np.ones(rest), np.linspace(1, 0, reach)])
         share = np.concatenate([share, np.zeros(rest)])[:, None]
-        angles = open_angles + share * (joint_angles(joints, True) - open_angles)
+        angles = open_angles + share * (joint_angles(joints, Side.RIGHT) - open_angles)
         phases = [grasp.phase for grasp in _followed(classifier, bend(angles), noise, number)]
         order = [phase for i, phase in enumerate(phases) if i == 0 or phase is not phases[i - 1]]
         orderly.append(order == [Phase.OPEN, Phase.PRESHAPE, Phase.HOLD, Phase.RELEASE, Phase.OPEN])

@@ -102,7 +102,7 @@ def compare(sample: Sample, hands: HandPoses) -> Outcome:
     found = np.array([hand.joints_2d for hand in hands]).reshape(-1, 21, 2)
     true = np.array([_annotated(hand) for hand in sample.hands]).reshape(-1, 21, 2)
     matched = match_hands(found, true)
-    pairs = (Pair(hand, hands.hands[m]) for hand, m in zip(sample.hands, matched, strict=True) if m >= 0)
+    pairs = (Pair(hand, hands[m]) for hand, m in zip(sample.hands, matched, strict=True) if m >= 0)
     return Outcome(sample, hands, tuple(pairs))
 
 

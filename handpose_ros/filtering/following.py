@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from handpose_ros.body_arithmetic import move, predict, take_apart, ways
+from handpose_ros.compiled import plain
 from handpose_ros.filtering.low_pass import OneEuro, Rates, low_pass
 from handpose_ros.tracking.tracks import coasting
 
@@ -31,7 +32,7 @@ class Followed:
 
     def __init__(self, joints: np.ndarray):
         """A hand of which nothing is known but that its `joints` (21, 3) [m] were measured."""
-        joints = np.array(joints, dtype=float, order="C")  # as compiled code takes it: not strided, not read-only
+        joints = plain(joints)
         self._body, self._latest = _empty(), _empty()  # smooth, and as last measured
         self._next = _empty()  # room for the next measurement
         self.known = take_apart(joints, self._body) and take_apart(joints, self._latest)  # whether they make a body
@@ -46,7 +47,7 @@ class Followed:
         It stays as it is where they are not all known, or their wrist is more than `farthest` [m] or turned by more
         than `widest` [rad] away. `dt` [s] is the time from the last measurement, `since` [s] that from the last move.
         """
-        joints = np.array(joints, dtype=float, order="C")
+        joints = plain(joints)
         moved, step = np.empty((len(_CONSTANTS), 3)), np.empty((len(_CONSTANTS), 3))
         far, turned = ways(self._body, self._latest, self._next, joints, moved, step)
         if not (far <= farthest and turned <= widest):

@@ -60,7 +60,7 @@ class Grasp:
     phase: Phase = Phase.UNKNOWN
     changed: bool = False  # phase or type differs from this hand's previous one; before the first it was UNKNOWN
     since: float = np.nan  # [s] stamp of the image in which the current phase and type began
-    confidence: float = np.nan  # probability of the deepest level claimed, 0..1
+    confidence: float = np.nan  # probability of the deepest level claimed, 0..1; NaN where `type` is UNKNOWN
     aperture: float = np.nan  # [m] free space between the opposing pads: from skin to skin, filtered over time
     aperture_velocity: float = np.nan  # [m/s] negative: closing; NaN on a track's first image and while coasting
     scores: tuple[float, ...] = ()  # probability of each CoarseType; empty: not estimated
@@ -92,9 +92,9 @@ class _Memory:
 class GraspTracker:
     """Follows the grasps of all hands from image to image. Time comes only from the stamps."""
 
-    def __init__(self, classifier: Classifier, min_confidence: float = 0.5):
-        """A hand or a claim below `min_confidence` is UNKNOWN."""
-        self.classifier, self.min_confidence = classifier, min_confidence
+    def __init__(self, classifier: Classifier | None = None, min_confidence: float = 0.5):
+        """A hand or a claim below `min_confidence` is UNKNOWN. None: the default classifier."""
+        self.classifier, self.min_confidence = classifier or make_classifier(), min_confidence
         self.reset()
 
     def reset(self):
@@ -145,7 +145,7 @@ class GraspTracker:
         now = claim.closed_now if math.isfinite(claim.closed_now) else closed
         phase = memory.phase.updated(closed, now, *plainness, stamp, dt)
         if phase.phase is Phase.HOLD and type is not UNKNOWN and not type.closed:  # which grasp is not known yet
-            type, confidence, claim = UNKNOWN, np.nan, replace(claim, type=UNKNOWN)
+            type, claim = UNKNOWN, replace(claim, type=UNKNOWN)
         shown = phase.phase if known else Phase.UNKNOWN
         opposing = contacts(joints, type, lengths.palm)
         motion = _moved(opposing.aperture, type, dt, memory)
@@ -157,7 +157,7 @@ class GraspTracker:
             type,
             shown,
             *_dated(type, shown, memory.grasp, stamp),
-            confidence=confidence,
+            confidence=confidence if type is not UNKNOWN else np.nan,
             aperture=width,
             aperture_velocity=motion.velocity,
             scores=() if claim.scores is None else tuple(claim.scores.tolist()),

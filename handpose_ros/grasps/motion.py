@@ -67,7 +67,7 @@ class Trend:
 
     def plainness(self, shiver: float) -> tuple[float, float]:
         """(over RECENT, over RECENT or LASTING, whichever is plainer) of a hand that shivers by `shiver` [m]; NaN with
-        less than two measurements."""
+        fewer than two measurements."""
         if len(self.samples) < 2:
             return math.nan, math.nan
         recent, lasting = (self._plainness(window, shiver) for window in (RECENT, LASTING))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handpose_ros.features import openness
-from handpose_ros.hand import WRIST, DepthSource, HandPose, HandPoses, TrackingState
+from handpose_ros.hand import HAND_SCALES, WRIST, DepthSource, HandPose, HandPoses, TrackingState
 from handpose_ros.lifting.depth import FLESH, robust_deviation
 from handpose_ros.wording import counted
 
@@ -19,7 +19,6 @@ from handpose_ros.wording import counted
 # knuckle elsewhere, 85.7 mm apart: no crease of the skin is there.
 PALM_LENGTH = 0.110
 WRIST_FLESH = float(FLESH[WRIST])  # [m] a tape ends at the skin
-SCALES = (0.6, 1.6)  # a hand of another size is a mistake in the unit; children of six have 0.7
 DISTANCES = (0.15, 3.0)  # [m] at which hands are seen
 _LEAST_LOOKS = 10
 _MOST_LOOKS = 100  # that a running estimate remembers
@@ -41,7 +40,7 @@ class HandSize:
     looks: int = 0  # images from which it is; 0: from a ruler
 
     def __post_init__(self):
-        if not SCALES[0] <= self.scale <= SCALES[1]:
+        if not HAND_SCALES[0] <= self.scale <= HAND_SCALES[1]:
             raise CalibrationError(
                 f"the hand would be {self.scale:.2f} times as large as an average one: lengths are in metres, "
                 "from the camera's lens to the wrist, or from the wrist's crease to the crease of the middle finger"
@@ -139,6 +138,6 @@ def _complaint_about_all(hands):
         return "no hand is seen; hold it before the camera"
     if len(hands) > 1:
         return f"{len(hands)} hands are seen; show only one"
-    if hands.hands[0].depth_source is DepthSource.SENSOR:
+    if hands[0].depth_source is DepthSource.SENSOR:
         return "a depth image places the hand and tells its size already; nothing is to be done"
-    return complaint_about(hands.hands[0], hands.size)
+    return complaint_about(hands[0], hands.size)

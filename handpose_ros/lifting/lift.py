@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from handpose_ros.camera import Camera
+from handpose_ros.compiled import plain
 from handpose_ros.lifting import ray_fit
-from handpose_ros.lifting.lifters import Lifter, batch, believe
+from handpose_ros.lifting.lifters import Lifter, believe
 
 # Relative standard deviation of the size of a hand that is not known: adults' hand lengths, 6 % (ANSUR: 5 % within a
 # sex, 7 % between the two), and 6 % by which on photos the size that fits the distances differs from the shapes'.
@@ -50,13 +51,13 @@ def lift(
     shaped = lifter(camera.unproject(joints_2d) if rays is None else rays, joints_local, right)
     shape = shaped.distance_spread.shape
     joints, points, covariance, joint_sigma = ray_fit.place(
-        batch(shaped.joints, 21, 3),
+        plain(shaped.joints).reshape(-1, 21, 3),
         hand_scale or 1.0,
-        batch(shaped.rays, 21, 3),
-        batch(shaped.distance_spread),
+        plain(shaped.rays).reshape(-1, 21, 3),
+        plain(shaped.distance_spread).reshape(-1),
         0.0 if hand_scale else _SIZE_SPREAD,
     )
-    error = ray_fit.mean_distance(batch(camera.project(points), 21, 2), batch(joints_2d, 21, 2))
+    error = ray_fit.mean_distance(plain(camera.project(points)).reshape(-1, 21, 2), plain(joints_2d).reshape(-1, 21, 2))
     return LiftedHands(
         joints.reshape(*shape, 21, 3),
         covariance.reshape(*shape, 6, 6),
@@ -71,5 +72,5 @@ def covariance_about_rays(rays: np.ndarray, along: np.ndarray) -> tuple[np.ndarr
     They lie on unit `rays` (..., 21, 3); `along` (..., 21) [m^2] are the variances of their distances. Across its own
     ray only a joint's keypoint errs.
     """
-    covariance, joint_sigma = ray_fit.errors_about(batch(rays, 21, 3), batch(along, 21))
+    covariance, joint_sigma = ray_fit.errors_about(plain(rays).reshape(-1, 21, 3), plain(along).reshape(-1, 21))
     return covariance.reshape(*rays.shape[:-2], 6, 6), joint_sigma.reshape(along.shape)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handpose_ros.compiled import compiled
+from handpose_ros.compiled import compiled, plain
 from handpose_ros.lifting.lifter_view import FEATURES, look_at, look_back, scaled_to_template
 
 WEIGHTS = Path(__file__).parents[1] / "data" / "lifter.npz"
@@ -46,12 +46,7 @@ def make_lifter(name: str) -> Lifter:
 
 def scale_to_template(joints: np.ndarray) -> np.ndarray:
     """`joints` (..., 21, 3) scaled so that the template bones have, in the median, the average hand's lengths [m]."""
-    return scaled_to_template(batch(joints, 21, 3)).reshape(joints.shape)
-
-
-def batch(array: np.ndarray, *shape: int) -> np.ndarray:
-    """(N, *shape) a copy of `array` (..., *shape) as compiled code takes it: of floats, in C order, writeable."""
-    return np.array(array, dtype=float, order="C").reshape(-1, *shape)
+    return scaled_to_template(plain(joints).reshape(-1, 21, 3)).reshape(joints.shape)
 
 
 def believe(rays: np.ndarray, joints_local: np.ndarray, right: np.ndarray) -> Shape:
@@ -73,7 +68,9 @@ class Look:
         """At hands with these `rays`, NaN where one of them is. Turning the camera changes nothing but `axes`."""
         shape = rays.shape[:-2]
         right = np.full(shape, right, dtype=bool).reshape(-1)
-        axes, center, extent, features = look_at(batch(rays, 21, 3), batch(joints_local, 21, 3), right)
+        axes, center, extent, features = look_at(
+            plain(rays).reshape(-1, 21, 3), plain(joints_local).reshape(-1, 21, 3), right
+        )
         return cls(
             axes.reshape(*shape, 3, 3),
             center.reshape(*shape, 1, 2),
@@ -95,7 +92,7 @@ class Look:
         """The way back, for (..., 105) `plane` and `joints` like this look's own."""
         shape = observed.shape[:-1]
         axes, center, extent = self.axes.reshape(-1, 3, 3), self.center.reshape(-1, 2), self.extent.reshape(-1)
-        joints, rays = look_back(axes, center, extent, batch(observed, _OBSERVED))
+        joints, rays = look_back(axes, center, extent, plain(observed).reshape(-1, _OBSERVED))
         spread = np.full(shape, _SPREAD_LEARNED)
         return Shape(joints.reshape(*shape, 21, 3), rays.reshape(*shape, 21, 3), spread)
 

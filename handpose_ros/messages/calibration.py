@@ -6,17 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import yaml
 
-from handpose_ros.camera import Camera
+from handpose_ros.camera import DISTORTION_SIZES, OTHER_NAMES, Camera
 from handpose_ros.messages.decoding import BadMessage
 
-_MODELS = {
-    "": "none",
-    "none": "none",
-    "plumb_bob": "plumb_bob",
-    "rational_polynomial": "rational_polynomial",
-    "equidistant": "equidistant",
-    "fisheye": "equidistant",
-}
+_MODELS = (*DISTORTION_SIZES, *OTHER_NAMES)  # "" is none
 _NO_BASELINE = 1e-4  # [m] below the errors of any calibration
 _HALF, _ALL = 0.5, 0.98  # of an image: with fewer rays it is refused, with fewer a warning is due
 
@@ -154,17 +147,13 @@ def _check_rectified(P):
 
 
 def _distortion(msg) -> tuple[str, np.ndarray]:
-    D = np.array(msg.d, dtype=float).ravel()
-    if msg.distortion_model not in _MODELS:
-        known = ", ".join(filter(None, _MODELS))
+    D, model = np.array(msg.d, dtype=float).ravel(), msg.distortion_model or "none"
+    if model not in _MODELS:
         raise BadMessage(
-            "camera_model", f"unknown distortion model '{msg.distortion_model}' in camera_info, known are {known}"
+            "camera_model", f"unknown distortion model '{model}' in camera_info, known are {', '.join(_MODELS)}"
         )
-    model = _MODELS[msg.distortion_model]
     if model == "plumb_bob" and D.size == 0:
         return "none", D
-    if model == "plumb_bob" and D.size == 4:  # k3 left out
-        return model, np.append(D, 0.0)
     if model == "none" and not D.any():
         return model, np.zeros(0)
     return model, D
@@ -179,6 +168,11 @@ def _readout(sensor: Camera, msg) -> Camera:
             "camera_info", f"the roi {width}x{height} at ({x}, {y}) lies outside the sensor of {sensor.size} px"
         )
     binning_x, binning_y = msg.binning_x or 1, msg.binning_y or 1
+    if binning_x > width or binning_y > height:
+        raise BadMessage(
+            "camera_info",
+            f"bins of {binning_x}x{binning_y} px leave nothing of {width}x{height} px: mend its binning or roi",
+        )
     image = sensor.crop(x, y, width, height)
     # Rows and columns that fill no whole bin are not read out.
     image = replace(image, size=(width // binning_x * binning_x, height // binning_y * binning_y))

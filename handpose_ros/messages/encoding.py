@@ -110,7 +110,7 @@ def _hand(make, hand):
         ),
         wrist_velocity=make("geometry_msgs/msg/Twist", linear=linear, angular=angular),
         reprojection_error=hand.reprojection_error,
-        joint_angles=_float32(_joint_angles(hand)),
+        joint_angles=_float32(features.joint_angles(joints, hand.side)),
         pinch_distance=float(features.pinch_distance(joints)),
         pinch_strength=float(features.pinch_strength(joints)),
         grab_strength=float(features.grab_strength(joints)),
@@ -148,11 +148,6 @@ def _grasp(make, grasp, since):
         grasp_pose=make("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.full(36, np.nan)),
         depth_source=int(grasp.depth_source),
     )
-
-
-def _joint_angles(hand: HandPose) -> np.ndarray:
-    """(20,) [rad]; NaN where the side is not known, because its sign depends on it."""
-    return features.joint_angles(hand.joints_3d, hand.side is Side.RIGHT) if hand.side else np.full(20, np.nan)
 
 
 def _quaternion(make, R):

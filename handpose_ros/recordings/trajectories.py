@@ -99,6 +99,6 @@ def _trajectory(track, rows):
         frames=frames,
         stamps=stamps,
         wrist=np.where(metric[:, None], joints[:, WRIST], np.nan),
-        angles=np.where((sides != Side.UNKNOWN)[:, None], joint_angles(joints, sides == Side.RIGHT), np.nan),
+        angles=joint_angles(joints, sides),
         aperture=aperture,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from handpose_ros.backends import BACKENDS, make_backend
 from handpose_ros.filtering.live import FILTERS
+from handpose_ros.hand import HAND_SCALES
 from handpose_ros.lifting.lifters import LIFTERS
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.params import parameter
@@ -31,7 +32,11 @@ class HandPoseParams:
     min_joint_score: float = parameter(0.0, "joints with a lower score are NaN; 0: none are", minimum=0.0, maximum=1.0)
     coast_time: float = parameter(0.25, "[s] how long an unseen hand is predicted", minimum=0.0, maximum=5.0)
     hand_scale: float = parameter(
-        0.0, "ratio of the person's hand size to the average hand's; 0: unknown", minimum=0.0, maximum=2.0
+        0.0,
+        "ratio of the person's hand size to the average hand's; 0: unknown",
+        minimum=HAND_SCALES[0],
+        maximum=HAND_SCALES[1],
+        off=0.0,
     )
     lifter: str = parameter(
         "learned",

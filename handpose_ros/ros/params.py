@@ -23,9 +23,14 @@ class ParameterError(ValueError):
     """A parameter with a value that is not allowed; the text names it, the value and what is allowed."""
 
 
-def parameter(default, description: str, *, minimum=None, maximum=None, choices: tuple[str, ...] | None = None):
-    """A field of a parameter dataclass; its type is that of `default`: bool, int, float or str."""
-    rule = {"description": description, "minimum": minimum, "maximum": maximum, "choices": choices}
+def parameter(
+    default, description: str, *, minimum=None, maximum=None, off=None, choices: tuple[str, ...] | None = None
+):
+    """A field of a parameter dataclass; its type is that of `default`: bool, int, float or str.
+
+    `off` is allowed too, below `minimum`.
+    """
+    rule = {"description": description, "minimum": minimum, "maximum": maximum, "off": off, "choices": choices}
     return field(default=default, metadata=rule)
 
 
@@ -68,27 +73,28 @@ def _checked(rule: Field, asked):
 
 
 def _inside(value, metadata) -> bool:
-    low, high, choices = metadata["minimum"], metadata["maximum"], metadata["choices"]
+    low, high, off, choices = (metadata[key] for key in ("minimum", "maximum", "off", "choices"))
     if isinstance(value, float) and not math.isfinite(value):
         return False
-    above, below = low is None or value >= low, high is None or value <= high
+    above, below = low is None or value >= low or value == off, high is None or value <= high
     return above and below and (choices is None or value in choices)
 
 
 def _allowed(rule: Field) -> str:
-    low, high, choices = (rule.metadata[key] for key in ("minimum", "maximum", "choices"))
+    low, high, off, choices = (rule.metadata[key] for key in ("minimum", "maximum", "off", "choices"))
     if choices is not None:
         return f"one of {', '.join(choices)}"
     limits = [f"at least {low}"] if low is not None else []
     limits += [f"at most {high}"] if high is not None else []
-    return " ".join([_TYPE_NAMES[type(rule.default)], " and ".join(limits)]).strip()
+    value = " ".join([_TYPE_NAMES[type(rule.default)], " and ".join(limits)]).strip()
+    return value if off is None else f"{off}, or {value}"
 
 
 def _descriptor(rule: Field) -> ParameterDescriptor:
-    low, high, choices = (rule.metadata[key] for key in ("minimum", "maximum", "choices"))
+    low, high, off, choices = (rule.metadata[key] for key in ("minimum", "maximum", "off", "choices"))
     descriptor = ParameterDescriptor(description=rule.metadata["description"], read_only=True)
-    if choices is not None:
-        descriptor.additional_constraints = f"one of {', '.join(choices)}"
+    if choices is not None or off is not None:
+        descriptor.additional_constraints = _allowed(rule)
     if low is None and high is None:
         return descriptor
     Range, limits, name = (
@@ -96,6 +102,7 @@ def _descriptor(rule: Field) -> ParameterDescriptor:
         if type(rule.default) is int
         else (FloatingPointRange, _FLOAT_LIMITS, "floating_point_range")
     )
+    low = low if off is None else off  # a range of ROS has no gap: the constraint above names it
     low, high = limits[0] if low is None else low, limits[1] if high is None else high
     setattr(descriptor, name, [Range(from_value=low, to_value=high)])
     return descriptor

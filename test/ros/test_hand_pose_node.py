@@ -105,22 +105,23 @@ def test_a_broken_image_is_logged_once_and_counted_and_the_node_goes_on(wire, no
 
 
 NAN = float("nan")
-BAD_INFOS = {
-    "not_calibrated": ({"k": np.zeros(9), "p": np.zeros(12)}, "K is 0"),
-    "camera_size": ({"width": 640, "height": 360}, "calibrated for 640x360 px but the image has 640x480"),
-    "camera_info": ({"k": np.full(9, NAN)}, "not finite"),
-    "camera_model": ({"distortion_model": "kannala"}, "'kannala'"),
-}
+BAD_INFOS = [
+    ("not_calibrated", {"k": np.zeros(9), "p": np.zeros(12)}, "K is 0"),
+    ("camera_size", {"width": 640, "height": 360}, "calibrated for 640x360 px but the image has 640x480"),
+    ("camera_info", {"k": np.full(9, NAN)}, "not finite"),
+    ("camera_info", {"k": np.array([1.0, 1, 0, 1, 1, 0, 0, 0, 1])}, "K takes all rays to one line"),
+    ("camera_info", {"binning_x": 1000}, "bins of 1000x1 px leave nothing of 640x480 px"),
+    ("camera_model", {"distortion_model": "kannala"}, "'kannala'"),
+]
 
 
-@pytest.mark.parametrize("kind", BAD_INFOS)
-def test_a_bad_camera_info_is_logged_once_and_counted_and_its_hands_are_relative(wire, node, kind):
-    changes, words = BAD_INFOS[kind]
-    wire.calibrate(kind, **changes)
+@pytest.mark.parametrize("kind, changes, words", BAD_INFOS)
+def test_a_bad_camera_info_is_logged_once_and_counted_and_its_hands_are_relative(wire, node, kind, changes, words):
+    wire.calibrate(words, **changes)
     before = int(wire.value(f"bad {kind}"))
 
     def send():
-        return wire.answer(image_to_msg(WHITE, wire.header(kind)))
+        return wire.answer(image_to_msg(WHITE, wire.header(words)))
 
     wire.peer.until(lambda: int(wire.value(f"bad {kind}")) >= before + 2, again=send)
     array = send()
@@ -279,7 +280,8 @@ def test_a_bug_in_the_backend_ends_the_node_with_a_traceback(start, peer):
 
 @pytest.mark.parametrize(
     "override, words",
-    [("max_hands:=99", "parameter 'max_hands' is 99"), ("backend:=oracle", "parameter 'backend' is 'oracle'")],
+    [("max_hands:=99", "parameter 'max_hands' is 99"), ("backend:=oracle", "parameter 'backend' is 'oracle'")]
+    + [("hand_scale:=0.2", "parameter 'hand_scale' is 0.2, it must be 0.0, or a number at least 0.6")],
 )
 def test_a_wrong_parameter_stops_the_start_by_its_name(start, override, words):
     node = start("-m", "handpose_ros.ros.hand_pose_node", "--ros-args", "-p", override)

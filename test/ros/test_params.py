@@ -12,6 +12,7 @@ class Params:
     hands: int = parameter(2, "how many hands", minimum=1, maximum=4)
     score: float = parameter(0.5, "lowest score", minimum=0.0, maximum=1.0)
     rate: float = parameter(0.0, "images per second", minimum=0.0)
+    size: float = parameter(0.0, "of a hand; 0: not known", minimum=0.6, maximum=1.6, off=0.0)
     device: str = parameter("auto", "where to compute", choices=("auto", "cpu"))
     source: str = parameter("demo", "what to play")
     loop: bool = parameter(True, "start again at the end")
@@ -34,7 +35,7 @@ def declared(context):
 
 
 def test_without_overrides_the_defaults_of_the_dataclass_hold(declared):
-    assert declared()[1] == Params(2, 0.5, 0.0, "auto", "demo", True)
+    assert declared()[1] == Params(2, 0.5, 0.0, 0.0, "auto", "demo", True)
 
 
 def test_an_override_arrives_in_the_dataclass_and_in_the_ros_parameter(declared):
@@ -60,6 +61,7 @@ def test_an_integer_is_taken_for_a_number_or_a_string(declared, override, value)
         ("score:=.nan", "parameter 'score' is nan, it must be a number at least 0.0 and at most 1.0"),
         ("rate:=-1.0", "parameter 'rate' is -1.0, it must be a number at least 0.0"),
         ("rate:=.inf", "parameter 'rate' is inf, it must be a number at least 0.0"),
+        ("size:=0.2", "parameter 'size' is 0.2, it must be 0.0, or a number at least 0.6 and at most 1.6"),
         ("device:=tpu", "parameter 'device' is 'tpu', it must be one of auto, cpu"),
         ("loop:=3", "parameter 'loop' is 3, it must be true or false"),
     ],
@@ -77,6 +79,13 @@ def test_every_parameter_is_described_and_ranged_for_ros_tools(declared):
     assert (hands.integer_range[0].from_value, hands.integer_range[0].to_value) == (1, 4)
     assert rate.floating_point_range[0].from_value == 0.0
     assert device.additional_constraints == "one of auto, cpu"
+
+
+def test_a_value_that_switches_off_is_taken_beside_the_range_and_ros_tools_are_told_of_the_gap(declared):
+    assert declared("size:=0.0")[1].size == 0.0 and declared("size:=0.6")[1].size == 0.6
+    size = declared()[0].describe_parameter("size")
+    assert (size.floating_point_range[0].from_value, size.floating_point_range[0].to_value) == (0.0, 1.6)
+    assert size.additional_constraints == "0.0, or a number at least 0.6 and at most 1.6"
 
 
 def test_parameters_cannot_be_changed_while_the_node_runs(declared):

@@ -16,8 +16,9 @@ NODES = {"camera": CameraParams, "hand_pose": HandPoseParams, "grasp": GraspPara
 def table(name, Params):
     rows = [f"| `{name}` | default | range | what |", "|---|---|---|---|"]
     for rule in fields(Params):
-        low, high, choices = (rule.metadata[key] for key in ("minimum", "maximum", "choices"))
+        low, high, off, choices = (rule.metadata[key] for key in ("minimum", "maximum", "off", "choices"))
         limits = ", ".join(choices) if choices else " to ".join(f"{x:g}" for x in (low, high) if x is not None)
+        limits = limits if off is None else f"{off:g}, or {limits}"
         default = str(rule.default).lower() if isinstance(rule.default, bool) else rule.default
         shown = '""' if default == "" else default
         rows.append(f"| `{rule.name}` | {shown} | {limits} | {rule.metadata['description']} |")
