@@ -24,7 +24,7 @@ from handpose_ros.grasps.taxonomy import Category, Phase
 from handpose_ros.hand import Side
 from handpose_ros.messages.markers import PHASE_COLORS
 from handpose_ros.processes import Processes
-from handpose_ros.recordings.answers import CAMERA_INFO, GRASPS, HANDS, IMAGE
+from handpose_ros.recordings.node_outputs import CAMERA_INFO, GRASPS, HANDS, IMAGE
 from handpose_ros.recordings.output import write_image
 from handpose_ros.recordings.sources import open_source
 

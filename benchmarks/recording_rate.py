@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.recordings.job import Place, RecordingOptions
+from handpose_ros.recordings.job import Compute, RecordingOptions
 from handpose_ros.recordings.sources import open_source, read_video
 from handpose_ros.recordings.video_run import run_video
 
@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--threads", type=int, default=0, help="of the networks; default: cores, at most 4")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    backend = Place("cpu", args.threads).backend(RecordingOptions())
+    backend = Compute("cpu", args.threads).backend(RecordingOptions())
     frames = list(read_video(args.video))
 
     def alone():

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from handpose_ros.drawing import hand_label
 from handpose_ros.hand import HandPoses, Side
 from handpose_ros.processes import ProcessDied, Processes
-from handpose_ros.recordings.answers import CAMERA_INFO, HANDS, IMAGE, read_answers, write_overlay
 from handpose_ros.recordings.bags import BagWriter
+from handpose_ros.recordings.node_outputs import CAMERA_INFO, HANDS, IMAGE, read_answers, write_overlay
 from handpose_ros.recordings.output import make_directory, remove_results, write_json
 from handpose_ros.recordings.sources import DEMO_TRUTH, UNUSED_FOV, ImageFolder, open_source
 from handpose_ros.recordings.summary import DemoSummary, load_truth, summarise, truth_errors

@@ -10,7 +10,6 @@ from numbers import Integral
 
 import numpy as np
 
-from handpose_ros.abreast import abreast
 from handpose_ros.backends import Backend, make_backend
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.crops.searching import TILE_SHARES, Search
@@ -20,6 +19,7 @@ from handpose_ros.hand import HAND_SCALES, HandPoses, Observation, TrackingState
 from handpose_ros.lifting.confidence import filter_low_confidence
 from handpose_ros.lifting.lifters import make_lifter
 from handpose_ros.lifting.placing import Placer
+from handpose_ros.thread_map import thread_map
 from handpose_ros.tracking.tracker import HandTracker
 from handpose_ros.wording import counted
 
@@ -180,7 +180,7 @@ class HandPoseEstimator:
         """
         check_hands(max_hands, hand_scale)
         own = make_backend(backend, max_hands=max_hands, looks=looks, frames=_AT_ONCE, **backend_options)
-        self._pipeline, *self._abreast = (
+        self._pipeline, *self._copies = (
             HandPosePipeline(
                 each,
                 max_hands=max_hands,
@@ -231,9 +231,9 @@ class HandPoseEstimator:
             if len(cameras) != len(images):
                 given = f"{counted(len(images), 'image')} and {counted(len(cameras), 'camera')}"
                 raise ValueError(f"{given} are given: give one camera for each image, or one for all")
-        workers = [lambda frame, each=each: each.alone(frame) for each in self._abreast]
+        workers = [lambda frame, each=each: each.alone(frame) for each in self._copies]
         with self._lock:
-            return abreast(workers, map(Frame, images, cameras))
+            return thread_map(workers, map(Frame, images, cameras))
 
 
 def check_hands(max_hands: int, hand_scale: float | None):

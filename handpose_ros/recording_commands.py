@@ -19,7 +19,7 @@ def image(args):
     from handpose_ros.recordings.sources import read_image
     from handpose_ros.recordings.video_run import distance_warnings
 
-    options, place = _options(args), _place(args)
+    options, compute = _options(args), _compute(args)
     names = _names(args.files)
     check_results(args.out, (f"{name}_hands.{suffix}" for name in names for suffix in ("png", "json")), args.files)
     out = make_directory(args.out)
@@ -37,7 +37,7 @@ def image(args):
                 args.backend,
                 max_hands=options.max_hands,
                 hand_scale=options.hand_scale,
-                device=place.device,
+                device=compute.device,
                 checkpoint=args.checkpoint,
             )
             _warn(distance_warnings(camera, bool(options.calibration)))
@@ -53,7 +53,7 @@ def video(args):
     from handpose_ros.recordings.job import answer_video
 
     options = _options(args, start=args.start, end=args.end, every=args.every, smooth=args.smooth)
-    summary = answer_video(args.source, args.out, options, _place(args), _bar)
+    summary = answer_video(args.source, args.out, options, _compute(args), _bar)
     return _summarised(summary, args.out, "overlay.mp4", *(f"joints.{each}" for each in options.formats))
 
 
@@ -61,7 +61,7 @@ def bag(args):
     from handpose_ros.recordings.job import answer_bag
 
     options = _options(args, image_topic=args.image, info_topic=args.camera_info, rectified=args.rectified)
-    summary = answer_bag(args.source, args.out, options, _place(args), _bar, args.compare)
+    summary = answer_bag(args.source, args.out, options, _compute(args), _bar, args.compare)
     files = ["hands.mcap", *(f"joints.{each}" for each in options.formats)]
     if summary.comparison is None:
         return _summarised(summary, args.out, *files)
@@ -75,19 +75,19 @@ def batch(args):
 
     from handpose_ros.batch.files import SUMMARY, find_recordings
     from handpose_ros.batch.ray_cluster import RayCluster
-    from handpose_ros.batch.run import choose_executor, choose_place, run_batch
-    from handpose_ros.recordings.job import Place
+    from handpose_ros.batch.run import choose_compute, choose_executor, run_batch
+    from handpose_ros.recordings.job import Compute
 
     options = _options(args, every=args.every, smooth=args.smooth)
     recordings = find_recordings(args.sources, args.out)
     if args.ray is not None:
-        place = Place(args.device, num_threads=1)
+        compute = Compute(args.device, num_threads=1)
         executor = RayCluster(args.ray, gpus=1 if args.device.startswith("cuda") else 0)
     else:
-        place = choose_place(args.device, args.jobs or 0)
-        executor = choose_executor(place, args.jobs or 0)
+        compute = choose_compute(args.device, args.jobs or 0)
+        executor = choose_executor(compute, args.jobs or 0)
     with closing(executor) if args.ray is not None else nullcontext():
-        summary = run_batch(recordings, args.out, options, place, executor)
+        summary = run_batch(recordings, args.out, options, compute, executor)
     print(
         f"{summary.count('done')} of {counted(len(summary.files), 'recording')} done "
         f"({sum(each.found for each in summary.files)} of them before), {summary.count('failed')} failed"
@@ -137,10 +137,10 @@ def _calibration(path, rectified):
     return text
 
 
-def _place(args):
-    from handpose_ros.recordings.job import Place
+def _compute(args):
+    from handpose_ros.recordings.job import Compute
 
-    return Place(args.device)
+    return Compute(args.device)
 
 
 def _names(files):

@@ -22,8 +22,8 @@ FLOORS = [
     # inference
     (
         "runtimes",
-        "tflite constant_channels tflite_torch tflite_openvino quantization openvino_network captured torch_sampling "
-        "triton_sampling triton_convolutions triton_layers fused_layers torch_network gathering",
+        "tflite constant_channels tflite_torch tflite_openvino quantization openvino_network cuda_graph torch_sampling "
+        "triton_sampling triton_convolutions triton_layers fused_layers torch_network batching",
     ),
     ("", "weights"),
     (
@@ -31,13 +31,13 @@ FLOORS = [
         "palm mediapipe rotations mano_pickle mano checkpoint resnet wildhands_network wildhands_checkpoint "
         "wildhands_crops undistortion wildhands",
     ),
-    ("", "finding abreast pipeline"),
+    ("", "finding thread_map pipeline"),
     # edges
     ("messages", "decoding calibration encoding markers"),
     (
         "recordings",
-        "sources spool output bags bag_images answers summary comparison trajectories results plots track_plots report "
-        "joint_arrays joint_tables overlapping finishing bag_run video_run lock job",
+        "sources spool output bags bag_images node_outputs summary comparison trajectories results plots track_plots "
+        "report joint_arrays joint_tables buffering video_results bag_run video_run lock job",
     ),
     ("batch", "files job executors ray_cluster run"),
     (
@@ -48,7 +48,7 @@ FLOORS = [
     # ROS
     (
         "ros",
-        "params running health worker conversions recorder_node probe camera_node matching arrivals cameras "
+        "params running health worker conversions recorder_node probe camera_node stamp_buffer arrivals cameras "
         "depth_images hand_pose_params hand_size_service wrist_frames hand_pose_node grasp_node",
     ),
     # commands

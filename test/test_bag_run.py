@@ -12,11 +12,11 @@ from handpose_ros.camera import Camera
 from handpose_ros.cli import main
 from handpose_ros.hand import HandPose, HandPoses, Side
 from handpose_ros.messages.encoding import hands_to_msg
-from handpose_ros.recordings.answers import HANDS
 from handpose_ros.recordings.bag_images import BagImages
 from handpose_ros.recordings.bag_run import find_live_hands
 from handpose_ros.recordings.bags import BagWriter, make_message, read_messages, read_topics, typestore
 from handpose_ros.recordings.job import RecordingOptions
+from handpose_ros.recordings.node_outputs import HANDS
 from handpose_ros.recordings.output import make_directory
 from handpose_ros.recordings.sources import DEMO_CLIP
 from handpose_ros.share import share_path

@@ -16,17 +16,17 @@ from handpose_ros.batch.executors import LocalProcesses, LocalThreads
 from handpose_ros.batch.files import Recording, find_recordings
 from handpose_ros.batch.job import Job, do_job
 from handpose_ros.batch.ray_cluster import RayCluster
-from handpose_ros.batch.run import choose_executor, choose_place, run_batch
+from handpose_ros.batch.run import choose_compute, choose_executor, run_batch
 from handpose_ros.cli import main
 from handpose_ros.recordings.bags import read_messages, typestore
-from handpose_ros.recordings.job import Place, RecordingOptions
+from handpose_ros.recordings.job import Compute, RecordingOptions
 from handpose_ros.recordings.output import VideoWriter
 from handpose_ros.recordings.sources import open_source
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0  # [s] for what takes a second on an idle machine
-HERE = Place("cpu", num_threads=1)
-TOGETHER = Place("cpu", num_threads=1, recordings=3)
+HERE = Compute("cpu", num_threads=1)
+TOGETHER = Compute("cpu", num_threads=1, recordings=3)
 
 
 def write_clip(path, count):
@@ -189,7 +189,7 @@ def test_options_that_no_recording_can_be_answered_with_are_refused_at_once():
         ({"fov": float("nan")}, "fov is nan"),
         ({"every": 0}, "every is 0, it must be a whole number from 1 on"),
         ({"every": 1.5}, "every is 1.5"),
-        ({"max_hands": 0}, "max_hands is 0, it must be 1 or more"),
+        ({"max_hands": 0}, "max_hands is 0, it must be a whole number, 1 or more"),
         ({"hand_scale": 0.108}, "hand_scale is 0.108: it is a factor near 1"),
         ({"start": float("nan")}, "start is nan s"),
         ({"start": -1.0}, "start must be at least 0"),
@@ -288,13 +288,13 @@ def test_threads_that_were_interrupted_leave_nothing_half_done_and_the_next_run_
 
 
 def test_recordings_share_the_networks_on_a_gpu_and_have_their_own_on_a_cpu():
-    assert choose_place("cuda:1", 3) == Place("cuda:1", num_threads=1, recordings=3)
-    assert choose_place("cuda").recordings >= 1 and choose_place("cpu", 8) == HERE
-    for place in (choose_place("cuda", 1), TOGETHER):
-        assert isinstance(choose_executor(place), LocalThreads)
+    assert choose_compute("cuda:1", 3) == Compute("cuda:1", num_threads=1, recordings=3)
+    assert choose_compute("cuda").recordings >= 1 and choose_compute("cpu", 8) == HERE
+    for compute in (choose_compute("cuda", 1), TOGETHER):
+        assert isinstance(choose_executor(compute), LocalThreads)
     assert isinstance(choose_executor(HERE, 3), LocalProcesses)
     with pytest.raises(ValueError, match="gpu"):
-        choose_place("gpu")
+        choose_compute("gpu")
 
 
 def test_on_a_ray_cluster_it_comes_to_the_same(undisturbed, folder, tmp_path):

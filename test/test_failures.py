@@ -17,8 +17,8 @@ from handpose_ros.batch.job import Job, do_job
 from handpose_ros.cli import main
 from handpose_ros.failures import sentence
 from handpose_ros.recordings.bags import BagWriter
-from handpose_ros.recordings.job import Place, RecordingOptions
-from handpose_ros.recordings.lock import alone
+from handpose_ros.recordings.job import Compute, RecordingOptions
+from handpose_ros.recordings.lock import exclusive
 from handpose_ros.recordings.output import VideoWriter, write_image, write_json
 
 
@@ -88,7 +88,7 @@ def test_a_disk_that_fills_up_during_a_bag_is_one_line(tmp_path, need_weights, c
 
 def test_a_disk_that_fills_up_during_a_batch_is_the_recordings_error(tmp_path, need_weights):
     recording = Recording(write_video(tmp_path / "a.mp4"), "a.mp4", 0)
-    job = Job(recording, tmp_path / "out", RecordingOptions(), Place("cpu"))
+    job = Job(recording, tmp_path / "out", RecordingOptions(), Compute("cpu"))
     with full_disk(500):
         outcome = do_job(job, lambda share: None)
     assert outcome.status == "failed" and f"{tmp_path / 'out' / 'a.mp4'}" in outcome.error
@@ -153,7 +153,7 @@ def test_a_directory_in_which_another_run_is_is_left_to_it(tmp_path, command, ne
     source = write_video(tmp_path / "a.mp4") if command == "video" else write_bag(tmp_path / "bag", demo_messages(1))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "summary.json").write_text("of the other run")
-    with alone(tmp_path / "out"):
+    with exclusive(tmp_path / "out"):
         before = sorted((tmp_path / "out").iterdir())
         assert main([command, str(source), "--out", str(tmp_path / "out")]) == 1
         assert sorted((tmp_path / "out").iterdir()) == before

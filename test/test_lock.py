@@ -5,29 +5,29 @@ import errno
 import pytest
 
 from handpose_ros.recordings import lock
-from handpose_ros.recordings.lock import alone
+from handpose_ros.recordings.lock import exclusive
 
 
 def test_a_second_run_is_kept_out_as_long_as_the_first_one_lasts(tmp_path):
-    with alone(tmp_path):
-        with pytest.raises(OSError, match="another run is writing to .*choose another --out"), alone(tmp_path):
+    with exclusive(tmp_path):
+        with pytest.raises(OSError, match="another run is writing to .*choose another --out"), exclusive(tmp_path):
             pass
-    with alone(tmp_path):
+    with exclusive(tmp_path):
         pass
     assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_is_made_and_stays_if_something_came_into_it(tmp_path):
-    with pytest.raises(ZeroDivisionError), alone(tmp_path / "a" / "b"):
+    with pytest.raises(ZeroDivisionError), exclusive(tmp_path / "a" / "b"):
         raise ZeroDivisionError
     assert not (tmp_path / "a" / "b").exists()
-    with alone(tmp_path / "a" / "b"):
+    with exclusive(tmp_path / "a" / "b"):
         (tmp_path / "a" / "b" / "result").touch()
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["result"]
 
 
 def test_an_empty_directory_that_was_there_stays(tmp_path):
-    with alone(tmp_path):
+    with exclusive(tmp_path):
         pass
     assert tmp_path.exists()
 
@@ -38,6 +38,6 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch, num
         raise OSError(number, "no locks")
 
     monkeypatch.setattr(lock.fcntl, "flock", without)
-    with alone(tmp_path / "out"):
+    with exclusive(tmp_path / "out"):
         (tmp_path / "out" / "result").touch()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["result"]

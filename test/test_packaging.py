@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 import handpose_ros
 from handpose_ros.demo import OLD_PROFILES, PROFILES
-from handpose_ros.recordings.answers import GRASP_MARKERS, MARKERS
+from handpose_ros.recordings.node_outputs import GRASP_MARKERS, MARKERS
 
 if sys.version_info >= (3, 11):
     import tomllib

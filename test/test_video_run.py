@@ -14,7 +14,6 @@ from handpose_ros.cli import main
 from handpose_ros.grasps.grasp import Grasp
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.messages.calibration import camera_from_yaml
-from handpose_ros.recordings.finishing import Overlay
 from handpose_ros.recordings.job import RecordingOptions
 from handpose_ros.recordings.joint_arrays import write_joints
 from handpose_ros.recordings.joint_tables import FORMATS, write_csv, write_npy
@@ -22,6 +21,7 @@ from handpose_ros.recordings.output import VideoWriter
 from handpose_ros.recordings.report import write_report
 from handpose_ros.recordings.results import Results
 from handpose_ros.recordings.sources import DEMO_CLIP, UNUSED_FOV, open_source
+from handpose_ros.recordings.video_results import Overlay
 from handpose_ros.recordings.video_run import Excerpt
 
 

@@ -23,7 +23,7 @@ from handpose_ros.crops.cropping import Crop, Region, to_camera, to_image
 from handpose_ros.crops.searching import whole
 from handpose_ros.hand import MCPS, WRIST, Observation
 from handpose_ros.runtimes import open_network
-from handpose_ros.runtimes.gathering import Gathered
+from handpose_ros.runtimes.batching import Batched
 
 SIZE = 224  # [px] side of the landmark network's input
 SPARE = 2  # detections beyond the hands asked for: the palm network takes faces and elbows for palms
@@ -79,7 +79,7 @@ class MediaPipe:
 
     def shared(self) -> "MediaPipe":
         shared = copy(self)
-        shared._palms, shared._hands = Gathered(self._palms), Gathered(self._hands)
+        shared._palms, shared._hands = Batched(self._palms), Batched(self._hands)
         return shared
 
     def detect(

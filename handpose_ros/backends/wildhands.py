@@ -26,7 +26,7 @@ from handpose_ros.camera import Camera, Frame
 from handpose_ros.crops.cropping import Crop, Region
 from handpose_ros.hand import WRIST, ManoHand, Observation
 from handpose_ros.runtimes import default_threads, torch_device
-from handpose_ros.runtimes.captured import Captured, batch_sizes
+from handpose_ros.runtimes.cuda_graph import Captured, batch_sizes
 
 ASSUMED_FOV = 2 * np.arctan(1920 / 2 / 1000)  # [rad] of an image without a camera: EPIC-Kitchens', 88 degrees
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}

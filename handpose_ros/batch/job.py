@@ -13,7 +13,7 @@ import cv2
 from handpose_ros import __version__
 from handpose_ros.batch.files import MANIFEST, Recording, read_manifest
 from handpose_ros.failures import sentence
-from handpose_ros.recordings.job import Place, RecordingOptions, answer_bag, answer_video, is_bag
+from handpose_ros.recordings.job import Compute, RecordingOptions, answer_bag, answer_video, is_bag
 from handpose_ros.recordings.output import make_directory, write_json
 
 _SAY_EVERY = 0.2  # [s]
@@ -26,7 +26,7 @@ class Job:
     recording: Recording
     out: Path  # of the batch
     options: RecordingOptions
-    place: Place
+    compute: Compute
 
     @property
     def results(self) -> Path:
@@ -92,9 +92,9 @@ def _answer(job: Job, identity: dict, say, start: float) -> Outcome:
             yield item
 
     if is_bag(path):
-        summary = answer_bag(path, partial, job.options, job.place, progress)
+        summary = answer_bag(path, partial, job.options, job.compute, progress)
     else:
-        summary = answer_video(str(path), partial, job.options, job.place, progress)
+        summary = answer_video(str(path), partial, job.options, job.compute, progress)
     outcome = Outcome(
         str(path),
         job.recording.name,

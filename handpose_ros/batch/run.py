@@ -14,8 +14,8 @@ from tqdm import tqdm
 from handpose_ros.batch.executors import Executor, LocalProcesses, LocalThreads, WorkerDied, usable_cores
 from handpose_ros.batch.files import SUMMARY, Recording
 from handpose_ros.batch.job import Job, Outcome, do_job
-from handpose_ros.recordings.job import Place, RecordingOptions
-from handpose_ros.recordings.lock import alone
+from handpose_ros.recordings.job import Compute, RecordingOptions
+from handpose_ros.recordings.lock import exclusive
 from handpose_ros.recordings.output import make_directory, write_json
 from handpose_ros.runtimes import device_name
 
@@ -35,23 +35,24 @@ class BatchSummary:
         return sum(each.status == status for each in self.files)
 
 
-def choose_place(device: str = "auto", jobs: int = 0) -> Place:
+def choose_compute(device: str = "auto", jobs: int = 0) -> Compute:
     """Where the networks of a batch run on this machine, with `jobs` recordings at a time; 0: the fastest number.
 
     On a GPU all recordings share the networks; on a CPU each has its own, with one thread.
     Raises: ValueError for an unknown device.
     """
     if device_name(device) == "cpu":
-        return Place(device, num_threads=1)
-    return Place(device, num_threads=1, recordings=jobs or min(_ON_A_GPU, usable_cores()))
+        return Compute(device, num_threads=1)
+    return Compute(device, num_threads=1, recordings=jobs or min(_ON_A_GPU, usable_cores()))
 
 
-def choose_executor(place: Place, jobs: int = 0) -> Executor:
-    """The executor for networks at `place`: threads if recordings share the networks or they are on a GPU, else
-    processes, `jobs` at a time; 0: one per core.
+def choose_executor(compute: Compute, jobs: int = 0) -> Executor:
+    """The executor for networks that run on `compute`.
+
+    Threads if recordings share the networks or they are on a GPU, else processes, `jobs` at a time; 0: one per core.
     """
-    if place.recordings > 1 or device_name(place.device) != "cpu":
-        return LocalThreads(place.recordings)
+    if compute.recordings > 1 or device_name(compute.device) != "cpu":
+        return LocalThreads(compute.recordings)
     return LocalProcesses(jobs)
 
 
@@ -59,23 +60,23 @@ def run_batch(
     recordings: Sequence[Recording],
     out: Path | str,
     options: RecordingOptions | None = None,
-    place: Place | None = None,
+    compute: Compute | None = None,
     executor: Executor | None = None,
 ) -> BatchSummary:
     """Writes a directory with the results of each recording to `out`, and SUMMARY. Finished recordings are kept.
 
-    By default it runs at `choose_place()` with `choose_executor(place)`: on all cores of this machine, or on its GPU.
+    The defaults are `choose_compute()` and `choose_executor(compute)`: all cores of this machine, or its GPU.
     A Ctrl-C ends it early: the summary says what is done, and the next run does the rest.
     Raises OSError with a remedy if `out` cannot be written.
     """
     start, out = time.perf_counter(), make_directory(out)
-    options, place = options or RecordingOptions(), place or choose_place()
-    jobs = [Job(recording, out, options, place) for recording in recordings]
+    options, compute = options or RecordingOptions(), compute or choose_compute()
+    jobs = [Job(recording, out, options, compute) for recording in recordings]
     outcomes = [Outcome(str(recording.path), recording.name, "not done") for recording in recordings]
     interrupted = False
-    with alone(out):
+    with exclusive(out):
         try:
-            _run(executor or choose_executor(place), jobs, outcomes)
+            _run(executor or choose_executor(compute), jobs, outcomes)
         except KeyboardInterrupt:
             interrupted = True
         for job in jobs:  # of workers that were ended

@@ -9,7 +9,7 @@ import numpy as np
 
 from handpose_ros.demo import environment, node_command
 from handpose_ros.processes import ProcessDied, Processes
-from handpose_ros.recordings.answers import CAMERA_INFO, IMAGE
+from handpose_ros.recordings.node_outputs import CAMERA_INFO, IMAGE
 
 _START_TIMEOUT = 120.0  # [s] for the networks on a slow machine
 _SETTLING = 3.0  # [s] of images that are not counted

@@ -34,7 +34,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class TrueHand:
+class HandEvents:
     """What one hand of a clip does."""
 
     side: Side
@@ -43,14 +43,14 @@ class TrueHand:
     holds: tuple[tuple[float, float], ...]  # [s] from the rest before one that is closed to the rest after it
 
 
-def read_truth() -> tuple[TrueHand, ...]:
+def read_truth() -> tuple[HandEvents, ...]:
     """The hands of the demo clip."""
     with np.load(DEMO_TRUTH) as data:
         joints, sides, fps = data["joints_3d"].astype(float), data["sides"], float(data["fps"])
     return tuple(true_hand(joints[:, i], Side(int(side)), fps) for i, side in enumerate(sides))
 
 
-def true_hand(joints: np.ndarray, side: Side, fps: float) -> TrueHand:
+def true_hand(joints: np.ndarray, side: Side, fps: float) -> HandEvents:
     """What a hand does whose true joints (frames, 21, 3) [m] are known."""
     shape = as_right_hands(joints, side is Side.RIGHT) / palm_size(joints)[:, None, None]
     gap, rests = pinch_distance(joints), _rests(shape, fps)
@@ -63,7 +63,7 @@ def true_hand(joints: np.ndarray, side: Side, fps: float) -> TrueHand:
     inner = [i for i in range(1, len(rests) - 1) if closed[i]]
     cycles = [(middles[i - 1], middles[i + 1]) for i in inner if not closed[i - 1] and not closed[i + 1]]
     holds = [(rests[i - 1][1] / fps, rests[i + 1][0] / fps) for i in inner]
-    return TrueHand(side, tuple(events), tuple(cycles), tuple(holds))
+    return HandEvents(side, tuple(events), tuple(cycles), tuple(holds))
 
 
 def _rests(shape, fps):
@@ -99,7 +99,7 @@ def followed(classifier: str, frames: tuple[HandPoses, ...]) -> list[tuple[float
     return [(hands.stamp, tracker.update(hands)) for hands in frames]
 
 
-def clip_figures(truth: tuple[TrueHand, ...], answers: list[tuple[float, tuple[Grasp, ...]]]) -> list:
+def clip_figures(truth: tuple[HandEvents, ...], answers: list[tuple[float, tuple[Grasp, ...]]]) -> list:
     """(key, value, n) each: cycles with every phase once and in order until the hand is open again, delays [s], and
     images with a hold that is none."""
     orderly, delays, false_holds, images = [], {phase: [] for phase in Phase if phase}, 0, 0

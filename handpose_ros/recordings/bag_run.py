@@ -13,13 +13,13 @@ from handpose_ros.messages.decoding import hands_from_msg, stamp_nanoseconds
 from handpose_ros.messages.encoding import grasps_to_msg, hand_model_msg, hands_to_msg
 from handpose_ros.messages.markers import grasp_markers, hand_markers
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.recordings.answers import GRASP_MARKERS, GRASPS, HAND_MODEL, HANDS, MARKERS
 from handpose_ros.recordings.bag_images import BagImage, BagImages
 from handpose_ros.recordings.bags import BagWriter, bag_files, make_message, read_messages, read_topics, typestore
+from handpose_ros.recordings.buffering import Behind, ahead
 from handpose_ros.recordings.comparison import ComparisonFigures, compare
 from handpose_ros.recordings.joint_tables import FORMATS, check_formats
+from handpose_ros.recordings.node_outputs import GRASP_MARKERS, GRASPS, HAND_MODEL, HANDS, MARKERS
 from handpose_ros.recordings.output import make_directory, remove_results, write_json
-from handpose_ros.recordings.overlapping import Behind, ahead
 from handpose_ros.recordings.report import write_report
 from handpose_ros.recordings.results import RecordingSummary, Results
 

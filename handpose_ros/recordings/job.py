@@ -15,7 +15,7 @@ from handpose_ros.pipeline import HandPosePipeline, check_hands
 from handpose_ros.recordings.bag_images import BagImages
 from handpose_ros.recordings.bag_run import BagSummary, run_bag
 from handpose_ros.recordings.joint_tables import check_formats
-from handpose_ros.recordings.lock import alone
+from handpose_ros.recordings.lock import exclusive
 from handpose_ros.recordings.results import RecordingSummary
 from handpose_ros.recordings.sources import UNUSED_FOV, open_source
 from handpose_ros.recordings.video_run import Excerpt, run_video
@@ -77,7 +77,7 @@ class RecordingOptions:
 
 
 @dataclass(frozen=True)
-class Place:
+class Compute:
     """Where the networks run."""
 
     device: str = "auto"
@@ -96,14 +96,14 @@ def is_bag(path: Path) -> bool:
 
 
 def answer_video(
-    source: str, out: Path, options: RecordingOptions, place: Place, progress: Progress = lambda items, _: items
+    source: str, out: Path, options: RecordingOptions, compute: Compute, progress: Progress = lambda items, _: items
 ) -> RecordingSummary:
     """Runs `run_video` on what `open_source` finds. Raises OSError, ValueError and ImportError with a remedy."""
     excerpt = Excerpt(options.start, options.end, options.every)
     with open_source(source, "a video or a folder of images", turned=not options.calibration) as images:
         camera, own = options.camera(images.size, images.camera), images.camera is not None
-        pipeline = _pipeline(options, place, filter="none" if options.smooth else "one_euro")
-        with alone(out):
+        pipeline = _pipeline(options, compute, filter="none" if options.smooth else "one_euro")
+        with exclusive(out):
             return run_video(
                 images,
                 camera,
@@ -123,7 +123,7 @@ def answer_bag(
     path: Path,
     out: Path,
     options: RecordingOptions,
-    place: Place,
+    compute: Compute,
     progress: Progress = lambda items, _: items,
     compared: str | None = None,
 ) -> BagSummary:
@@ -136,8 +136,8 @@ def answer_bag(
         calibration=options.camera if options.calibration else None,
         guess=options.camera if options.fov is not None else None,
     )
-    pipeline = _pipeline(options, place)
-    with alone(out):
+    pipeline = _pipeline(options, compute)
+    with exclusive(out):
         return run_bag(
             images,
             pipeline,
@@ -149,16 +149,16 @@ def answer_bag(
         )
 
 
-def _pipeline(options: RecordingOptions, place: Place, **others) -> HandPosePipeline:
+def _pipeline(options: RecordingOptions, compute: Compute, **others) -> HandPosePipeline:
     return HandPosePipeline(
-        place.backend(options), max_hands=options.max_hands, hand_scale=options.hand_scale, **others
+        compute.backend(options), max_hands=options.max_hands, hand_scale=options.hand_scale, **others
     )
 
 
 @lru_cache(maxsize=1)
-def _backend(name: str, checkpoint: str, max_hands: int, place: Place) -> Backend:
-    options = {"device": place.device, "checkpoint": checkpoint, "max_hands": max_hands, "frames": place.recordings}
-    if place.num_threads:
-        options["num_threads"] = place.num_threads
+def _backend(name: str, checkpoint: str, max_hands: int, compute: Compute) -> Backend:
+    options = {"device": compute.device, "checkpoint": checkpoint, "max_hands": max_hands, "frames": compute.recordings}
+    if compute.num_threads:
+        options["num_threads"] = compute.num_threads
     backend = make_backend(name, **options)
-    return backend.shared() if place.recordings > 1 else backend
+    return backend.shared() if compute.recordings > 1 else backend

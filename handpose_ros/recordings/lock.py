@@ -18,7 +18,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # of file systems that 
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
+def exclusive(out: Path) -> Iterator[None]:
     """Within, no other run, which would clear away what this one is making, is in `out`. Raises OSError if one is.
 
     Makes `out` where it is not there, and takes it away again if nothing came into it.

@@ -10,12 +10,12 @@ import numpy as np
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.grasps.grasp import DEFAULT_CLASSIFIER, make_classifier
 from handpose_ros.pipeline import HandPosePipeline
-from handpose_ros.recordings.finishing import VideoFinisher, VideoTask
+from handpose_ros.recordings.buffering import Behind, ahead
 from handpose_ros.recordings.joint_tables import check_formats
 from handpose_ros.recordings.output import make_directory
-from handpose_ros.recordings.overlapping import Behind, ahead
 from handpose_ros.recordings.results import RecordingSummary
 from handpose_ros.recordings.sources import ImageSource
+from handpose_ros.recordings.video_results import VideoFinisher, VideoTask
 
 
 @dataclass(frozen=True)

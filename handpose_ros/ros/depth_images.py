@@ -8,7 +8,7 @@ from std_msgs.msg import Header
 
 from handpose_ros.messages.decoding import BadMessage, decode_depth, stamp_seconds
 from handpose_ros.ros.health import Health
-from handpose_ros.ros.matching import StampBuffer
+from handpose_ros.ros.stamp_buffer import StampBuffer
 
 _TOLERANCE = 0.02  # [s] between the stamps of an image and its depth; a camera that registers them gives both the same
 _PATIENCE = 0.05  # [s] for which an image waits for its depth

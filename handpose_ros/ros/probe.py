@@ -11,14 +11,14 @@ from sensor_msgs.msg import Image
 
 from handpose_ros.messages.decoding import stamp_seconds
 from handpose_ros.msg import HandPoseArray
-from handpose_ros.recordings.answers import HANDS, IMAGE
+from handpose_ros.recordings.node_outputs import HANDS, IMAGE
 from handpose_ros.ros.running import receive
 
 _KEPT = QoSProfile(depth=100)  # messages that wait while this process is busy
 
 
 @dataclass(frozen=True)
-class Answer:
+class TimedAnswer:
     """What hand_pose said about one image."""
 
     latency: float  # [s] from the image's stamp to the publication
@@ -34,7 +34,7 @@ class Probe:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # a Ctrl-C is the caller's KeyboardInterrupt
         self._node = Node("handpose_probe")
         self.images: dict[float, float] = {}  # stamp [s] -> when the image came [s]
-        self.answers: dict[float, Answer] = {}  # by stamp [s]
+        self.answers: dict[float, TimedAnswer] = {}  # by stamp [s]
         self.dropped = 0  # images that hand_pose left for newer ones, since its start
         self._node.create_subscription(Image, IMAGE, self._on_image, _KEPT)
         self._node.create_subscription(HandPoseArray, HANDS, self._on_hands, _KEPT)
@@ -75,6 +75,6 @@ class Probe:
 
     def _on_hands(self, msg, info):
         begun = info["source_timestamp"] * 1e-9 - msg.inference_time
-        answer = Answer(msg.latency, msg.inference_time, begun, len(msg.hands))
+        answer = TimedAnswer(msg.latency, msg.inference_time, begun, len(msg.hands))
         self.answers[stamp_seconds(msg.header.stamp)] = answer
         self.dropped = msg.frames_dropped

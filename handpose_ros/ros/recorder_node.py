@@ -17,7 +17,8 @@ from visualization_msgs.msg import MarkerArray
 from handpose_ros.hand import HandPoses
 from handpose_ros.messages.decoding import BadMessage, ImageDecoder, hands_from_msg, stamp_nanoseconds
 from handpose_ros.msg import GraspArray, HandModel, HandPoseArray
-from handpose_ros.recordings.answers import (
+from handpose_ros.recordings.bags import BagWriter
+from handpose_ros.recordings.node_outputs import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     GRASP_MARKERS,
@@ -29,7 +30,6 @@ from handpose_ros.recordings.answers import (
     GraspSeen,
     grasps_seen,
 )
-from handpose_ros.recordings.bags import BagWriter
 from handpose_ros.ros.running import receive
 
 _KEPT = 200  # messages a subscription holds while the recorder is busy: seconds of a camera

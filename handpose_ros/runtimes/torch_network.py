@@ -12,8 +12,8 @@ from torch import nn
 
 from handpose_ros.crops.cropping import CELL, Crop, node_pixels
 from handpose_ros.runtimes import torch_sampling
-from handpose_ros.runtimes.captured import Captured, batch_sizes
 from handpose_ros.runtimes.constant_channels import without_constant_channels
+from handpose_ros.runtimes.cuda_graph import Captured, batch_sizes
 from handpose_ros.runtimes.tflite import read_graph
 from handpose_ros.runtimes.tflite_torch import to_torch
 from handpose_ros.wording import counted

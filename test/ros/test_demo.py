@@ -12,8 +12,8 @@ import pytest
 
 from handpose_ros import weights
 from handpose_ros.demo import OLD_PROFILES, OUTPUTS, PROFILES, environment, free_domain
-from handpose_ros.recordings.answers import CAMERA_INFO, COMPRESSED_IMAGE, GRASPS, HAND_MODEL, HANDS
 from handpose_ros.recordings.bags import read_messages
+from handpose_ros.recordings.node_outputs import CAMERA_INFO, COMPRESSED_IMAGE, GRASPS, HAND_MODEL, HANDS
 from handpose_ros.recordings.sources import DEMO_CLIP
 
 FRAMES = 8

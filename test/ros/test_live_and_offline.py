@@ -12,9 +12,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from handpose_ros.cli import main
 from handpose_ros.messages.decoding import hands_from_msg
 from handpose_ros.msg import GraspArray, HandPoseArray
-from handpose_ros.recordings.answers import GRASPS, HAND_MODEL, HANDS
 from handpose_ros.recordings.bags import read_messages, typestore
 from handpose_ros.recordings.comparison import compare
+from handpose_ros.recordings.node_outputs import GRASPS, HAND_MODEL, HANDS
 
 COUNT = 30
 SETTLING = 3.0  # [s] discovery alone does not mean that the nodes hear each other already

@@ -9,7 +9,8 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from handpose_ros.msg import Grasp, GraspArray, HandModel, HandPoseArray
-from handpose_ros.recordings.answers import (
+from handpose_ros.recordings.bags import BagWriter, read_messages
+from handpose_ros.recordings.node_outputs import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     GRASPS,
@@ -19,7 +20,6 @@ from handpose_ros.recordings.answers import (
     MARKERS,
     read_answers,
 )
-from handpose_ros.recordings.bags import BagWriter, read_messages
 from handpose_ros.ros.conversions import image_to_msg
 from handpose_ros.ros.recorder_node import Recorder
 

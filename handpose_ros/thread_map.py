@@ -11,7 +11,7 @@ R = TypeVar("R")
 _END = object()
 
 
-def abreast(workers: Sequence[Callable[[T], R]], items: Iterable[T]) -> list[R]:
+def thread_map(workers: Sequence[Callable[[T], R]], items: Iterable[T]) -> list[R]:
     """The results of `workers` for `items`, in the order of `items`. Takes only as many items at a time as workers.
 
     Each worker processes one item after the other. Raises the error of the earliest failing item; starts none after an
@@ -38,7 +38,7 @@ def abreast(workers: Sequence[Callable[[T], R]], items: Iterable[T]) -> list[R]:
                 errors[number] = error
                 ended.set()
 
-    with ThreadPoolExecutor(len(workers), "abreast") as threads:
+    with ThreadPoolExecutor(len(workers), "thread_map") as threads:
         try:
             for thread in [threads.submit(work, worker) for worker in workers]:
                 thread.result()

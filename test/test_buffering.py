@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from handpose_ros.recordings.overlapping import Behind, ahead
+from handpose_ros.recordings.buffering import Behind, ahead
 
 
 def test_items_come_in_order_and_all():

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from handpose_ros.ros.matching import StampBuffer
+from handpose_ros.ros.stamp_buffer import StampBuffer
 
 PATIENT = 20.0  # [s] a test that had to wait for it would be noticed
 

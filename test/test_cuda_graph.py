@@ -8,7 +8,7 @@ from test_runtimes import network_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from handpose_ros.backends.wildhands_network import WildHandsNetwork
-from handpose_ros.runtimes.captured import Captured, batch_sizes
+from handpose_ros.runtimes.cuda_graph import Captured, batch_sizes
 from handpose_ros.runtimes.torch_network import CudaNetwork
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from test_runtimes import GOLDEN, network_file
 
 from handpose_ros.crops.cropping import Region
 from handpose_ros.runtimes import open_network
-from handpose_ros.runtimes.gathering import Gathered
+from handpose_ros.runtimes.batching import Batched
 from handpose_ros.runtimes.torch_network import CudaNetwork
 
 LONG = 20.0  # [s] for what takes no time on an idle machine
@@ -69,7 +69,7 @@ def during_a_run(threads, gathered, inner, calls):
 
 def test_what_threads_ask_for_during_a_run_is_the_next_run_and_each_gets_its_own_rows(threads):
     inner = Sums()
-    network = Gathered(inner)
+    network = Batched(inner)
     asked = during_a_run(threads, network, inner, [(network, picture(n, n)) for n in (1, 2, 3)])
     for n, (total, negative) in zip((1, 2, 3), (each.result(LONG) for each in asked), strict=True):
         assert_array_equal(total, np.full((n, 1), 48 * n))
@@ -79,7 +79,7 @@ def test_what_threads_ask_for_during_a_run_is_the_next_run_and_each_gets_its_own
 
 def test_an_error_reaches_every_thread_of_its_run_and_no_other_and_the_next_run_is_a_good_one(threads):
     inner = Sums()
-    network = Gathered(inner)
+    network = Batched(inner)
     wrong_shape = np.zeros((1, 5, 5, 3), np.uint8)  # does not go with the others
     asked = during_a_run(threads, network, inner, [(network, picture(1)), (network, wrong_shape)])
     for each in asked:
@@ -91,7 +91,7 @@ def test_an_error_reaches_every_thread_of_its_run_and_no_other_and_the_next_run_
 
 def test_many_threads_that_come_and_go_all_get_their_own_answers(threads):
     inner, rng = Sums(), np.random.default_rng(0)
-    network, counts = Gathered(inner), rng.integers(1, 60, 8)
+    network, counts = Batched(inner), rng.integers(1, 60, 8)
 
     def life(number):
         for turn in range(counts[number]):
@@ -118,7 +118,7 @@ def opened(kind):
 )
 def test_crops_of_several_images_are_seen_as_each_of_them_alone(kind, tolerance, threads):
     inner = opened(kind)
-    network, together = Gathered(inner), threading.Barrier(3)
+    network, together = Batched(inner), threading.Barrier(3)
     images = [GOLDEN["hand"], np.ascontiguousarray(GOLDEN["hand"][:, ::-1])]
     squares = [
         [Region(np.array([120.0, 120.0]), size, angle) for size, angle in some]

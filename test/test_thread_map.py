@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from handpose_ros.abreast import abreast
+from handpose_ros.thread_map import thread_map
 
 PATIENCE = 20.0  # [s] for what takes no time on an idle machine
 
@@ -17,8 +17,8 @@ def test_results_are_in_the_order_of_the_items_whoever_is_quicker():
             done.set()
         return 10 * item
 
-    assert abreast([wait_for_the_second] * 2, range(5)) == [0, 10, 20, 30, 40]
-    assert abreast([wait_for_the_second] * 2, []) == []
+    assert thread_map([wait_for_the_second] * 2, range(5)) == [0, 10, 20, 30, 40]
+    assert thread_map([wait_for_the_second] * 2, []) == []
 
 
 def test_a_worker_does_one_item_at_a_time_and_all_of_them_work():
@@ -35,7 +35,7 @@ def test_a_worker_does_one_item_at_a_time_and_all_of_them_work():
 
         return work
 
-    assert len(set(abreast([worker() for _ in range(3)], range(3)))) == 3
+    assert len(set(thread_map([worker() for _ in range(3)], range(3)))) == 3
 
 
 def test_no_more_items_are_taken_than_there_are_workers():
@@ -50,7 +50,7 @@ def test_no_more_items_are_taken_than_there_are_workers():
         with lock:
             return len(taken) - item
 
-    assert max(abreast([left] * 2, items())) <= 3  # one behind, and one that was taken meanwhile
+    assert max(thread_map([left] * 2, items())) <= 3  # one behind, and one that was taken meanwhile
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -67,7 +67,7 @@ def test_what_the_first_bad_item_raises_is_raised_and_none_is_begun_after_it(cou
             raise ValueError(f"item {item}")
 
     with pytest.raises(ValueError, match="item 3"):
-        abreast([work] * count, range(100))
+        thread_map([work] * count, range(100))
     assert max(begun) < 3 + 2 * count
 
 
@@ -77,4 +77,4 @@ def test_an_item_that_cannot_be_had_is_an_error_of_its_own_place():
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        abreast([abs, abs], items())
+        thread_map([abs, abs], items())

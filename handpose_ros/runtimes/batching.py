@@ -11,7 +11,7 @@ from handpose_ros.crops.cropping import Crop
 from handpose_ros.runtimes import Network
 
 
-class Gathered:
+class Batched:
     """See `handpose_ros.runtimes.Network`: another one, for any number of threads.
 
     It never waits for somebody to come: a run begins as soon as there is none, with all that is asked for by then. The
