@@ -94,10 +94,6 @@ def assigned(path: Path, name: str) -> str:
     return ast.unparse(value)
 
 
-def is_sim_time(call: ast.Call) -> bool:
-    return [ast.unparse(argument) for argument in call.args] == ["'use_sim_time'"]
-
-
 def lock_lines() -> list[str]:
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.lock").read_text().splitlines()]
     return [line for line in lines if line]
@@ -137,19 +133,12 @@ def test_the_launch_files_start_every_node():
 
 def test_a_launch_file_that_includes_the_one_of_the_hands_keeps_its_environment_and_parameters():
     """All that it sets is set, and all that it starts is started, within its group."""
-    (group,) = calls(ast.parse(HANDS_LAUNCH.read_text()), "GroupAction")
-    for name in ("SetEnvironmentVariable", "Node", "PushRosNamespace", "SetParametersFromFile"):
-        everywhere = calls(ast.parse(HANDS_LAUNCH.read_text()), name)
-        assert len(everywhere) == len(calls(group, name)) > 0, name
-
-
-def test_the_parameters_of_hand_pose_are_set_after_grasp_was_started():
-    """launch gives what is set to every node that is started later."""
-    nodes = calls(ast.parse(HANDS_LAUNCH.read_text()), "Node")
-    line = {next(k.value.value for k in node.keywords if k.arg == "executable"): node.lineno for node in nodes}
-    (parameters,) = calls(ast.parse(HANDS_LAUNCH.read_text()), "SetParametersFromFile")
-    (sim_time,) = [each for each in calls(ast.parse(HANDS_LAUNCH.read_text()), "override") if is_sim_time(each)]
-    assert sim_time.lineno < line["grasp"] < parameters.lineno < line["hand_pose"]
+    tree = ast.parse(HANDS_LAUNCH.read_text())
+    (group,) = calls(tree, "GroupAction")
+    for name in ("SetEnvironmentVariable", "PushRosNamespace", "SetParameter"):
+        assert len(calls(tree, name)) == len(calls(group, name)) > 0, name
+    started = {ast.unparse(call.keywords[0].value) for call in calls(group, "OpaqueFunction")}
+    assert len(calls(tree, "Node")) == len(calls(group, "Node")) + 1 and started == {"hand_pose"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
