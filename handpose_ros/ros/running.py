@@ -9,6 +9,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
+from handpose_ros.failures import sentence
 from handpose_ros.interrupts import held_back
 
 
@@ -42,7 +43,7 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     except (NodeError, ValueError, OSError) as error:
         if node is not None and not isinstance(error, NodeError):
             raise
-        get_logger("handpose_ros").fatal(str(error))
+        get_logger("handpose_ros").fatal(sentence(error))
         return 1
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # `ros2 launch` sends a second one
