@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import handpose_ros
+from handpose_ros import starting
 from handpose_ros.demo import OLD_PROFILES, PROFILES
 from handpose_ros.recordings.answers import GRASP_MARKERS, MARKERS
 
@@ -39,7 +40,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
 def cmake_executables() -> dict[str, str]:
-    """Name in lib/handpose_ros -> module of the package whose main() it runs."""
+    """Name in lib/handpose_ros -> module:function of the package that it runs."""
     block = re.search(r"set\(_executables\s+(.*?)\)", CMAKE, re.DOTALL).group(1)
     return dict(pair.split("=") for pair in block.split())
 
@@ -109,13 +110,15 @@ def wanted_lines() -> list[str]:
 def test_pip_and_colcon_start_the_same_functions():
     scripts = PYPROJECT["project"]["scripts"]
     names = {name: name if name == "handpose" else f"handpose-{name.replace('_', '-')}" for name in cmake_executables()}
-    assert scripts == {names[name]: f"handpose_ros.{module}:main" for name, module in cmake_executables().items()}
+    assert scripts == {names[name]: f"handpose_ros.{function}" for name, function in cmake_executables().items()}
 
 
 def test_every_node_module_is_an_executable_and_every_executable_has_its_module():
     package = ROOT / "handpose_ros"
     nodes = {f"ros.{path.stem}" for path in (package / "ros").glob("*.py") if "\ndef main(" in path.read_text()}
-    assert nodes | {"cli"} == set(cmake_executables().values())
+    started = {name: f"starting:{name}" for name in cmake_executables() if name != "handpose"}
+    assert cmake_executables() == started | {"handpose": "cli:main"}
+    assert nodes == {getattr(starting, name).args[0] for name in started}
     assert "\ndef main(" in (package / "cli.py").read_text()
 
 
