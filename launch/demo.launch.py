@@ -21,9 +21,10 @@ from launch.substitutions import (
     EqualsSubstitution,
     IfElseSubstitution,
     LaunchConfiguration,
+    NotEqualsSubstitution,
     PathJoinSubstitution,
 )
-from launch_ros.actions import Node
+from launch_ros.actions import Node, SetParameter
 from launch_ros.substitutions import FindPackageShare
 
 SHARE = FindPackageShare("handpose_ros")
@@ -36,6 +37,8 @@ PROFILES = IfElseSubstitution(
 )
 CHOICES = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 UNLESS_CHOSEN = IfCondition(EqualsSubstitution([EnvironmentVariable(name, default_value="") for name in CHOICES], ""))
+# An argument of hand_pose.launch.py: stamps of the images are on the clock of what reads them.
+WITH_SIM_TIME = IfCondition(NotEqualsSubstitution(LaunchConfiguration("use_sim_time"), ""))
 
 
 def is_node(action: Action) -> bool:
@@ -82,6 +85,7 @@ def generate_launch_description() -> LaunchDescription:
                 PathJoinSubstitution([SHARE, "launch", "hand_pose.launch.py"]),
                 launch_arguments={"image": "/camera/image", "camera_info": "/camera/camera_info"}.items(),
             ),
+            SetParameter("use_sim_time", LaunchConfiguration("use_sim_time"), condition=WITH_SIM_TIME),
             Node(
                 package="handpose_ros",
                 executable="camera",

@@ -76,6 +76,13 @@ def test_what_can_fail_for_a_wrong_argument_comes_before_anything_is_started(lau
     assert max(demo.index("IncludeLaunchDescription"), demo.index("ExecuteProcess")) < demo.index("Node")
 
 
+def test_simulated_time_is_also_that_of_the_demos_camera(launch_file):
+    entities = launch_file("demo")["generate_launch_description"]().args[0]
+    order = kinds(launch_file("demo")["generate_launch_description"]())
+    assert entities[order.index("SetParameter")].args[0] == "use_sim_time"
+    assert order.index("IncludeLaunchDescription") < order.index("SetParameter") < order.index("Node")
+
+
 def test_the_demo_ends_with_the_first_node_that_ends_and_not_with_rviz(launch_file):
     demo = launch_file("demo")
     entities = demo["generate_launch_description"]().args[0]
