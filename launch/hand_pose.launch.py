@@ -3,8 +3,10 @@
 ros2 launch handpose_ros hand_pose.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, SetEnvironmentVariable
+import os
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import (
     EnvironmentVariable,
@@ -14,7 +16,7 @@ from launch.substitutions import (
     NotEqualsSubstitution,
     PathJoinSubstitution,
 )
-from launch_ros.actions import Node, PushRosNamespace, SetParameter, SetParametersFromFile
+from launch_ros.actions import Node, PushRosNamespace, SetParameter
 from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("handpose_ros"), "config"])
@@ -28,7 +30,7 @@ PROFILES = IfElseSubstitution(
 CHOICES = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 UNLESS_CHOSEN = IfCondition(EqualsSubstitution([EnvironmentVariable(name, default_value="") for name in CHOICES], ""))
 NO_DEPTH = "depth"  # the node's own name of the topic: an empty one cannot be remapped to
-WITH_DEPTH = NotEqualsSubstitution(LaunchConfiguration("depth"), NO_DEPTH)
+WITH_SIM_TIME = IfCondition(NotEqualsSubstitution(LaunchConfiguration("use_sim_time"), ""))
 OVERRIDES = {
     "backend": "networks that find the hands",
     "device": "where they run",
@@ -41,10 +43,31 @@ OVERRIDES = {
 }
 
 
-def override(name: str) -> SetParameter:
-    """The parameter as given on the command line; without it the one in params_file, then the node's default."""
-    given = LaunchConfiguration(name)
-    return SetParameter(name, given, condition=IfCondition(NotEqualsSubstitution(given, "")))
+def check_files(context: LaunchContext):
+    """Raises FileNotFoundError before anything runs: what launch started before an error, it leaves running."""
+    for name in ("params_file", "grasp_params_file"):
+        path = LaunchConfiguration(name).perform(context)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"{name}:={path}: there is no such file")
+
+
+def hand_pose(context: LaunchContext) -> list[Node]:
+    """The node with the parameters of params_file, and above these what is given on the command line."""
+    given = {name: LaunchConfiguration(name) for name in OVERRIDES if LaunchConfiguration(name).perform(context)}
+    if LaunchConfiguration("depth").perform(context) != NO_DEPTH:
+        given["depth"] = True
+    # `given` becomes a file for this very node. As `-p fov:=72.5` it would be lost where a file for /** has `fov: 60`:
+    # of two types for one name rcl takes the one that it asks for first, and an integer before a number.
+    return [
+        Node(
+            package="handpose_ros",
+            executable="hand_pose",
+            name="hand_pose",
+            output="screen",
+            parameters=[LaunchConfiguration("params_file"), *([given] if given else [])],
+            remappings=[(name, LaunchConfiguration(name)) for name in ("image", "camera_info", "depth")],
+        )
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -71,15 +94,15 @@ def generate_launch_description() -> LaunchDescription:
                 for name, text in OVERRIDES.items()
             ],
             DeclareLaunchArgument("use_sim_time", default_value="", description="true: use the time on /clock"),
-            # A group, so that nothing of this stays set in a launch file that includes this one (but its parameters, if
+            OpaqueFunction(function=check_files),
+            # A group, so that nothing of this stays set in a launch file that includes this one (but use_sim_time, if
             # that one used SetParameter before: launch_ros keeps these in one list).
             GroupAction(
                 [
                     # Images do not fit Fast DDS's default shared-memory segment: best-effort ones would be lost.
                     SetEnvironmentVariable(PROFILES, TRANSPORT, condition=UNLESS_CHOSEN),
                     PushRosNamespace(LaunchConfiguration("namespace")),
-                    override("use_sim_time"),
-                    # First, because what is set from here on is for hand_pose only.
+                    SetParameter("use_sim_time", LaunchConfiguration("use_sim_time"), condition=WITH_SIM_TIME),
                     Node(
                         package="handpose_ros",
                         executable="grasp",
@@ -88,20 +111,7 @@ def generate_launch_description() -> LaunchDescription:
                         parameters=[LaunchConfiguration("grasp_params_file")],
                         remappings=[("hands", "hand_pose/hands")],
                     ),
-                    SetParametersFromFile(LaunchConfiguration("params_file")),
-                    *[override(name) for name in OVERRIDES],
-                    SetParameter("depth", True, condition=IfCondition(WITH_DEPTH)),
-                    Node(
-                        package="handpose_ros",
-                        executable="hand_pose",
-                        name="hand_pose",
-                        output="screen",
-                        remappings=[
-                            ("image", LaunchConfiguration("image")),
-                            ("camera_info", LaunchConfiguration("camera_info")),
-                            ("depth", LaunchConfiguration("depth")),
-                        ],
-                    ),
+                    OpaqueFunction(function=hand_pose),
                 ]
             ),
         ]

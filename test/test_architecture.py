@@ -54,7 +54,7 @@ FLOORS = [
     # commands
     ("", "processes demo"),
     ("benchmark", "latency growth rival_process rival node launch_floor report"),
-    ("", "recording_commands commands cli"),
+    ("", "recording_commands commands cli starting"),
 ]
 FOLDERS = [folder for folder, _ in FLOORS if folder]
 ORDER = [""]  # handpose_ros/__init__.py

@@ -183,7 +183,7 @@ HAND = {"side": "left", "joints_2d": [[1.0, 2.0]] * 21, "joints_3d": None, "vali
         ({"K": [[1, 2], [3]]}, "sequence"),
         ({"K": 5}, "K must be 3x3"),
         ({"stamp": "x"}, "'x'"),
-        ({"dist": [0.0] * 3}, "plumb_bob takes (5,)"),
+        ({"dist": [0.0] * 3}, "plumb_bob takes 4 or 5"),
         ({"hands": [{**HAND, "joints_2d": [[1.0, 2.0]] * 20}]}, "(20, 2), valid (21,), they must be (21, 2) and (21,)"),
         ({"hands": [{**HAND, "valid": [0] * 21}]}, "a hand has no valid joint"),
         ({"hands": [{**HAND, "joints_2d": [[None, 2.0]] * 21}]}, "a hand has no valid joint"),

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import handpose_ros
+from handpose_ros import starting
 from handpose_ros.demo import OLD_PROFILES, PROFILES
 from handpose_ros.recordings.node_outputs import GRASP_MARKERS, MARKERS
 
@@ -39,7 +40,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
 def cmake_executables() -> dict[str, str]:
-    """Name in lib/handpose_ros -> module of the package whose main() it runs."""
+    """Name in lib/handpose_ros -> module:function of the package that it runs."""
     block = re.search(r"set\(_executables\s+(.*?)\)", CMAKE, re.DOTALL).group(1)
     return dict(pair.split("=") for pair in block.split())
 
@@ -94,10 +95,6 @@ def assigned(path: Path, name: str) -> str:
     return ast.unparse(value)
 
 
-def is_sim_time(call: ast.Call) -> bool:
-    return [ast.unparse(argument) for argument in call.args] == ["'use_sim_time'"]
-
-
 def lock_lines() -> list[str]:
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.lock").read_text().splitlines()]
     return [line for line in lines if line]
@@ -113,13 +110,15 @@ def wanted_lines() -> list[str]:
 def test_pip_and_colcon_start_the_same_functions():
     scripts = PYPROJECT["project"]["scripts"]
     names = {name: name if name == "handpose" else f"handpose-{name.replace('_', '-')}" for name in cmake_executables()}
-    assert scripts == {names[name]: f"handpose_ros.{module}:main" for name, module in cmake_executables().items()}
+    assert scripts == {names[name]: f"handpose_ros.{function}" for name, function in cmake_executables().items()}
 
 
 def test_every_node_module_is_an_executable_and_every_executable_has_its_module():
     package = ROOT / "handpose_ros"
     nodes = {f"ros.{path.stem}" for path in (package / "ros").glob("*.py") if "\ndef main(" in path.read_text()}
-    assert nodes | {"cli"} == set(cmake_executables().values())
+    started = {name: f"starting:{name}" for name in cmake_executables() if name != "handpose"}
+    assert cmake_executables() == started | {"handpose": "cli:main"}
+    assert nodes == {getattr(starting, name).args[0] for name in started}
     assert "\ndef main(" in (package / "cli.py").read_text()
 
 
@@ -137,19 +136,12 @@ def test_the_launch_files_start_every_node():
 
 def test_a_launch_file_that_includes_the_one_of_the_hands_keeps_its_environment_and_parameters():
     """All that it sets is set, and all that it starts is started, within its group."""
-    (group,) = calls(ast.parse(HANDS_LAUNCH.read_text()), "GroupAction")
-    for name in ("SetEnvironmentVariable", "Node", "PushRosNamespace", "SetParametersFromFile"):
-        everywhere = calls(ast.parse(HANDS_LAUNCH.read_text()), name)
-        assert len(everywhere) == len(calls(group, name)) > 0, name
-
-
-def test_the_parameters_of_hand_pose_are_set_after_grasp_was_started():
-    """launch gives what is set to every node that is started later."""
-    nodes = calls(ast.parse(HANDS_LAUNCH.read_text()), "Node")
-    line = {next(k.value.value for k in node.keywords if k.arg == "executable"): node.lineno for node in nodes}
-    (parameters,) = calls(ast.parse(HANDS_LAUNCH.read_text()), "SetParametersFromFile")
-    (sim_time,) = [each for each in calls(ast.parse(HANDS_LAUNCH.read_text()), "override") if is_sim_time(each)]
-    assert sim_time.lineno < line["grasp"] < parameters.lineno < line["hand_pose"]
+    tree = ast.parse(HANDS_LAUNCH.read_text())
+    (group,) = calls(tree, "GroupAction")
+    for name in ("SetEnvironmentVariable", "PushRosNamespace", "SetParameter"):
+        assert len(calls(tree, name)) == len(calls(group, name)) > 0, name
+    started = {ast.unparse(call.keywords[0].value) for call in calls(group, "OpaqueFunction")}
+    assert len(calls(tree, "Node")) == len(calls(group, "Node")) + 1 and started == {"hand_pose"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

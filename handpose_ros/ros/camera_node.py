@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from handpose_ros.camera import Camera
+from handpose_ros.failures import sentence
 from handpose_ros.messages.calibration import camera_from_yaml, fit_camera
 from handpose_ros.msg import HandPoseArray
 from handpose_ros.recordings.sources import ImageSource, open_source
@@ -129,6 +130,8 @@ def _calibration(path: str, source: ImageSource) -> Camera | None:
         return source.camera
     try:
         return fit_camera(camera_from_yaml(Path(path).expanduser().read_text()), source.size)
+    except OSError as error:
+        raise ValueError(f"parameter 'calibration': {sentence(error)}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

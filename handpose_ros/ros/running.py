@@ -9,6 +9,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
+from handpose_ros.failures import sentence
 from handpose_ros.interrupts import held_back
 
 
@@ -23,8 +24,12 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     OSError of `make_node` (a wrong parameter, a missing file), for a NodeError, and for ROS arguments that rclpy
     does not take. What else a callback raises is a bug and goes up.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt_once)
     try:
         rclpy.init(args=args)
+    except KeyboardInterrupt:
+        return 0
     except RuntimeError as error:  # what stands after --ros-args, or a file of parameters there, cannot be read
         get_logger("handpose_ros").fatal(f"ROS cannot start: {type(error).__name__}: {error}")
         return 1
@@ -42,13 +47,19 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
     except (NodeError, ValueError, OSError) as error:
         if node is not None and not isinstance(error, NodeError):
             raise
-        get_logger("handpose_ros").fatal(str(error))
+        get_logger("handpose_ros").fatal(sentence(error))
         return 1
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # `ros2 launch` sends a second one
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # also after another end
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _interrupt_once(_number, _frame):
+    """A KeyboardInterrupt for the first Ctrl-C only: `ros2 launch` sends a second one while the first is dealt with."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def receive(node: Node, seconds: float):

@@ -127,7 +127,7 @@ def test_ctrl_c_ends_the_camera_with_code_0_and_without_traceback(camera, peer, 
     [
         ({"source": "no/such.mp4"}, "no source 'no/such.mp4'"),
         ({"rate": -1.0}, "parameter 'rate' is -1.0"),
-        ({"calibration": "no.yaml"}, "no.yaml"),
+        ({"calibration": "no.yaml"}, "parameter 'calibration': no.yaml: No such file"),
     ],
 )
 def test_what_cannot_be_played_stops_the_start_in_one_line_with_code_1(camera, folder, parameters, words):

@@ -53,13 +53,17 @@ def live(bag, start, peer):
         wire = bytes(typestore().serialize_cdr(each.message, each.type))
         publishers[each.topic].publish(deserialize_message(wire, kinds[each.topic]))
         if each.topic == IMAGE:  # one after the other: the node would drop what comes faster than it works
-            peer.until(lambda stamp=each.stamp: any(nanoseconds(msg) == stamp for msg in grasps), timeout=PATIENCE)
+            peer.until(lambda stamp=each.stamp: answered(stamp, hands) and answered(stamp, grasps), timeout=PATIENCE)
     assert "WARN" not in hand_pose.log
     return {(HANDS, nanoseconds(msg)): msg for msg in hands} | {(GRASPS, nanoseconds(msg)): msg for msg in grasps}
 
 
 def nanoseconds(msg) -> int:
     return msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec
+
+
+def answered(stamp, messages) -> bool:
+    return any(nanoseconds(msg) == stamp for msg in messages)
 
 
 def of_topic(messages, topic):
