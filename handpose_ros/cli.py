@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 
 from handpose_ros import __version__, commands, recording_commands
-from handpose_ros.failures import sentence
+from handpose_ros.failures import quiet_opencv, sentence
 from handpose_ros.interrupts import SIGNALS
 from handpose_ros.runtimes import PRECISIONS, RUNTIMES
 
 _DEMO_OUT = Path("demo_output")
-_QUIET = {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "SILENT"}  # what fails is said in one line, by us
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name can hold what is no text
     args = _parser().parse_args(argv)
-    os.environ.update({**_QUIET, **os.environ})
+    quiet_opencv()
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(number, signal.default_int_handler)  # as a Ctrl-C: children ended, files whole

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_QUIET = {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "SILENT"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -14,6 +15,15 @@ def sentence(error: BaseException) -> str:
     named = isinstance(error, OSError) and error.filename is not None
     text = f"{error.filename}: {error.strerror}" if named else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def quiet_opencv():
+    """Before OpenCV is imported: it prints nothing about files that it cannot read, unless the environment wants it.
+
+    What fails is said in one line, by us.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
 
 
 def opencv_name(path: Path | str) -> str:

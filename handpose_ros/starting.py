@@ -5,12 +5,15 @@ import signal
 from functools import partial
 from importlib import import_module
 
+from handpose_ros.failures import quiet_opencv
+
 
 def start(module: str) -> int:
     """The exit code of `main()` of a module of this package, which is imported here; 0 where a Ctrl-C cuts that off.
 
     Not by a KeyboardInterrupt: it would be printed with twenty lines of whatever is being imported.
     """
+    quiet_opencv()
     heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored, as nohup wants it
     if heard:
         signal.signal(signal.SIGINT, lambda *_: os._exit(0))

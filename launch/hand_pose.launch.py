@@ -93,7 +93,12 @@ def generate_launch_description() -> LaunchDescription:
                 DeclareLaunchArgument(name, default_value="", description=f"{text}; empty: as in params_file")
                 for name, text in OVERRIDES.items()
             ],
-            DeclareLaunchArgument("use_sim_time", default_value="", description="true: use the time on /clock"),
+            DeclareLaunchArgument(
+                "use_sim_time",
+                default_value="",
+                choices=["", "true", "false", "True", "False"],
+                description="true: use the time on /clock",
+            ),
             OpaqueFunction(function=check_files),
             # A group, so that nothing of this stays set in a launch file that includes this one (but use_sim_time, if
             # that one used SetParameter before: launch_ros keeps these in one list).

@@ -45,3 +45,9 @@ def test_the_node_itself_has_a_ctrl_c_as_python_gives_it_and_its_exit_code_is_th
     process = started(0, "import signal; return 3 if signal.getsignal(2) is signal.default_int_handler else 4")
     process.communicate(timeout=10)
     assert process.returncode == 3
+
+
+def test_opencv_keeps_quiet_in_a_node(started):
+    process = started(0, "import os; return 3 if os.environ['OPENCV_LOG_LEVEL'] == 'SILENT' else 4")
+    process.communicate(timeout=10)
+    assert process.returncode == 3

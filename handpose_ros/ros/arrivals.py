@@ -20,12 +20,13 @@ class Arrivals:
     """Counts what comes and what the middleware finds missing; `log` writes a line of warning. For one thread."""
 
     def __init__(self, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
-        self.topic = ""
+        self.topic = self._kind = ""
         self.lost = 0  # images that were sent and did not come, since the start
         self._log, self._clock = log, clock
         self._came, self._last = 0, clock()
         self._window: deque[tuple[int, int]] = deque([(0, 0)], maxlen=_WINDOW)  # came and lost, at the last looks
         self._told_of_silence = self._told_of_loss = False
+        self._published: Callable[[], set[str]] = set  # the types of what is published on the topic
 
     def subscribe(self, node: Node, kind: type, topic: str, take: Callable, qos: QoSProfile) -> Subscription:
         """A subscription of `node` that gives each message to `take`."""
@@ -39,7 +40,8 @@ class Arrivals:
             subscription = node.create_subscription(kind, topic, on_message, qos, event_callbacks=events)
         except UnsupportedEventTypeError:  # a middleware that does not know what it loses
             subscription = node.create_subscription(kind, topic, on_message, qos)
-        self.topic = subscription.topic_name
+        self.topic, self._kind = subscription.topic_name, f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
+        self._published = lambda: {each.topic_type for each in node.get_publishers_info_by_topic(self.topic)}
         return subscription
 
     def came(self):
@@ -64,6 +66,15 @@ class Arrivals:
             return text
         if self._clock() - self._last > _SILENCE and not self._told_of_silence:
             self._told_of_silence = True
-            reason = f"{lost} were lost on the way: {_REMEDY}" if lost else "check the topic's name and the driver"
-            self._log(f"no images on {self.topic}: {reason}")
+            self._log(f"no images on {self.topic}: {self._reason(lost)}")
         return ""
+
+    def _reason(self, lost):
+        kinds = self._published()
+        if lost:
+            return f"{lost} were lost on the way: {_REMEDY}"
+        if not kinds:
+            return "nobody publishes there, check the topic's name and the driver"
+        if self._kind not in kinds:
+            return f"what is published there is {', '.join(sorted(kinds))}, not {self._kind}"
+        return "its publisher is silent, check the driver"

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 _LOG_PERIOD = 5.0  # [s] at least, between two lines of one kind
 _TEXTS = 3  # of one kind in that time, where each is said once: two cameras, and not each new number of a bad one
 _REMEMBERED = 8  # lines of one kind
+_ANOTHER_CLOCK = 60.0  # [s] of latency, early or late, that no network and no queue explains
 
 
 class Health:
@@ -68,6 +69,8 @@ class Health:
             level, message = DiagnosticStatus.OK, "idle: nobody subscribes to the hands"
         elif not latencies.size:
             level, message = DiagnosticStatus.WARN, "no images"
+        elif known.size and abs(np.median(known)) > _ANOTHER_CLOCK:
+            level, message = DiagnosticStatus.OK, "ok, but stamps are of another clock than the node's: use_sim_time?"
         else:
             level, message = DiagnosticStatus.OK, "ok"
         values = {

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from wire import BRIGHT, DARK, Wire
 
 from handpose_ros.demo import OLD_PROFILES, PROFILES
 from handpose_ros.ros.arrivals import Arrivals
 from handpose_ros.ros.conversions import image_to_msg
 
-NO_IMAGES = "no images on /image: check the topic's name and the driver"
+NO_IMAGES = "no images on /image: nobody publishes there, check the topic's name and the driver"
 # Sends images of a megabyte, as a driver does, but three at once: a busy machine has no time to take them in between.
 DRIVER = """
 import array, sys, time, rclpy
@@ -90,12 +90,20 @@ def test_few_lost_images_are_no_trouble(story, came, lost):
 def test_a_node_without_images_says_so_once_and_names_the_topic(start, peer):
     node = start(BRIGHT, "--ros-args", "-r", "__ns:=/nothing")
     wire = Wire(peer, "/nothing")
-    line = "no images on /nothing/image: check the topic's name and the driver"
+    line = "no images on /nothing/image: its publisher is silent, check the driver"
     peer.until(lambda: line in node.log)
     until = time.monotonic() + 2.0
     peer.until(lambda: time.monotonic() > until)
     assert node.log.count(line) == 1
     assert wire.answer(image_to_msg(DARK, wire.header("eye"))).header.frame_id == "eye"
+
+
+def test_a_topic_of_another_type_is_told_with_both_types(start, peer):
+    publisher = peer.node.create_publisher(CompressedImage, "/other/image", 5)
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/other")
+    reason = "what is published there is sensor_msgs/msg/CompressedImage, not sensor_msgs/msg/Image"
+    peer.until(lambda: f"no images on /other/image: {reason}" in node.log)
+    peer.node.destroy_publisher(publisher)
 
 
 @contextmanager

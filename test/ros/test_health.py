@@ -1,0 +1,17 @@
+"""What /diagnostics says of a node."""
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from handpose_ros.ros.health import Health
+
+
+@pytest.mark.parametrize(
+    "latency, of_another_clock", [(0.02, False), (-1.0, False), (float("nan"), False), (-3e8, True), (3e8, True)]
+)
+def test_stamps_of_another_clock_are_told_by_the_latency(latency, of_another_clock):
+    health = Health(print)
+    health.processed(latency)
+    status = health.status("/hand_pose", {})
+    assert status.level == DiagnosticStatus.OK and status.message.startswith("ok")
+    assert ("use_sim_time" in status.message) == of_another_clock
