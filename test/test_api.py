@@ -1,11 +1,13 @@
 """The Python API: what `handpose_ros` itself offers."""
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from enum import IntEnum
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from bag_maker import demo_images, demo_messages, write_bag
 
 import handpose_ros
 from handpose_ros import Camera, HandPose, HandPoseEstimator, HandPoses, Side, read_bag, read_video, weights
+from handpose_ros.grasps.grasp import Grasp
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,12 @@ def test_every_name_of_the_api_is_what_its_module_says(name):
 def test_what_a_hands_fields_are_compared_with_is_in_the_api():
     kinds = [each.type for each in fields(HandPose) if isinstance(each.type, type) and issubclass(each.type, IntEnum)]
     assert {kind.__name__ for kind in kinds} == {"Side", "TrackingState", "DepthSource"} < set(handpose_ros.API)
+
+
+def test_the_page_about_the_api_has_every_name_and_every_field_of_the_results():
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text()
+    names = {*handpose_ros.API, *(each.name for kind in (HandPose, HandPoses, Grasp) for each in fields(kind))}
+    assert sorted(name for name in names if not re.search(rf"[`.({{ ]{name}\b", page)) == []
 
 
 def test_hands_are_counted_gone_through_and_taken_by_their_number():

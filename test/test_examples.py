@@ -1,6 +1,7 @@
 """The examples in docs/examples do what they say, on the demo clip."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from bag_maker import demo_images
 
 from handpose_ros import Side, VideoWriter, read_joints, read_video, write_image
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+EXAMPLES = DOCS / "examples"
 
 
 def example(name):
@@ -84,3 +86,14 @@ def test_gestures_and_grasps_are_read_off_a_recording(folder, capsys):
     for _, side, angles, openness, tips, grasp in rows:
         assert side in (Side.LEFT, Side.RIGHT) and grasp.side is side
         assert angles.shape == (20,) and 0 <= openness <= 1 and (tips > 5).all() and (tips < 250).all()
+
+
+def test_the_blocks_of_the_page_about_the_api_are_a_program(folder, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
+    (tmp_path / "page.py").write_text("\n".join(blocks))
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:2]] == ["LEFT", "RIGHT"]
+    assert len(lines) == 2 + 2 * 30 + 1 and lines[-1] == "1"
+    assert len(read_joints(tmp_path / "results" / "overlay.mp4" / "joints.npz")) == 30

@@ -145,3 +145,13 @@ def alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_program_that_does_not_guard_its_main_part_is_not_run_again_by_each_process(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import operator\nfrom handpose_ros.batch.executors import LocalProcesses\nprint('begins', flush=True)\n"
+        "print(sorted(LocalProcesses(2).run(operator.is_not, [1, 2], print)), __file__)\n"
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=100)
+    assert done.stdout == f"begins\n[(0, True), (1, True)] {program}\n"

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -117,7 +118,7 @@ class _Worker:
         # A Ctrl-C waits until it has started: it would end in a traceback, being half imported.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with _environment(dict.fromkeys(_ONE_THREAD, "1")):
+            with _environment(dict.fromkeys(_ONE_THREAD, "1")), _without_main():
                 self._process.start()
         finally:
             theirs.close()
@@ -185,6 +186,19 @@ def _do(work: Work, waiting: queue.SimpleQueue, told: queue.SimpleQueue, unwante
         except BaseException as error:  # must be told: the run would wait for it for good
             result = WorkerDied(f"its thread was ended by {type(error).__name__}: {error}")
         told.put(("done", number, result))
+
+
+@contextmanager
+def _without_main():
+    """Within, processes that are started do not run the program's own file, of which they need nothing: it may lack
+    `if __name__ == "__main__"`, and would then start the batch again."""
+    main = vars(sys.modules["__main__"])
+    kept = {name: main[name] for name in ("__spec__", "__file__") if name in main}  # where multiprocessing finds it
+    main.update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 class _environment:
