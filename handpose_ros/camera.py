@@ -27,7 +27,6 @@ _SUM = np.ones(3)  # x @ _SUM is x.sum(axis=-1), in half of its time for few poi
 class Camera:
     """A calibrated camera: points in its optical frame <-> pixels of its image. Equal if all numbers are equal.
 
-
     Raises: ValueError for what is no calibration.
     """
 
@@ -54,6 +53,9 @@ class Camera:
 
     def __hash__(self) -> int:
         return hash(self._numbers)
+
+    def __reduce__(self):
+        return Camera, (self.K, self.size, self.D, self.model)  # a copy is read-only too
 
     @classmethod
     def from_fov(cls, size: tuple[int, int], fov: float) -> "Camera":
@@ -194,7 +196,8 @@ def _check_calibration(K, D, model, size):
     if not K[0, 0] * K[1, 1] > K[0, 1] * K[1, 0]:
         raise ValueError(f"K takes all rays to one line, or mirrors the image: it is {K.tolist()}, calibrate again")
     if model not in DISTORTION_SIZES:
-        raise ValueError(f"unknown distortion model '{model}', known are {', '.join(DISTORTION_SIZES)}")
+        known = ", ".join([*DISTORTION_SIZES, *OTHER_NAMES])
+        raise ValueError(f"unknown distortion model '{model}', known are {known}")
     if model == "none" and D.size:
         models = ", ".join(name for name in DISTORTION_SIZES if name != "none")
         raise ValueError(f"D is {D.tolist()} but the model is none: name the model that D is of, one of {models}")

@@ -169,12 +169,20 @@ def _parser():
             "--fov", type=_fov, metavar="DEG", help="horizontal field of view, if there is no calibration"
         )
         size = command.add_mutually_exclusive_group()
-        size.add_argument("--hand-scale", type=_scale, metavar="S", help="the hands' size over the average hand's")
+        size.add_argument("--hand-scale", type=_scale, metavar="S", help="ratio of hand size to the average hand's")
         size.add_argument(
-            "--palm-length", type=_number, metavar="M", help="or [m] from the wrist's crease to the middle finger's"
+            "--palm-length",
+            type=_number,
+            metavar="M",
+            help="[m] from the wrist's crease to the crease at the base of the middle finger",
         )
         command.add_argument(
-            "--max-hands", type=_positive, default=2, metavar="N", help="hands that are followed; default: %(default)s"
+            "--max-hands",
+            type=_positive,
+            default=2,
+            choices=range(1, 9) if command is demo else None,  # those of the node
+            metavar="N",
+            help="hands that are followed; default: %(default)s",
         )
 
     weights = subparsers.add_parser("weights", help="list the networks' files and their places")

@@ -47,11 +47,11 @@ def joint_angles(joints: np.ndarray, side: Side | np.ndarray) -> np.ndarray:
     to the palmar side (clinically: palmar abduction). MCP and IP of the thumb are hinges that close towards the
     little finger's MCP, where an opposing thumb ends (Kapandji, Clinical test of apposition, 1986).
 
-    Raises: TypeError for a side that is a bool.
+    Raises: TypeError for a side that is none, such as a bool.
     """
     side = np.asarray(side)
-    if side.dtype == bool:  # True would be Side.LEFT
-        raise TypeError(f"side is {side.tolist()}: give Side.LEFT or Side.RIGHT")
+    if side.dtype.kind not in "iu" or not np.isin(side, list(Side)).all():  # of a bool True would be Side.LEFT
+        raise TypeError(f"side is {side.tolist()!r}: give Side.LEFT or Side.RIGHT")
     joints = as_right_hands(joints, side == Side.RIGHT)
     angles = np.concatenate([_thumb_angles(joints), _finger_angles(joints)], axis=-1)
     return np.where(side[..., None] == Side.UNKNOWN, np.nan, angles)

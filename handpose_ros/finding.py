@@ -57,7 +57,10 @@ def confirmed(backend: Backend, frame: Frame, crops: Sequence[Crop], min_score: 
 
 def checked_boxes(boxes: Sequence[np.ndarray]) -> np.ndarray:
     """(N, 4) low x, low y, high x, high y [px] of `boxes`, also of none. Raises ValueError for other numbers."""
-    boxes = np.asarray(boxes, float)
+    try:
+        boxes = np.asarray(boxes, float)
+    except (TypeError, ValueError) as error:  # of several lengths, or no numbers
+        raise ValueError(f"boxes must be (N, 4): low x, low y, high x, high y [px] ({error})") from error
     if boxes.size == 0:
         return np.zeros((0, 4))
     if boxes.ndim != 2 or boxes.shape[1] != 4:

@@ -55,7 +55,7 @@ class HandPosePipeline:
         tiles of it. `tile_shares` are the tiles' sizes as shares of its longer side; small tiles find small hands, ()
         is no tiles.
         Pipelines in several threads need a backend each, or one `backend.shared()` for all of them.
-        Raises: ValueError naming the wrong option.
+        Raises: ValueError naming an option that is out of its range.
         """
         check_hands(max_hands, hand_scale)
         for name, value in {"min_score": min_score, "min_joint_score": min_joint_score}.items():
@@ -66,7 +66,7 @@ class HandPosePipeline:
         if filter not in FILTERS:
             raise ValueError(f"no filter is called {filter!r}, known are {', '.join(FILTERS)}")
         self.backend, self.filter = backend, filter
-        self.hand_scale = hand_scale  # may be set at any time, also by another thread: from the next image on
+        self._hand_scale = hand_scale
         self._placer = Placer(make_lifter(lifter), hand_scale)
         self._min_joint_score = min_joint_score
         self._filter = HandFilter() if filter == "one_euro" else None
@@ -80,6 +80,17 @@ class HandPosePipeline:
         """Hands that are followed at once, at most."""
         return self._tracker.max_hands
 
+    @property
+    def hand_scale(self) -> float | None:
+        """The ratio of the person's hand size to the average hand's. It may be set at any time, also by another thread:
+        from the next image on. Raises: ValueError for an impossible one."""
+        return self._hand_scale
+
+    @hand_scale.setter
+    def hand_scale(self, hand_scale: float | None):
+        check_hands(self.max_hands, hand_scale)
+        self._hand_scale = hand_scale
+
     def __call__(self, frame: Frame, boxes: Sequence[np.ndarray] | None = None) -> HandPoses:
         """The hands of the next image. An image of another camera (another size or frame_id), with a stamp earlier than
         the last one's, or after a long pause ends all tracks.
@@ -88,11 +99,7 @@ class HandPosePipeline:
         detector's.
         Raises: ValueError for a frame without a stamp, and for invalid boxes.
         """
-        if not isinstance(frame, Frame):
-            raise ValueError(
-                f"the frame is {type(frame).__name__}, it must be Frame(image, camera, stamp); HandPoseEstimator takes "
-                "images"
-            )
+        _check_frame(frame)
         if math.isnan(frame.stamp):
             raise ValueError("the frame has no stamp: give each its time [s]; HandPoseEstimator takes single images")
         boxes = None if boxes is None else checked_boxes(boxes)
@@ -112,6 +119,7 @@ class HandPosePipeline:
 
         Track ids start at 1 in each such image.
         """
+        _check_frame(frame)
         boxes = None if boxes is None else checked_boxes(boxes)
         self.reset()
         self._tracker.reset(ids_too=True)
@@ -239,12 +247,18 @@ class HandPoseEstimator:
 def check_hands(max_hands: int, hand_scale: float | None):
     """Raises ValueError for an impossible number or size of hands."""
     if not isinstance(max_hands, Integral) or max_hands < 1:
-        raise ValueError(f"max_hands is {max_hands}, it must be a whole number, 1 or more")
+        raise ValueError(f"max_hands is {max_hands!r}, it must be a whole number, 1 or more")
     low, high = HAND_SCALES
     if hand_scale is not None and not low <= hand_scale <= high:  # NaN too
         raise ValueError(
             f"hand_scale is {hand_scale}: it is a factor near 1, {low} to {high}, or None where it is not known"
         )
+
+
+def _check_frame(frame):
+    if not isinstance(frame, Frame):
+        kind = type(frame).__name__
+        raise ValueError(f"the frame is {kind}, it must be Frame(image, camera, stamp); HandPoseEstimator takes images")
 
 
 def _recalibrated(last: Camera | None, camera: Camera | None) -> bool:

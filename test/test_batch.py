@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -189,6 +190,8 @@ def test_options_that_no_recording_can_be_answered_with_are_refused_at_once():
         ({"fov": float("nan")}, "fov is nan"),
         ({"every": 0}, "every is 0, it must be a whole number from 1 on"),
         ({"every": 1.5}, "every is 1.5"),
+        ({"every": "2"}, "every is '2', it must be a whole number"),
+        ({"max_hands": "2"}, "max_hands is '2', it must be a whole number"),
         ({"max_hands": 0}, "max_hands is 0, it must be a whole number, 1 or more"),
         ({"hand_scale": 0.108}, "hand_scale is 0.108: it is a factor near 1"),
         ({"start": float("nan")}, "start is nan s"),
@@ -306,3 +309,22 @@ def test_on_a_ray_cluster_it_comes_to_the_same(undisturbed, folder, tmp_path):
         cluster.close()
     assert summary.count("done") == 3
     assert content(tmp_path) == content(undisturbed[0])
+
+
+def test_options_of_numpys_numbers_are_those_of_pythons():
+    """JSON takes none of NumPy's, and a batch would fail when all is computed."""
+    numbers = {"max_hands": np.int64(3), "every": np.int32(2), "hand_scale": np.float32(1.5), "fov": np.float64(60)}
+    assert RecordingOptions(**numbers) == RecordingOptions(max_hands=3, every=2, hand_scale=1.5, fov=60.0)
+    assert json.loads(json.dumps(asdict(RecordingOptions(**numbers))))["max_hands"] == 3
+
+
+def test_threads_for_which_the_networks_are_not_made_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"2 threads .* for 1: give Compute\(..., recordings=2\)"):
+        run_batch((), tmp_path, compute=HERE, executor=LocalThreads(2))
+
+
+def test_a_single_source_needs_no_list(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    for source in (tmp_path, str(tmp_path)):
+        (found,) = find_recordings(source, tmp_path / "out")
+        assert found.name == "a.mp4"

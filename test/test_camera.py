@@ -1,3 +1,5 @@
+import copy
+import pickle
 from dataclasses import replace
 
 import cv2
@@ -196,6 +198,8 @@ def test_a_cameras_numbers_cannot_be_changed_for_rays_were_made_of_them():
     for array in (camera.K, camera.D):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
+    for copied in (copy.deepcopy(camera), pickle.loads(pickle.dumps(camera))):
+        assert copied == camera and not (copied.K.flags.writeable or copied.D.flags.writeable)
     K_given[0, 0] = 1.0  # the caller's own array stays the caller's
     assert camera == Camera(K, (640, 480), [0.1] * 5, "plumb_bob")
 

@@ -85,6 +85,7 @@ def test_a_name_that_is_no_text_can_be_printed_also_to_a_strict_stdout(tmp_path,
         ["image", "a", "--hand-scale", "110"],
         ["bag", "a", "--hand-scale", "1.1", "--palm-length", "0.11"],
         ["batch", "a", "--max-hands", "0"],
+        ["demo", "--max-hands", "9"],
         ["evaluate"],
         ["evaluate", "a", "--hand-scale", "1.7"],
         ["evaluate", "a", "--hand-scale", "large"],
@@ -220,7 +221,7 @@ def test_an_image_is_told_how_large_and_how_many_its_hands_are(tmp_path, need_we
     assert hand["hand_scale"] == pytest.approx(1.1) and hand["depth_source"] == "mono_scaled"
     capsys.readouterr()
     assert main([*arguments, "--palm-length", "121"]) == 1
-    assert "lengths are in metres" in capsys.readouterr().err
+    assert "give metres" in capsys.readouterr().err
 
 
 def write_turned_jpeg(path, image, orientation):

@@ -143,6 +143,19 @@ def test_the_rotation_of_a_wrist_has_an_error_and_an_ellipsoid_of_its_own(angle,
     assert {each.probability: each.share.mean for each in accuracy.rotation_coverage}[0.68] == held
 
 
+def test_the_error_of_the_rotation_is_in_the_axes_of_its_covariance():
+    """Turned about the frame's x, about which it is uncertain, and not about the hand's own."""
+    turn = Rotation.from_euler("x", 0.3).as_matrix()
+    sideways = (RIGHT - RIGHT[0]) @ Rotation.from_euler("z", 1.5).as_matrix().T + RIGHT[0]
+    hand = replace(
+        found_hand(sideways, Side.RIGHT),
+        joints_3d=(sideways - sideways[0]) @ turn.T + sideways[0],
+        wrist_covariance=np.diag([1e-4] * 3 + [1.0, 1e-4, 1e-4]),
+    )
+    accuracy = measure([outcome([true_hand(sideways, Side.RIGHT)], [hand])])
+    assert {each.probability: each.share.mean for each in accuracy.rotation_coverage}[0.5] == 1.0
+
+
 def test_the_rotation_of_a_hand_that_was_taken_for_one_of_the_other_side_does_not_count():
     accuracy = measure([outcome(BOTH[1:], [found_hand(RIGHT, Side.LEFT)])])
     assert accuracy.detected == 1 and accuracy.wrist_rotation_deg.n == accuracy.rotation_coverage[0].share.n == 0
@@ -226,6 +239,17 @@ def test_calibrating_the_size_finds_it_uses_it_and_says_so(folder):
     assert_allclose(subject.hand_scale, 1.25)
     assert measure(outcomes).absolute_mm.mean < 1e-6
     assert "hand size calibrated: 1.25" in as_text(subject, measure(outcomes))
+
+
+class Giant(Nearsighted):
+    def estimate(self, image, camera):
+        hands = super().estimate(image, camera)
+        return replace(hands, hands=tuple(replace(each, joints_3d=each.joints_3d / 2) for each in hands))
+
+
+def test_distances_that_no_hand_size_fits_are_told_to_be_in_another_unit(folder):
+    with pytest.raises(ValueError, match="2.50 of the average hand's: are they in metres"):
+        evaluate_folder(folder, Giant, calibrate_size=True)
 
 
 class Headstrong(Nearsighted):

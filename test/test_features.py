@@ -90,10 +90,10 @@ def test_the_angles_of_a_hand_of_unknown_side_are_unknown_for_their_sign_depends
     assert np.isnan(angles[1]).all()
 
 
-@pytest.mark.parametrize("right", [True, np.array([True, False])])
-def test_a_bool_is_no_side_for_true_would_be_a_left_hand(right):
+@pytest.mark.parametrize("side", [True, np.array([True, False]), "right", None, 7, [0.5, 1.0]])
+def test_what_is_no_side_is_refused_as_a_bool_for_true_would_be_a_left_hand(side):
     with pytest.raises(TypeError, match="give Side.LEFT or Side.RIGHT"):
-        features.joint_angles(hands((2,)), right)
+        features.joint_angles(hands((2,)), side)
 
 
 def test_calling_a_right_hand_left_turns_flexion_into_extension():

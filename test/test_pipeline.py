@@ -261,8 +261,12 @@ def test_another_calibration_is_no_motion_of_the_hands(backend, clip, truth, zoo
 
 @pytest.mark.parametrize("hand_scale", [np.nan, -1.0, 0.108, 0.59, 1.61, 108.0])
 def test_what_cannot_be_a_size_of_a_hand_is_refused(backend, hand_scale):
-    with pytest.raises(ValueError, match=f"hand_scale is {hand_scale}.*factor near 1.*None"):
+    pipeline, words = HandPosePipeline(backend), f"hand_scale is {hand_scale}.*factor near 1.*None"
+    with pytest.raises(ValueError, match=words):
         HandPosePipeline(backend, hand_scale=hand_scale)
+    with pytest.raises(ValueError, match=words):
+        pipeline.hand_scale = hand_scale
+    assert pipeline.hand_scale is None
 
 
 @pytest.mark.parametrize(
@@ -277,8 +281,9 @@ def test_a_number_that_an_option_cannot_have_is_refused_before_the_first_image(b
 
 
 def test_an_image_alone_is_no_frame(backend, clip):
-    with pytest.raises(ValueError, match="the frame is ndarray, it must be Frame"):
-        HandPosePipeline(backend)(clip[0])
+    for take in (HandPosePipeline(backend), HandPosePipeline(backend).alone):
+        with pytest.raises(ValueError, match="the frame is ndarray, it must be Frame"):
+            take(clip[0])
 
 
 def test_an_option_that_the_backend_has_not_is_named_with_those_that_it_has():

@@ -172,8 +172,14 @@ def test_a_hand_coasts_at_the_distance_that_its_last_depth_image_gave_it():
         (hand,) = placer((track,), Frame(IMAGE, CAMERA, track.stamp, depth=depth))
         assert (hand.state, hand.depth_source) == (TrackingState.COASTING, DepthSource.SENSOR)
         assert hand.joints_3d[WRIST, 2] == pytest.approx(seen.joints_3d[WRIST, 2], rel=0.01)
+        drift = 0.5 * 4.0 * (image / 30) ** 2  # m/s^2
+        assert (hand.joint_sigma**2 - seen.joint_sigma**2 > 3 * drift**2).all()
         assert (hand.joint_sigma > before.joint_sigma).all()
         before = hand
+    again = replace(track, state=TrackingState.TRACKED)  # seen again, but no depth image came
+    stamps = track.stamp + np.arange(1, 5) / 25
+    sources = [placer((again,), Frame(IMAGE, CAMERA, stamp))[0].depth_source for stamp in stamps]
+    assert sources == [DepthSource.SENSOR] * 2 + [DepthSource.MONO] * 2
 
 
 def test_a_hand_whose_depth_was_too_old_when_it_was_seen_coasts_without_it():
@@ -224,6 +230,13 @@ def test_a_new_beginning_forgets_the_size_that_depth_told():
         stream.next(depth=True)
     stream.pipeline.reset()
     assert np.isnan(stream.next().hand_scale)
+
+
+def test_without_a_camera_the_joints_are_of_the_size_that_is_known():
+    average, large = (Stream(true_hand(), hand_scale=scale).pipeline for scale in (None, 1.2))
+    average, large = (each(Frame(IMAGE, None, 1.0)).hands[0] for each in (average, large))
+    assert_allclose(large.joints_3d, 1.2 * average.joints_3d)
+    assert np.isnan(average.hand_scale) and large.hand_scale == 1.2
 
 
 def test_without_a_camera_depth_says_nothing():

@@ -125,6 +125,15 @@ def test_about_its_ray_a_wrist_errs_by_the_given_variance_along_it_and_by_the_ke
     assert_allclose(sigma[:, 0] ** 2, np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
 
 
+@pytest.mark.parametrize("ray, along", [(np.nan, 0.04**2), (0.0, np.nan)])
+def test_of_a_wrist_without_a_ray_or_a_distance_nothing_is_known(ray, along):
+    _, rays, _ = hands(2)
+    variances = np.full((2, 21), 0.04**2)
+    rays[0, 0], variances[0, 0] = rays[0, 0] + ray, along
+    covariance, _ = errors_about(rays, variances)
+    assert np.isnan(covariance[0]).all() and np.isfinite(covariance[1]).all()
+
+
 def test_the_mean_distance_leaves_out_what_is_not_known():
     points, others = np.zeros((3, 21, 2)), np.full((3, 21, 2), [3.0, 4.0])
     points[0, :20], others[1, 0], points[2] = np.nan, [6.0, 8.0], np.nan

@@ -207,7 +207,7 @@ def test_a_picture_is_written_in_rgb(tmp_path):
     assert (cv2.imread(str(tmp_path / "a.png"))[..., ::-1] == image).all()
 
 
-@pytest.mark.parametrize("name", ["a.foo", "a", ".png"])
+@pytest.mark.parametrize("name", ["a.foo", "a", ".png", "a.pgm", "a.exr"])
 def test_a_picture_under_a_name_of_no_format_is_refused_with_those_that_work(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name}: its name must end with .*, .jpg, .png, ") as refusal:
         write_image(tmp_path / name, np.zeros((4, 4, 3), np.uint8))

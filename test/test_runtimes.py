@@ -160,6 +160,18 @@ def test_a_look_that_is_begun_and_one_meanwhile_see_what_each_sees_alone(runtime
         assert_allclose(seen, truth, rtol=1e-4, atol=1e-3)
 
 
+def test_after_an_error_and_a_search_that_nobody_waited_for_the_next_image_is_seen():
+    image, whole = GOLDEN["hand"], [Region(np.array([120.0, 120.0]), 240.0)]
+    run = network("palm_detection_lite", "openvino", 2)
+    truth = run.look(image, whole, "black")
+    with pytest.raises(AttributeError):
+        run.look(image, [None], "black")
+    for _ in range(3):
+        run.start_look(image, whole, "black")
+    for output, true in zip(run.look(image, whole, "black"), truth, strict=True):
+        assert_allclose(output, true, rtol=1e-4, atol=1e-3)
+
+
 # The GPU's way of computing, on the CPU
 
 

@@ -272,6 +272,20 @@ def test_a_coasting_hand_moves_on_and_slows_down():
     assert_allclose([track.crop.center[0] - seen.crop.center[0] for track in coasting], ways, atol=0.2)
 
 
+@pytest.mark.parametrize("unseen, gap, even", [(2, 0.3, 0.0), (0, 0.5, 0.1), (0, 0.05, 0.05)])
+def test_a_hand_is_looked_for_evenly_ahead_for_a_tenth_of_a_second_and_slower_after_that_or_while_it_coasts(
+    unseen, gap, even
+):
+    scene = Scene(coast_time=0.5)
+    for step in range(12):
+        (track,) = scene.show(hand(100 + 8 * step))
+    for _ in range(unseen):
+        (track,) = scene.show()
+    scene.tracker.advance(scene.stamp + gap)
+    way = track.velocity[0] * (even + 0.15 * (1 - np.exp(-(gap - even) / 0.15)))
+    assert scene.tracker.crops[0].center[0] - track.crop.center[0] == pytest.approx(way)
+
+
 def test_how_far_a_hand_coasts_does_not_depend_on_the_rate_of_the_images():
     track = Track.born(1, 0.0, hand(100), Outline.of(hand(100)), region(100))
     track = replace(track, velocity=(300.0, -150.0), votes=9)

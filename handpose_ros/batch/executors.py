@@ -77,7 +77,7 @@ class LocalThreads:
 
     def __init__(self, count: int):
         """At most `count` at a time."""
-        self._count = count
+        self.count = count
 
     def run(self, work: Work, jobs: Sequence, shown: Shown) -> Iterator[tuple[int, Any]]:
         waiting, told, unwanted = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
@@ -85,7 +85,7 @@ class LocalThreads:
             waiting.put(entry)
         threads = [
             threading.Thread(target=_do, args=(work, waiting, told, unwanted), name="handpose worker", daemon=True)
-            for _ in range(min(self._count, len(jobs)))
+            for _ in range(min(self.count, len(jobs)))
         ]
         try:
             for thread in threads:

@@ -32,7 +32,7 @@ class Recording:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def find_recordings(sources: Sequence[Path | str], out: Path | str) -> tuple[Recording, ...]:
+def find_recordings(sources: Path | str | Sequence[Path | str], out: Path | str) -> tuple[Recording, ...]:
     """The videos and bags among `sources` or in them, searched recursively, in order of name.
 
     Leaves out hidden files, `out` and the results of other batches. A file given in `sources` counts whatever its name.
@@ -40,7 +40,7 @@ def find_recordings(sources: Sequence[Path | str], out: Path | str) -> tuple[Rec
     """
     found: dict[str, Path] = {}
     out = Path(out)
-    for source in map(Path, sources):
+    for source in map(Path, [sources] if isinstance(sources, (str, Path)) else sources):
         if not source.exists():
             raise FileNotFoundError(f"there is no {source}: give directories, videos or bags")
         for path in sorted(_recordings(source, out.resolve())):

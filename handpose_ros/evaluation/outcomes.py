@@ -9,7 +9,7 @@ import numpy as np
 
 from handpose_ros.camera import Camera
 from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset
-from handpose_ros.hand import DepthSource, HandPose, HandPoses
+from handpose_ros.hand import HAND_SCALES, DepthSource, HandPose, HandPoses
 from handpose_ros.metrics import match_hands
 from handpose_ros.pipeline import HandPoseEstimator
 from handpose_ros.recordings.sources import read_image
@@ -83,6 +83,10 @@ def evaluate_folder(
     source = "average" if hand_scale is None else "given"
     if calibrate_size:
         hand_scale, source = calibrated_size(outcomes), "calibrated"
+        if not HAND_SCALES[0] <= hand_scale <= HAND_SCALES[1]:
+            raise ValueError(
+                f"the size that fits the distances is {hand_scale:.2f} of the average hand's: are they in metres?"
+            )
         outcomes = evaluate(progress(samples), make_estimator(hand_scale=hand_scale).estimate)
         if not any(pair.found.depth_source is DepthSource.MONO_SCALED for o in outcomes for pair in o.pairs):
             raise ValueError("the hand size cannot be calibrated: this backend decides on hands' sizes itself")

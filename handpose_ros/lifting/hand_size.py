@@ -42,8 +42,9 @@ class HandSize:
     def __post_init__(self):
         if not HAND_SCALES[0] <= self.scale <= HAND_SCALES[1]:
             raise CalibrationError(
-                f"the hand would be {self.scale:.2f} times as large as an average one: lengths are in metres, "
-                "from the camera's lens to the wrist, or from the wrist's crease to the crease of the middle finger"
+                f"the hand would be {self.scale:.2f} times as large as an average one, it must be {HAND_SCALES[0]} to "
+                f"{HAND_SCALES[1]}: give metres, for a palm from the wrist's crease to the crease at the base of the "
+                "middle finger, for a distance from the camera's lens to the wrist"
             )
 
     @classmethod

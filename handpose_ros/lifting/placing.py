@@ -46,7 +46,7 @@ class Placer:
         if frame.camera is None:
             scores = joint_confidence(observations, frame.size)
             hands = [
-                _hand(track, joint_scores=each, joints_3d=_relative_to_wrist(track))
+                _hand(track, joint_scores=each, **self._relative_to_wrist(track))
                 for track, each in zip(tracks, scores, strict=True)
             ]
         else:
@@ -55,6 +55,14 @@ class Placer:
             hands = [self._by_depth(hand, frame) for hand in hands]
             hands = [_drifted(hand, track.unseen) for hand, track in zip(hands, tracks, strict=True)]
         return tuple(_without_geometry(hand) if hand.state is TrackingState.LOST else hand for hand in hands)
+
+    def _relative_to_wrist(self, track):
+        """What is known of the joints without a camera, in the size of the person's hand or of an average one."""
+        joints, scale = track.observation.joints_3d, None
+        if joints is None:
+            scale = self.hand_scale or self._learned.scale
+            joints = (scale or 1.0) * scale_to_template(track.observation.joints_local)
+        return {"joints_3d": joints - joints[WRIST], "hand_scale": scale or np.nan}
 
     def _by_size(self, tracks, observations, camera):
         """The hands where they must be to be seen as they are, for the size of the person's hand."""
@@ -91,12 +99,12 @@ class Placer:
         seen = hand.state is TrackingState.TRACKED
         fit = fit_depth(hand.joints_3d, frame.camera, frame.depth) if seen and frame.depth is not None else None
         if fit is None:
-            if told is None or (seen and not frame.stamp - told.stamp <= _DEPTH_HOLDS):
+            if told is None or (seen and not frame.stamp - told.held <= _DEPTH_HOLDS):
                 return hand
-            self._told[hand.track_id] = told
+            self._told[hand.track_id] = told if seen else told._replace(held=frame.stamp)
             return moved(hand, told.fit(hand, frame.stamp))
         size = fit.stretch * hand.assumed_scale
-        self._told[hand.track_id] = _Told(frame.stamp, size, fit.sigma)
+        self._told[hand.track_id] = _Told(frame.stamp, frame.stamp, size, fit.sigma)
         if self.hand_scale is None and not complaint_about(hand, frame.size):
             self._learned.add(size)
         return moved(hand, fit)
@@ -106,6 +114,7 @@ class _Told(NamedTuple):
     """What a depth image told of a hand."""
 
     stamp: float  # [s]
+    held: float  # [s] the same, or the stamp of the last image in which the hand coasted
     size: float  # over the average hand's, with which one camera places it there
     sigma: float  # [m] of its distance
 
@@ -138,12 +147,6 @@ def _of_its_side(track: Track) -> Track:
     if (seen.joints_3d is None and seen.mano is None) or seen.right == (track.side is Side.RIGHT):
         return track
     return replace(track, observation=replace(seen, joints_3d=None, mano=None))
-
-
-def _relative_to_wrist(track: Track) -> np.ndarray:
-    joints = track.observation.joints_3d
-    joints = scale_to_template(track.observation.joints_local) if joints is None else joints
-    return joints - joints[WRIST]
 
 
 def _by_network(hand: HandPose, track: Track, camera: Camera) -> HandPose:

@@ -184,7 +184,7 @@ def errors_about(rays, along):
                 covariance[hand, 3 + i, 3 + j] = (_TURN_ABOUT - _TURN_ACROSS) * ray[i] * ray[j]
             covariance[hand, i, i] += across
             covariance[hand, 3 + i, 3 + i] += _TURN_ACROSS
-        if np.isnan(along[hand, WRIST]):
+        if np.isnan(along[hand, WRIST]) or np.isnan(ray[0]):
             covariance[hand] = np.nan
         for joint in range(21):
             sigma[hand, joint] = math.sqrt(along[hand, joint] + 2 * _ACROSS[joint])

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral
 from pathlib import Path
 
 from handpose_ros.backends import BACKENDS, Backend, make_backend
@@ -57,12 +58,16 @@ class RecordingOptions:
             raise ValueError(f"fov is {self.fov}, it must be between 0 and 180 degrees")
         if not 0 <= self.start < self.end:  # NaN too
             raise ValueError(f"start is {self.start} s and end {self.end} s: start must be at least 0, end after it")
-        if not isinstance(self.every, int) or self.every < 1:
-            raise ValueError(f"every is {self.every}, it must be a whole number from 1 on")
+        if not isinstance(self.every, Integral) or self.every < 1:
+            raise ValueError(f"every is {self.every!r}, it must be a whole number from 1 on")
         if self.calibration and self.fov is not None:
             raise ValueError("calibration and fov are both given: leave out fov, which is for what has no calibration")
         if self.calibration:
             camera_from_yaml(self.calibration, self.rectified)
+        kinds = {"fov": float, "hand_scale": float, "max_hands": int, "start": float, "end": float, "every": int}
+        for name, kind in kinds.items():  # JSON takes none of NumPy's numbers
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, kind(value))
 
     def camera(self, size: tuple[int, int], own: Camera | None = None) -> Camera | None:
         """The camera for images of `size` (width, height) [px]; None: not calibrated.

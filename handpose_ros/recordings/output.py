@@ -78,7 +78,7 @@ def write_image(path: Path | str, image: np.ndarray):
     Raises ValueError for another suffix, OSError where it cannot be written.
     """
     suffix = Path(path).suffix
-    if not cv2.haveImageWriter(f"image{suffix}"):
+    if suffix.lower() not in IMAGE_SUFFIXES or not cv2.haveImageWriter(f"image{suffix}"):
         raise ValueError(f"no image can be written to {path}: its name must end with {', '.join(IMAGE_SUFFIXES)}")
     encoded, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not encoded:

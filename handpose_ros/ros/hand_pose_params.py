@@ -23,7 +23,9 @@ class HandPoseParams:
     )
     complexity: str = parameter("full", "size of the networks", choices=("full", "lite"))
     precision: str = parameter(
-        "auto", "precision of the networks; int8: faster on a CPU with VNNI, more jitter", choices=PRECISIONS
+        "auto",
+        "precision of the networks; int8 (landmarks only): faster on a CPU with VNNI, more jitter",
+        choices=PRECISIONS,
     )
     weights: str = parameter("", "directory or wheel with MediaPipe's weights; empty: from the cache, or fetched once")
     checkpoint: str = parameter("", "path of wildhands.ckpt, required by the backend wildhands")

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -50,6 +50,7 @@ class OpenvinoNetwork:
         elif batch > 1:
             model.reshape([_ABREAST, *model.input(0).get_shape()[1:]])
             self._pair = _Request(core, model, num_threads)
+        self._own: list[Future] = []  # the last look that this network was begun with
         self._threads = ThreadPoolExecutor(_ABREAST - 1, "hand network")  # beside the caller's
         name = "f32" if precision == "float32" else precision
         version, threads = openvino.__version__.split("-")[0], counted(num_threads, "thread")
@@ -67,9 +68,10 @@ class OpenvinoNetwork:
     def start_look(self, image: np.ndarray, crops: Sequence[Crop], border: str) -> Callable[[], tuple[np.ndarray, ...]]:
         if not self._halves:
             return partial(self.look, image, crops, border)
-        fills = self._sampling(image, crops, border)
-        OpenvinoNetwork._begun = self._threads.submit(_one_by_one, self._halves[-1], fills)
-        return OpenvinoNetwork._begun.result
+        wait(self._own)  # nobody may have waited for it, after an error in between
+        begun = self._threads.submit(_one_by_one, self._halves[-1], self._sampling(image, crops, border))
+        self._own, OpenvinoNetwork._begun = [begun], begun
+        return begun.result
 
     def _sampling(self, image, crops, border):
         def fill(crop):
@@ -79,6 +81,7 @@ class OpenvinoNetwork:
 
     def _run(self, fills: Sequence[Callable[[np.ndarray], object]]):
         """The outputs of the images that `fills` write into the array that each is given."""
+        wait(self._own)
         begun = OpenvinoNetwork._begun
         if self._halves and begun is not None and not begun.done():
             return _one_by_one(self._halves[0], fills)

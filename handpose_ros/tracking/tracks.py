@@ -18,6 +18,7 @@ _VELOCITY_TIME = 0.05  # [s] over which a hand's motion in the image is averaged
 # [s] in which the velocity of a hand that is not seen falls to a third: hands that move fast soon turn back
 # (docs/tracking.md).
 _DECAY_TIME = 0.15
+_EVENLY = 0.1  # [s] for which a hand that was seen in the last image moves on without slowing down
 
 
 def coasting(time: float) -> tuple[float, float]:
@@ -115,9 +116,13 @@ class Track:
         return 0.0 if self.state is TrackingState.TRACKED else self.stamp - self.last_seen
 
     def way(self, stamp: float) -> tuple[float, float]:
-        """[px] that the hand is likely to be further on at `stamp` [s]: evenly, from one image that shows it to the
-        next, for else the crop of a hand that moves would always be late."""
-        _, time = (1.0, stamp - self.stamp) if self.state is TrackingState.TRACKED else coasting(stamp - self.stamp)
+        """[px] that the hand is likely to be further on at `stamp` [s].
+
+        If it was seen in the last image it moves evenly at first: else the crop of a moving hand would always be late.
+        """
+        time = stamp - self.stamp
+        even = min(time, _EVENLY) if self.state is TrackingState.TRACKED else 0.0
+        time = even + coasting(time - even)[1]
         return self.velocity[0] * time, self.velocity[1] * time
 
     @property
