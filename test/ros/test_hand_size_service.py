@@ -85,7 +85,7 @@ REFUSED = {
     "no hand is seen": (DARK, {"distance": 0.5, "duration": 0.5}),
     "10 are needed": (WHITE, {"distance": 0.5, "duration": 0.02}),
     "between 0.15 and 3: in metres": (None, {"distance": 50.0}),
-    "lengths are in metres": (None, {"palm_length": 110.0}),
+    "give metres": (None, {"palm_length": 110.0}),
     "either palm_length or distance": (None, {"palm_length": 0.1, "distance": 0.5}),
     "either palm_length or distance, in": (None, {}),
     "at most 60": (None, {"distance": 0.5, "duration": 3600.0}),
