@@ -111,6 +111,14 @@ def test_two_hands_and_no_hand_are_refused_with_the_reason():
             _ = size.size
 
 
+def test_the_last_word_on_a_hand_that_was_there_before_is_no_second_hand():
+    size = SizeFromDistance(0.6 - WRIST_FLESH)
+    lost = replace(open_hand(0.5), state=TrackingState.LOST, joints_2d=np.full((21, 2), np.nan))
+    for _ in range(10):
+        size.add(HandPoses((open_hand(0.5), lost), CAMERA.size))
+    assert size.size.scale == pytest.approx(1.2)
+
+
 def test_no_image_and_too_few_images_are_told_apart():
     with pytest.raises(CalibrationError, match="no image came"):
         learn([])

@@ -72,11 +72,12 @@ class SizeFromDistance:
     def add(self, hands: HandPoses):
         """Takes the hands of one more image."""
         self._images += 1
-        complaint = _complaint_about_all(hands)
+        seen = [hand for hand in hands if hand.state is not TrackingState.LOST]
+        complaint = _complaint_about_all(seen, hands.size)
         if complaint:
             self._complaints[complaint] += 1
             return
-        (hand,) = hands
+        (hand,) = seen
         self._scales.append(hand.assumed_scale * self._distance / float(np.linalg.norm(hand.joints_3d[WRIST])))
 
     @property
@@ -133,12 +134,12 @@ def complaint_about(hand: HandPose, size: tuple[int, int]) -> str:
     return ""
 
 
-def _complaint_about_all(hands):
-    """Why the only hand of an image does not tell its size; "" if it does."""
-    if not len(hands):
+def _complaint_about_all(hands, size):
+    """Why the only one of `hands` in an image of `size` (width, height) [px] does not tell its size; "" if it does."""
+    if not hands:
         return "no hand is seen; hold it before the camera"
     if len(hands) > 1:
         return f"{len(hands)} hands are seen; show only one"
     if hands[0].depth_source is DepthSource.SENSOR:
         return "a depth image places the hand and tells its size already; nothing is to be done"
-    return complaint_about(hands[0], hands.size)
+    return complaint_about(hands[0], size)
