@@ -55,7 +55,7 @@ class Camera:
         return hash(self._numbers)
 
     def __reduce__(self):
-        return Camera, (self.K, self.size, self.D, self.model)  # a copy is read-only too
+        return type(self), (self.K, self.size, self.D, self.model)  # a copy is read-only too
 
     @classmethod
     def from_fov(cls, size: tuple[int, int], fov: float) -> "Camera":

@@ -50,7 +50,7 @@ def joint_angles(joints: np.ndarray, side: Side | np.ndarray) -> np.ndarray:
     Raises: TypeError for a side that is none, such as a bool.
     """
     side = np.asarray(side)
-    if side.dtype.kind not in "iu" or not np.isin(side, list(Side)).all():  # of a bool True would be Side.LEFT
+    if side.dtype == bool or not np.isin(side, list(Side)).all():  # True would be Side.LEFT
         raise TypeError(f"side is {side.tolist()!r}: give Side.LEFT or Side.RIGHT")
     joints = as_right_hands(joints, side == Side.RIGHT)
     angles = np.concatenate([_thumb_angles(joints), _finger_angles(joints)], axis=-1)

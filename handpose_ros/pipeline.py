@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence, Sized
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -249,9 +249,9 @@ def check_hands(max_hands: int, hand_scale: float | None):
     if not isinstance(max_hands, Integral) or max_hands < 1:
         raise ValueError(f"max_hands is {max_hands!r}, it must be a whole number, 1 or more")
     low, high = HAND_SCALES
-    if hand_scale is not None and not low <= hand_scale <= high:  # NaN too
+    if hand_scale is not None and not (isinstance(hand_scale, Real) and low <= hand_scale <= high):  # NaN too
         raise ValueError(
-            f"hand_scale is {hand_scale}: it is a factor near 1, {low} to {high}, or None where it is not known"
+            f"hand_scale is {hand_scale!r}: it is a factor near 1, {low} to {high}, or None where it is not known"
         )
 
 

@@ -13,10 +13,9 @@ from launch.substitutions import (
     EqualsSubstitution,
     IfElseSubstitution,
     LaunchConfiguration,
-    NotEqualsSubstitution,
     PathJoinSubstitution,
 )
-from launch_ros.actions import Node, PushRosNamespace, SetParameter
+from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("handpose_ros"), "config"])
@@ -30,7 +29,6 @@ PROFILES = IfElseSubstitution(
 CHOICES = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 UNLESS_CHOSEN = IfCondition(EqualsSubstitution([EnvironmentVariable(name, default_value="") for name in CHOICES], ""))
 NO_DEPTH = "depth"  # the node's own name of the topic: an empty one cannot be remapped to
-WITH_SIM_TIME = IfCondition(NotEqualsSubstitution(LaunchConfiguration("use_sim_time"), ""))
 OVERRIDES = {
     "backend": "networks that find the hands",
     "device": "where they run",
@@ -51,22 +49,37 @@ def check_files(context: LaunchContext):
             raise FileNotFoundError(f"{name}:={path}: there is no such file")
 
 
-def hand_pose(context: LaunchContext) -> list[Node]:
-    """The node with the parameters of params_file, and above these what is given on the command line."""
-    given = {name: LaunchConfiguration(name) for name in OVERRIDES if LaunchConfiguration(name).perform(context)}
+def given(context: LaunchContext, *names: str) -> dict:
+    """The parameters among `names` that are given on the command line."""
+    return {name: LaunchConfiguration(name) for name in names if LaunchConfiguration(name).perform(context)}
+
+
+def nodes(context: LaunchContext) -> list[Node]:
+    """Both nodes with the parameters of their files, and above these what is given on the command line.
+
+    That becomes a file for each very node. As `-p fov:=72.5` it would be lost where a file for /** has `fov: 60`: of
+    two types for one name rcl takes the one that it asks for first, and an integer before a number.
+    """
+    clock, own = given(context, "use_sim_time"), given(context, *OVERRIDES)
     if LaunchConfiguration("depth").perform(context) != NO_DEPTH:
-        given["depth"] = True
-    # `given` becomes a file for this very node. As `-p fov:=72.5` it would be lost where a file for /** has `fov: 60`:
-    # of two types for one name rcl takes the one that it asks for first, and an integer before a number.
+        own["depth"] = True
     return [
+        Node(
+            package="handpose_ros",
+            executable="grasp",
+            name="grasp",
+            output="screen",
+            parameters=[LaunchConfiguration("grasp_params_file"), *filter(None, [clock])],
+            remappings=[("hands", "hand_pose/hands")],
+        ),
         Node(
             package="handpose_ros",
             executable="hand_pose",
             name="hand_pose",
             output="screen",
-            parameters=[LaunchConfiguration("params_file"), *([given] if given else [])],
+            parameters=[LaunchConfiguration("params_file"), *filter(None, [{**clock, **own}])],
             remappings=[(name, LaunchConfiguration(name)) for name in ("image", "camera_info", "depth")],
-        )
+        ),
     ]
 
 
@@ -100,23 +113,13 @@ def generate_launch_description() -> LaunchDescription:
                 description="true: use the time on /clock",
             ),
             OpaqueFunction(function=check_files),
-            # A group, so that nothing of this stays set in a launch file that includes this one (but use_sim_time, if
-            # that one used SetParameter before: launch_ros keeps these in one list).
+            # A group, so that nothing of this stays set in a launch file that includes this one.
             GroupAction(
                 [
                     # Images do not fit Fast DDS's default shared-memory segment: best-effort ones would be lost.
                     SetEnvironmentVariable(PROFILES, TRANSPORT, condition=UNLESS_CHOSEN),
                     PushRosNamespace(LaunchConfiguration("namespace")),
-                    SetParameter("use_sim_time", LaunchConfiguration("use_sim_time"), condition=WITH_SIM_TIME),
-                    Node(
-                        package="handpose_ros",
-                        executable="grasp",
-                        name="grasp",
-                        output="screen",
-                        parameters=[LaunchConfiguration("grasp_params_file")],
-                        remappings=[("hands", "hand_pose/hands")],
-                    ),
-                    OpaqueFunction(function=hand_pose),
+                    OpaqueFunction(function=nodes),
                 ]
             ),
         ]

@@ -188,8 +188,10 @@ def test_options_that_no_recording_can_be_answered_with_are_refused_at_once():
         ({"formats": "npz"}, r"formats is 'npz': give a tuple of names, as \('npz',\)"),
         ({"fov": 500}, "fov is 500, it must be between 0 and 180 degrees"),
         ({"fov": float("nan")}, "fov is nan"),
-        ({"every": 0}, "every is 0, it must be a whole number from 1 on"),
-        ({"every": 1.5}, "every is 1.5"),
+        ({"every": 0}, "every is 0, it must be 1 or more"),
+        ({"every": 1.5}, "every is 1.5, it must be a whole number"),
+        ({"fov": "60"}, "fov is '60', it must be a number"),
+        ({"start": None}, "start is None, it must be a number"),
         ({"every": "2"}, "every is '2', it must be a whole number"),
         ({"max_hands": "2"}, "max_hands is '2', it must be a whole number"),
         ({"max_hands": 0}, "max_hands is 0, it must be a whole number, 1 or more"),
@@ -313,17 +315,27 @@ def test_on_a_ray_cluster_it_comes_to_the_same(undisturbed, folder, tmp_path):
 
 def test_options_of_numpys_numbers_are_those_of_pythons():
     """JSON takes none of NumPy's, and a batch would fail when all is computed."""
-    numbers = {"max_hands": np.int64(3), "every": np.int32(2), "hand_scale": np.float32(1.5), "fov": np.float64(60)}
-    assert RecordingOptions(**numbers) == RecordingOptions(max_hands=3, every=2, hand_scale=1.5, fov=60.0)
+    numbers = {"max_hands": np.int64(3), "every": np.int32(2), "hand_scale": np.float32(1.5), "fov": np.float32(60)}
+    numbers |= {"smooth": np.True_, "formats": np.array(["npz", "csv"])}
+    options = RecordingOptions(max_hands=3, every=2, hand_scale=1.5, fov=60.0, smooth=True, formats=("npz", "csv"))
+    assert RecordingOptions(**numbers) == options
     assert json.loads(json.dumps(asdict(RecordingOptions(**numbers))))["max_hands"] == 3
 
 
 def test_threads_for_which_the_networks_are_not_made_are_refused(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    recordings = find_recordings(tmp_path, tmp_path / "out")
     with pytest.raises(ValueError, match=r"2 threads .* for 1: give Compute\(..., recordings=2\)"):
-        run_batch((), tmp_path, compute=HERE, executor=LocalThreads(2))
+        run_batch(recordings, tmp_path / "out", compute=HERE, executor=LocalThreads(3))
+    with pytest.raises(ValueError, match="count is 0"):
+        LocalThreads(0)
 
 
 def test_a_single_source_needs_no_list(tmp_path):
+    for source in (tmp_path, str(tmp_path)):
+        with pytest.raises(FileNotFoundError, match=f"no bags in {tmp_path}: name"):
+            find_recordings(source, tmp_path / "out")
     (tmp_path / "a.mp4").write_bytes(b"")
     for source in (tmp_path, str(tmp_path)):
         (found,) = find_recordings(source, tmp_path / "out")

@@ -192,6 +192,10 @@ def test_opencvs_forms_are_taken_without_k3_and_by_the_name_fisheye():
     assert Camera(K, (640, 480), D, "fisheye") == Camera(K, (640, 480), D, "equidistant")
 
 
+class Named(Camera):
+    """A camera of a user's own kind."""
+
+
 def test_a_cameras_numbers_cannot_be_changed_for_rays_were_made_of_them():
     K_given = K.copy()
     camera = Camera(K_given, (640, 480), [0.1] * 5, "plumb_bob")
@@ -200,6 +204,7 @@ def test_a_cameras_numbers_cannot_be_changed_for_rays_were_made_of_them():
             array[0] = 0
     for copied in (copy.deepcopy(camera), pickle.loads(pickle.dumps(camera))):
         assert copied == camera and not (copied.K.flags.writeable or copied.D.flags.writeable)
+    assert type(copy.copy(Named(K, (640, 480)))) is Named
     K_given[0, 0] = 1.0  # the caller's own array stays the caller's
     assert camera == Camera(K, (640, 480), [0.1] * 5, "plumb_bob")
 

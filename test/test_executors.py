@@ -151,7 +151,24 @@ def test_a_program_that_does_not_guard_its_main_part_is_not_run_again_by_each_pr
     program = tmp_path / "program.py"
     program.write_text(
         "import operator\nfrom handpose_ros.batch.executors import LocalProcesses\nprint('begins', flush=True)\n"
-        "print(sorted(LocalProcesses(2).run(operator.is_not, [1, 2], print)), __file__)\n"
+        "print(sorted(LocalProcesses(2).run(operator.is_not, [1, 2], print)), __file__, __spec__)\n"
     )
+    for command in ([str(program)], ["-m", "program"]):
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=100, cwd=tmp_path)
+        begins, ends = done.stdout.splitlines()
+        assert begins == "begins" and ends.startswith(f"[(0, True), (1, True)] {program} ")
+        assert ends.endswith("None") == (command[0] != "-m")
+
+
+def test_threads_that_start_processes_leave_the_program_its_name(tmp_path):
+    """Each took away for a moment what the other had taken away already, and gave that back."""
+    code = (
+        "import operator, threading\nfrom handpose_ros.batch.executors import LocalProcesses\n"
+        "def run(): list(LocalProcesses(2).run(operator.is_not, [1, 2], print))\n"
+        "for _ in range(2):\n    threads = [threading.Thread(target=run) for _ in range(3)]\n"
+        "    [each.start() for each in threads]\n    [each.join() for each in threads]\nprint(__name__, __file__)\n"
+    )
+    program = tmp_path / "threads.py"
+    program.write_text(code)
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=100)
-    assert done.stdout == f"begins\n[(0, True), (1, True)] {program}\n"
+    assert done.stdout == f"__main__ {program}\n"

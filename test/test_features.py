@@ -90,6 +90,17 @@ def test_the_angles_of_a_hand_of_unknown_side_are_unknown_for_their_sign_depends
     assert np.isnan(angles[1]).all()
 
 
+@pytest.mark.parametrize("side", [[], np.array([], int), np.array([], object)])
+def test_no_hands_have_no_angles(side):
+    assert features.joint_angles(np.zeros((0, 21, 3)), side).shape == (0, 20)
+
+
+def test_sides_may_be_an_array_of_anything_that_holds_sides():
+    expected = features.joint_angles(hands((2,)), [Side.LEFT, Side.RIGHT])
+    for kind in (object, np.int8):
+        assert_allclose(features.joint_angles(hands((2,)), np.array([Side.LEFT, Side.RIGHT], kind)), expected)
+
+
 @pytest.mark.parametrize("side", [True, np.array([True, False]), "right", None, 7, [0.5, 1.0]])
 def test_what_is_no_side_is_refused_as_a_bool_for_true_would_be_a_left_hand(side):
     with pytest.raises(TypeError, match="give Side.LEFT or Side.RIGHT"):

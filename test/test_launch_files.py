@@ -45,18 +45,40 @@ def kinds(description: StandIn) -> list[str]:
 def arguments(**given: str) -> dict[str, str]:
     """Those of hand_pose.launch.py: what is `given`, else empty, and both files there."""
     names = ("backend", "device", "compressed", "rectified", "fov", "hand_scale", "publish_tf", "tf_prefix")
+    names += ("use_sim_time",)
     return dict.fromkeys(names, "") | {"depth": "depth", "params_file": __file__, "grasp_params_file": __file__} | given
 
 
 @pytest.mark.parametrize(
-    "given, expected",
-    [({}, []), ({"fov": "72.5"}, ["fov"]), ({"device": "cpu", "depth": "/depth"}, ["device", "depth"])],
+    "given, of_grasp, of_hand_pose",
+    [
+        ({}, {}, {}),
+        ({"fov": "72.5"}, {}, {"fov": "72.5"}),
+        ({"device": "cpu", "depth": "/depth"}, {}, {"device": "cpu", "depth": True}),
+        ({"use_sim_time": "true"}, {"use_sim_time": "true"}, {"use_sim_time": "true"}),
+    ],
 )
-def test_only_what_is_given_on_the_command_line_stands_above_the_file_of_parameters(launch_file, given, expected):
-    (node,) = launch_file("hand_pose")["hand_pose"](arguments(**given))
-    file, *above = node.keywords["parameters"]
-    assert file.args == ("params_file",)
-    assert [list(values) for values in above] == ([expected] if expected else [])
+def test_only_what_is_given_on_the_command_line_stands_above_the_files_of_parameters(
+    launch_file, given, of_grasp, of_hand_pose
+):
+    context = arguments(**given)
+    nodes = launch_file("hand_pose")["nodes"](context)
+    expected = {"grasp": ("grasp_params_file", of_grasp), "hand_pose": ("params_file", of_hand_pose)}
+    assert [node.keywords["name"] for node in nodes] == list(expected)
+    for node in nodes:
+        file, *above = node.keywords["parameters"]
+        name, values = expected[node.keywords["name"]]
+        assert file.args == (name,) and len(above) == bool(values)
+        assert {
+            key: value if value is True else value.perform(context) for key, value in (above or [{}])[0].items()
+        } == values
+
+
+def test_the_topics_that_are_given_are_those_of_hand_pose(launch_file):
+    context = arguments(image="/i", camera_info="/c", depth="/d")
+    _, node = launch_file("hand_pose")["nodes"](context)
+    topics = {name: topic.perform(context) for name, topic in node.keywords["remappings"]}
+    assert topics == {"image": "/i", "camera_info": "/c", "depth": "/d"}
 
 
 @pytest.mark.parametrize("name", ["params_file", "grasp_params_file"])
@@ -79,7 +101,8 @@ def test_what_can_fail_for_a_wrong_argument_comes_before_anything_is_started(lau
 def test_simulated_time_is_also_that_of_the_demos_camera(launch_file):
     entities = launch_file("demo")["generate_launch_description"]().args[0]
     order = kinds(launch_file("demo")["generate_launch_description"]())
-    assert entities[order.index("SetParameter")].args[0] == "use_sim_time"
+    parameter = entities[order.index("SetParameter")]
+    assert parameter.args[0] == "use_sim_time" and parameter.keywords["condition"] is not None
     assert order.index("IncludeLaunchDescription") < order.index("SetParameter") < order.index("Node")
 
 

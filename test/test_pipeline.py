@@ -259,9 +259,9 @@ def test_another_calibration_is_no_motion_of_the_hands(backend, clip, truth, zoo
             assert np.linalg.norm(hand.wrist_velocity[:3]) < 0.1
 
 
-@pytest.mark.parametrize("hand_scale", [np.nan, -1.0, 0.108, 0.59, 1.61, 108.0])
+@pytest.mark.parametrize("hand_scale", [np.nan, -1.0, 0.108, 0.59, 1.61, 108.0, "1.2"])
 def test_what_cannot_be_a_size_of_a_hand_is_refused(backend, hand_scale):
-    pipeline, words = HandPosePipeline(backend), f"hand_scale is {hand_scale}.*factor near 1.*None"
+    pipeline, words = HandPosePipeline(backend), f"hand_scale is {hand_scale!r}.*factor near 1.*None"
     with pytest.raises(ValueError, match=words):
         HandPosePipeline(backend, hand_scale=hand_scale)
     with pytest.raises(ValueError, match=words):

@@ -41,6 +41,13 @@ def test_a_ctrl_c_while_a_node_is_imported_ends_it_without_a_word(started):
     assert process.returncode == 0
 
 
+def test_sigterm_ends_it_too(started):
+    process = started(20, "pass")
+    process.terminate()
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 0
+
+
 def test_the_node_itself_has_a_ctrl_c_as_python_gives_it_and_its_exit_code_is_that_of_the_process(started):
     process = started(0, "import signal; return 3 if signal.getsignal(2) is signal.default_int_handler else 4")
     process.communicate(timeout=10)

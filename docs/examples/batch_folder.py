@@ -17,7 +17,7 @@ def main(folder, out):
     return {each.source: read_joints(Path(out, each.results, "joints.npz")) for each in done}
 
 
-if __name__ == "__main__":  # worker processes import this file: without this line each would start a batch
+if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     main(*sys.argv[1:])

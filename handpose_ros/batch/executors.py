@@ -9,12 +9,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 Work = Callable[[Any, Callable[[float], None]], Any]  # (job, says how much of it is done, 0..1) -> its result
 Shown = Callable[[int, float], None]  # number of a job, how much of it is done, 0..1
 
+_starting = threading.Lock()  # a process: what it takes over is changed meanwhile
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -28,7 +30,8 @@ class Executor(Protocol):
     def run(self, work: Work, jobs: Sequence, shown: Shown) -> Iterator[tuple[int, Any]]:
         """(number, result) of each job as it ends; the result is a WorkerDied if its process died.
 
-        `work` is a function of a module and raises nothing. Closing the iterator ends all running jobs.
+        `work` is a function of a module that can be imported, and raises nothing. Closing the iterator ends all running
+        jobs.
         """
 
 
@@ -76,7 +79,9 @@ class LocalThreads:
     """
 
     def __init__(self, count: int):
-        """At most `count` at a time."""
+        """At most `count` at a time, 1 or more."""
+        if count < 1:
+            raise ValueError(f"count is {count}, it must be 1 or more")
         self.count = count
 
     def run(self, work: Work, jobs: Sequence, shown: Shown) -> Iterator[tuple[int, Any]]:
@@ -115,10 +120,11 @@ class _Worker:
     def __init__(self, context, work: Work):
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, work), name="handpose worker", daemon=True)
+        resource_tracker.ensure_running()  # `start` would begin with it, and let Ctrl-C through again
         # A Ctrl-C waits until it has started: it would end in a traceback, being half imported.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with _environment(dict.fromkeys(_ONE_THREAD, "1")), _without_main():
+            with _starting, _environment(dict.fromkeys(_ONE_THREAD, "1")), _without_main():
                 self._process.start()
         finally:
             theirs.close()
@@ -191,7 +197,7 @@ def _do(work: Work, waiting: queue.SimpleQueue, told: queue.SimpleQueue, unwante
 @contextmanager
 def _without_main():
     """Within, processes that are started do not run the program's own file, of which they need nothing: it may lack
-    `if __name__ == "__main__"`, and would then start the batch again."""
+    `if __name__ == "__main__"`, and would then start the batch again. For one thread at a time."""
     main = vars(sys.modules["__main__"])
     kept = {name: main[name] for name in ("__spec__", "__file__") if name in main}  # where multiprocessing finds it
     main.update(dict.fromkeys(kept))

@@ -39,8 +39,8 @@ def find_recordings(sources: Path | str | Sequence[Path | str], out: Path | str)
     Raises FileNotFoundError or ValueError with a remedy.
     """
     found: dict[str, Path] = {}
-    out = Path(out)
-    for source in map(Path, [sources] if isinstance(sources, (str, Path)) else sources):
+    sources, out = [sources] if isinstance(sources, (str, Path)) else sources, Path(out)
+    for source in map(Path, sources):
         if not source.exists():
             raise FileNotFoundError(f"there is no {source}: give directories, videos or bags")
         for path in sorted(_recordings(source, out.resolve())):

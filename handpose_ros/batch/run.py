@@ -71,10 +71,11 @@ def run_batch(
     """
     start, out = time.perf_counter(), make_directory(out)
     options, compute = options or RecordingOptions(), compute or choose_compute()
-    if isinstance(executor, LocalThreads) and executor.count > compute.recordings:
+    threads = min(executor.count, len(recordings)) if isinstance(executor, LocalThreads) else 1
+    if threads > compute.recordings:
         raise ValueError(
-            f"{executor.count} threads would share networks that are for {compute.recordings}: "
-            f"give Compute(..., recordings={executor.count})"
+            f"{threads} threads would share networks that are for {compute.recordings}: "
+            f"give Compute(..., recordings={threads})"
         )
     jobs = [Job(recording, out, options, compute) for recording in recordings]
     outcomes = [Outcome(str(recording.path), recording.name, "not done") for recording in recordings]

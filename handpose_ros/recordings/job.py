@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 
 from handpose_ros.backends import BACKENDS, Backend, make_backend
@@ -22,6 +22,8 @@ from handpose_ros.recordings.sources import UNUSED_FOV, open_source
 from handpose_ros.recordings.video_run import Excerpt, run_video
 
 Progress = Callable[[Iterable, "int | None"], Iterable]  # wraps items of which there are so many, if that is known
+_NUMBERS = {"fov": float, "hand_scale": float, "start": float, "end": float, "max_hands": int, "every": int}
+_OPTIONAL = ("fov", "hand_scale")
 _opening = threading.Lock()
 
 
@@ -31,7 +33,7 @@ class RecordingOptions:
 
     backend: str = "mediapipe"
     checkpoint: str = ""  # of the backend that needs one
-    calibration: str = ""  # text of a calibration YAML; empty: the recording's own, if any
+    calibration: str = ""  # text of a calibration YAML, not its path; empty: the recording's own, if any
     fov: float | None = None  # [deg] horizontal field of view, for recordings without a calibration
     hand_scale: float | None = None  # the person's hand size over the average hand's; None: not known
     max_hands: int = 2  # that are followed at once
@@ -49,25 +51,32 @@ class RecordingOptions:
 
     def __post_init__(self):
         """Raises ValueError or ImportError for an option that is invalid for every recording."""
+        for name, kind in _NUMBERS.items():  # JSON takes none of NumPy's
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            if not isinstance(value, Integral if kind is int else Real):
+                number = "a whole number" if kind is int else "a number"
+                raise ValueError(f"{name} is {value!r}, it must be {number}")
+            object.__setattr__(self, name, kind(value))
+        for name in ("smooth", "rectified"):
+            object.__setattr__(self, name, bool(getattr(self, name)))
         check_formats(self.formats)
+        object.__setattr__(self, "formats", tuple(map(str, self.formats)))
         make_classifier(self.classifier)
         check_hands(self.max_hands, self.hand_scale)
         if self.backend not in BACKENDS:
             raise ValueError(f"no backend is called {self.backend!r}, known are {', '.join(BACKENDS)}")
         if self.fov is not None and not 0 < self.fov < 180:
-            raise ValueError(f"fov is {self.fov}, it must be between 0 and 180 degrees")
+            raise ValueError(f"fov is {self.fov:g}, it must be between 0 and 180 degrees")
         if not 0 <= self.start < self.end:  # NaN too
             raise ValueError(f"start is {self.start} s and end {self.end} s: start must be at least 0, end after it")
-        if not isinstance(self.every, Integral) or self.every < 1:
-            raise ValueError(f"every is {self.every!r}, it must be a whole number from 1 on")
+        if self.every < 1:
+            raise ValueError(f"every is {self.every}, it must be 1 or more")
         if self.calibration and self.fov is not None:
             raise ValueError("calibration and fov are both given: leave out fov, which is for what has no calibration")
         if self.calibration:
             camera_from_yaml(self.calibration, self.rectified)
-        kinds = {"fov": float, "hand_scale": float, "max_hands": int, "start": float, "end": float, "every": int}
-        for name, kind in kinds.items():  # JSON takes none of NumPy's numbers
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, kind(value))
 
     def camera(self, size: tuple[int, int], own: Camera | None = None) -> Camera | None:
         """The camera for images of `size` (width, height) [px]; None: not calibrated.

@@ -41,7 +41,7 @@ class Arrivals:
         except UnsupportedEventTypeError:  # a middleware that does not know what it loses
             subscription = node.create_subscription(kind, topic, on_message, qos)
         self.topic, self._kind = subscription.topic_name, f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
-        self._published = lambda: {each.topic_type for each in node.get_publishers_info_by_topic(self.topic)}
+        self._published = lambda: {each.topic_type for each in node.get_publishers_info_by_topic(topic)}
         return subscription
 
     def came(self):

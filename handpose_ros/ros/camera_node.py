@@ -133,7 +133,7 @@ def _calibration(path: str, source: ImageSource) -> Camera | None:
     except OSError as error:
         raise ValueError(f"parameter 'calibration': {sentence(error)}") from error
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"parameter 'calibration': {path}: {error}") from error
 
 
 def main() -> int:

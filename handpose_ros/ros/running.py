@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import rclpy
+from rclpy.exceptions import NotInitializedException
 from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -40,10 +41,10 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> in
         return 0
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except RuntimeError:
+    except (RuntimeError, NotInitializedException):
         if rclpy.ok():
             raise
-        return 0  # the signal shut rclpy down while the executor prepared to wait, which it reports as an RCLError
+        return 0  # the signal shut rclpy down, and nobody heard of it: what is reported is an RCLError, or that
     except (NodeError, ValueError, OSError) as error:
         if node is not None and not isinstance(error, NodeError):
             raise
