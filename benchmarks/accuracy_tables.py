@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from handpose_ros.estimator import HandPoseEstimator
 from handpose_ros.evaluation.accuracy import COVERAGE_LEVELS, Accuracy, measure
 from handpose_ros.evaluation.outcomes import Subject, evaluate_folder
 from handpose_ros.evaluation.report import interval
 from handpose_ros.evaluation.synthetic import ANGLES, synthetic_errors
-from handpose_ros.pipeline import HandPoseEstimator
 
 HEAD = (
     "data set", "hand size", "detected", "extra", "2D [px]", "2D [box]", "root-relative [mm]", "PA [mm]",

@@ -17,12 +17,12 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from handpose_ros.camera import Camera
+from handpose_ros.estimator import HandPoseEstimator
 from handpose_ros.evaluation.datasets import Sample, load_dataset
 from handpose_ros.hand import HandPose, Side
 from handpose_ros.lifting.lift import lift
 from handpose_ros.lifting.lifters import make_lifter
 from handpose_ros.metrics import match_hands, root_relative_mpjpe
-from handpose_ros.pipeline import HandPoseEstimator
 from handpose_ros.recordings.sources import read_image
 
 CONDITIONS = [("none", 0), ("none", 20), ("none", 35), ("none", 50)] + [("equidistant", a) for a in (0, 30, 50, 70)]

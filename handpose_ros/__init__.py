@@ -21,7 +21,7 @@ API = {  # name -> its module
     "TrackingState": "hand",
     "DepthSource": "hand",
     "KEYPOINTS": "hand",
-    "HandPoseEstimator": "pipeline",
+    "HandPoseEstimator": "estimator",
     "HandPosePipeline": "pipeline",
     "make_backend": "backends",
     "read_image": "recordings.sources",

@@ -86,11 +86,11 @@ def evaluate(args):
 
     from tqdm import tqdm
 
+    from handpose_ros.estimator import HandPoseEstimator
     from handpose_ros.evaluation.accuracy import measure
     from handpose_ros.evaluation.outcomes import evaluate_folder
     from handpose_ros.evaluation.page import write_page
     from handpose_ros.evaluation.report import as_json, as_text
-    from handpose_ros.pipeline import HandPoseEstimator
     from handpose_ros.recordings.output import write_json
 
     size = {"complexity": args.complexity, "precision": args.precision}

@@ -14,7 +14,7 @@ def image(args):
     from dataclasses import replace
 
     from handpose_ros.drawing import draw_hands
-    from handpose_ros.pipeline import HandPoseEstimator
+    from handpose_ros.estimator import HandPoseEstimator
     from handpose_ros.recordings.output import check_results, hands_as_json, make_directory, write_image, write_json
     from handpose_ros.recordings.sources import read_image
     from handpose_ros.recordings.video_run import distance_warnings

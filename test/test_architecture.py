@@ -31,7 +31,7 @@ FLOORS = [
         "palm mediapipe rotations mano_pickle mano checkpoint resnet wildhands_network wildhands_checkpoint "
         "wildhands_crops undistortion wildhands",
     ),
-    ("", "finding thread_map pipeline"),
+    ("", "finding pipeline thread_map estimator"),
     # edges
     ("messages", "decoding calibration encoding markers"),
     (

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from handpose_ros.camera import Camera, Frame
+from handpose_ros.estimator import HandPoseEstimator
 from handpose_ros.evaluation.accuracy import measure
 from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset
 from handpose_ros.evaluation.outcomes import Subject, calibrated_size, compare, evaluate, evaluate_folder
@@ -16,7 +17,6 @@ from handpose_ros.evaluation.page import worst, write_page
 from handpose_ros.evaluation.report import as_json, as_text
 from handpose_ros.hand import DepthSource, HandPose, HandPoses, Side
 from handpose_ros.kinematics import bend
-from handpose_ros.pipeline import HandPoseEstimator
 from handpose_ros.recordings.output import write_json
 
 CAMERA = Camera.from_fov((640, 480), np.radians(60))

@@ -11,9 +11,10 @@ from numpy.testing import assert_allclose
 
 from handpose_ros.backends import make_backend
 from handpose_ros.camera import Camera, Frame
+from handpose_ros.estimator import HandPoseEstimator
 from handpose_ros.hand import WRIST, DepthSource, Side, TrackingState
 from handpose_ros.metrics import pa_mpjpe
-from handpose_ros.pipeline import HandPoseEstimator, HandPosePipeline
+from handpose_ros.pipeline import HandPosePipeline
 
 DATA = Path(__file__).parents[1] / "handpose_ros" / "data"
 PERIOD = 1 / 30

@@ -24,8 +24,9 @@ from handpose_ros.backends.wildhands_crops import hand_crop, normalised, small_f
 from handpose_ros.backends.wildhands_network import encode_angles
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.cli import main
+from handpose_ros.estimator import HandPoseEstimator
 from handpose_ros.hand import KEYPOINTS, WRIST, DepthSource, HandPoses, Side, TrackingState
-from handpose_ros.pipeline import HandPoseEstimator, HandPosePipeline
+from handpose_ros.pipeline import HandPosePipeline
 
 ROOT = Path(__file__).parents[1]
 VERIFY = ROOT / ".." / "shared" / "wildhands" / "golden" / "verify.py"

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from handpose_ros.camera import Camera
+from handpose_ros.estimator import HandPoseEstimator
 from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset
 from handpose_ros.hand import HAND_SCALES, DepthSource, HandPose, HandPoses
 from handpose_ros.metrics import match_hands
-from handpose_ros.pipeline import HandPoseEstimator
 from handpose_ros.recordings.sources import read_image
 
 
