@@ -64,9 +64,12 @@ class Arrivals:
                 self._told_of_loss = True
                 self._log(text)
             return text
-        if self._clock() - self._last > _SILENCE and not self._told_of_silence:
-            self._told_of_silence = True
-            self._log(f"no images on {self.topic}: {self._reason(lost)}")
+        if self._clock() - self._last > _SILENCE:
+            text = f"no images on {self.topic}: {self._reason(lost)}"
+            if not self._told_of_silence:
+                self._told_of_silence = True
+                self._log(text)
+            return text
         return ""
 
     def _reason(self, lost):
@@ -77,4 +80,5 @@ class Arrivals:
             return "nobody publishes there, check the topic's name and the driver"
         if self._kind not in kinds:
             return f"what is published there is {', '.join(sorted(kinds))}, not {self._kind}"
-        return "its publisher is silent, check the driver"
+        # Silence and the loss of every image look alike: a lost one is noticed by the next that arrives.
+        return f"there is a publisher but nothing arrives: check the driver; if it sends images, {_REMEDY}"

@@ -53,7 +53,7 @@ class Health:
     def status(self, name: str, facts: Mapping[str, object], idle: bool = False, trouble: str = "") -> DiagnosticStatus:
         """What happened since the last call, with `facts` added.
 
-        WARN for problems, for `trouble` from elsewhere, and for no images unless `idle`.
+        WARN for problems, and unless `idle` for `trouble` from elsewhere and for no images.
         """
         with self._lock:
             now = self._clock()
@@ -61,11 +61,12 @@ class Health:
             self._latencies, self._recent, self._since = [], Counter(), now
             processed, problems, said = self._processed, dict(self._problems), dict(self._said)
         known = latencies[np.isfinite(latencies)]
-        if recent:
-            level, message = DiagnosticStatus.WARN, "bad input: " + ", ".join(sorted(recent))
-        elif trouble:
-            level, message = DiagnosticStatus.WARN, trouble
-        elif idle and not latencies.size:
+        idle = idle and not latencies.size
+        wrong = ["bad input: " + ", ".join(sorted(recent))] if recent else []
+        wrong += [trouble] if trouble and not idle else []
+        if wrong:
+            level, message = DiagnosticStatus.WARN, "; ".join(wrong)
+        elif idle:
             level, message = DiagnosticStatus.OK, "idle: nobody subscribes to the hands"
         elif not latencies.size:
             level, message = DiagnosticStatus.WARN, "no images"

@@ -94,6 +94,7 @@ def test_a_paced_camera_waits_for_the_hands_of_each_image(camera, peer, folder):
     images = peer.collect(Image, "/paced/camera/image")
     peer.collect(CameraInfo, "/paced/camera/camera_info")
     process = camera("/paced", source=folder, paced="true", loop="false", rate=100)
+    peer.until(hands.get_subscription_count)
     for index in range(5):
         peer.until(lambda count=index: len(images) > count)
         with pytest.raises(AssertionError, match="in vain"):  # none comes by itself

@@ -41,8 +41,8 @@ def wire(views, start, peer):
 
 def wrist_error(wire, image, camera, true, frame_id):
     """[m] of the wrist that the node publishes for an image with this camera_info."""
-    wire.calibrate(frame_id, camera_to_info(camera, Header()))
     for _ in range(10):  # a hand is searched for in every second image; the camera_info may come after the first
+        wire.calibrate(frame_id, camera_to_info(camera, Header()))
         hands = hands_from_msg(wire.answer(image_to_msg(image, wire.header(frame_id))))
         tracked = [hand for hand in hands if hand.state is TrackingState.TRACKED]  # that of the last camera is LOST
         if tracked and hands.calibrated:

@@ -1,7 +1,5 @@
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from dataclasses import fields, replace
@@ -30,7 +28,7 @@ from handpose_ros.ros.grasp_node import GraspNode, GraspParams
 from handpose_ros.ros.params import ParameterError
 
 ROOT = Path(__file__).resolve().parents[2]
-NODE = [sys.executable, "-m", "handpose_ros.ros.grasp_node"]
+NODE = ["-m", "handpose_ros.ros.grasp_node"]
 THUMB_TIP, INDEX_TIP = 4, 8
 OUTPUTS = {"grasps": GraspArray, "gripper_command": JointState, "markers": MarkerArray}
 SOME_TIME = Time(sec=100)
@@ -297,32 +295,19 @@ def test_the_configuration_file_has_parameters_of_the_node_and_their_defaults():
     assert configured.items() <= defaults.items()
 
 
-def test_ctrl_c_ends_the_process_with_code_0(context, pinching):
-    # A group of its own: Ctrl-C in the tests is not meant for it. A test runner in the background may ignore SIGINT.
-    process = subprocess.Popen(
-        NODE,
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    listener = Listener(context)
-    try:
-        answer = listener.connect().ask(pinching)["grasps"]
-        assert answer.classifier == "taxonomy@1" and answer.grasps[0].phase != GraspMsg.UNKNOWN
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0 and "Traceback" not in errors, errors
-    finally:
-        process.kill()
-        process.wait()
-        listener.node.destroy_node()
+def test_ctrl_c_ends_the_process_with_code_0(start, peer, pinching):
+    node = start(*NODE)
+    hands = peer.node.create_publisher(HandPoseArray, "hands", 10)
+    answers = peer.collect(GraspArray, "/grasp/grasps")
+    msg = hands_to_msg(HandPoses([pinching], (640, 480)), Header(stamp=SOME_TIME, frame_id="camera"))
+    # Again and again: that this side has found the node does not mean that the node has found this side.
+    answer = peer.until(lambda: answers and answers[0], again=lambda: hands.publish(msg))
+    assert answer.classifier == "taxonomy@1" and answer.grasps[0].phase != GraspMsg.UNKNOWN
+    assert node.end(signal.SIGINT) == 0 and "Traceback" not in node.log
 
 
-def test_the_process_says_which_parameter_is_wrong_and_fails():
-    command = [*NODE, "--ros-args", "-p", "classifier:=magic"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert "parameter 'classifier' is 'magic', it must be one of distance" in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+def test_the_process_says_which_parameter_is_wrong_and_fails(start):
+    node = start(*NODE, "--ros-args", "-p", "classifier:=magic")
+    assert node.wait() == 1
+    assert "parameter 'classifier' is 'magic', it must be one of distance" in node.log
+    assert "Traceback" not in node.log

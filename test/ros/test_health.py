@@ -15,3 +15,16 @@ def test_stamps_of_another_clock_are_told_by_the_latency(latency, of_another_clo
     status = health.status("/hand_pose", {})
     assert status.level == DiagnosticStatus.OK and status.message.startswith("ok")
     assert ("use_sim_time" in status.message) == of_another_clock
+
+
+def test_bad_input_does_not_hide_other_trouble():
+    health = Health(print)
+    health.problem("encoding", "'hsv8'")
+    status = health.status("/hand_pose", {}, trouble="half of the images are lost")
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message == "bad input: encoding; half of the images are lost"
+
+
+def test_no_trouble_is_told_of_a_node_that_nobody_listens_to():
+    status = Health(print).status("/hand_pose", {}, idle=True, trouble="no images")
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "idle: nobody subscribes to the hands")
