@@ -69,6 +69,7 @@ NO_BOXES = {
         "a box is [10.0, 10.0, 10.0, 10.0], it must be low x, low y, high x, high y",
     ),
     "of several lengths": ([BOX, BOX[:3]], "boxes must be (N, 4): low x"),
+    "no numbers": ([[{}] * 4], "boxes must be (N, 4): low x"),
     "unknown": ([[np.nan] * 4], "a box is [nan, nan, nan, nan], it must be"),
     "width and height": ([[300.0, 200.0, 150.0, 180.0]], "a box is [300.0, 200.0, 150.0, 180.0], it must be"),
 }

@@ -123,6 +123,17 @@ def test_hands_of_one_image_tell_the_same_size_although_the_first_ones_are_enoug
     assert hand.hand_scale == pytest.approx(SIZE, rel=0.01)
 
 
+def test_a_size_that_depth_told_is_that_of_joints_relative_to_the_wrist_too():
+    seen = Observation(CAMERA.project(true_hand()), true_hand(), 0.9, right_score=0.95)
+    track = Track.born(1, 0.0, seen, Outline.of(seen), Region(np.array([320.0, 240.0]), 200.0))
+    placer = Placer(make_lifter("mediapipe"), None)
+    (average,) = placer((track,), Frame(IMAGE, None, 0.0))
+    placer((track,) * 100, Frame(IMAGE, CAMERA, 0.0, depth=hand_depth(true_hand(), CAMERA, 0.7)))
+    (hand,) = placer((track,), Frame(IMAGE, None, 0.1))
+    assert np.isnan(average.hand_scale) and hand.hand_scale == pytest.approx(SIZE, rel=0.01)
+    assert_allclose(hand.joints_3d, hand.hand_scale * average.joints_3d)
+
+
 BODY = ManoHand(np.zeros(48), np.zeros(10), np.zeros((778, 3)), np.zeros((1538, 3), int))
 
 

@@ -201,10 +201,11 @@ def test_a_video_without_images_is_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_is_written_in_rgb(tmp_path):
+@pytest.mark.parametrize("name", ["a.png", "A.PNG"])
+def test_a_picture_is_written_in_rgb(tmp_path, name):
     image = np.full((4, 6, 3), (250, 100, 5), np.uint8)
-    write_image(tmp_path / "a.png", image)
-    assert (cv2.imread(str(tmp_path / "a.png"))[..., ::-1] == image).all()
+    write_image(tmp_path / name, image)
+    assert (cv2.imread(str(tmp_path / name))[..., ::-1] == image).all()
 
 
 @pytest.mark.parametrize("name", ["a.foo", "a", ".png", "a.pgm", "a.exr"])
