@@ -13,6 +13,8 @@ from pickle import UnpicklingError
 import numba
 import numpy as np
 
+from handpose_ros.interrupts import held_back
+
 
 def compiled(signature: str) -> Callable[[Callable], Callable]:
     """Decorator: compiles a function for the types of `signature`, such as "f8[:,::1](f8[:,:,::1], f8)".
@@ -23,10 +25,11 @@ def compiled(signature: str) -> Callable[[Callable], Callable]:
     def decorate(function):
         if numba.config.DISABLE_JIT:  # as its user asked for, to debug
             return function
-        try:
-            return _kept(function, signature)
-        except (RuntimeError, OSError):  # there is no directory to keep it in, or no room there
-            return numba.njit(signature, error_model="numpy")(function)
+        with held_back():  # what strikes in a callback from LLVM would be printed and lost
+            try:
+                return _kept(function, signature)
+            except (RuntimeError, OSError):  # there is no directory to keep it in, or no room there
+                return numba.njit(signature, error_model="numpy")(function)
 
     return decorate
 

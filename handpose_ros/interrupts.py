@@ -1,6 +1,7 @@
 """Ctrl-C at a time that suits."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,8 +14,11 @@ def held_back() -> Iterator[None]:
     """What would end the process takes effect when the block is left.
 
     For calls that turn a KeyboardInterrupt into another error, as rclpy does when it strikes while a message is handed
-    to Python. For the main thread.
+    to Python, or that lose it. In another thread than the main one, which none strikes, nothing is done.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     came = []
     heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in heard}

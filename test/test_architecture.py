@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "handpose_ros"
 # left, so that folders never import each other in a circle.
 FLOORS = [
     # vocabulary
-    ("", "wording compiled failures interrupts share hand distortion camera body_arithmetic geometry body features"),
+    ("", "wording interrupts compiled failures share hand distortion camera body_arithmetic geometry body features"),
     ("", "kinematics metrics drawing"),
     # algorithms
     ("crops", "cropping aiming looks searching"),

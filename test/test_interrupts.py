@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
-PRELUDE = "import signal\nfrom handpose_ros.interrupts import held_back\n"
+PRELUDE = """
+import signal
+from handpose_ros.interrupts import held_back
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test runner in the background ignores it
+"""
 
 
 def printed(code):
@@ -46,3 +50,33 @@ except ValueError as error:
     print(error)
 """
     assert printed(code) == ["within"]
+
+
+def test_in_another_thread_it_changes_nothing():
+    code = """
+import threading
+def run():
+    with held_back():
+        print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+"""
+    assert printed(code) == ["True"]
+
+
+def test_a_ctrl_c_while_a_compiled_function_is_loaded_comes_after_it():
+    """In a callback from LLVM it would be printed and lost."""
+    code = """
+from handpose_ros import compiled
+def load(function, signature):
+    signal.raise_signal(signal.SIGINT)
+    print("loaded")
+compiled._kept = load
+try:
+    compiled.compiled("f8(f8)")(abs)
+    print("lost")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    assert printed(code) == ["loaded", "interrupted"]

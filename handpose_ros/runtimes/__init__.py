@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from handpose_ros.interrupts import held_back
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -158,7 +160,8 @@ def _check_precision(precision, network, device, runtime):
 
 def _on_cpu(path, batch, runtime, threads, precision):
     if runtime == "openvino" or (runtime == "auto" and _installed("openvino")):
-        from handpose_ros.runtimes.openvino_network import OpenvinoNetwork
+        with held_back():  # a KeyboardInterrupt in its extension would become an ImportError
+            from handpose_ros.runtimes.openvino_network import OpenvinoNetwork
 
         return OpenvinoNetwork(path, batch, threads, "int8" if precision == "int8" else "float32")
     from handpose_ros.runtimes.torch_network import TorchNetwork
