@@ -196,6 +196,17 @@ def test_a_batch_is_padded_and_cut_without_mixing_images_up(half_precision):
         assert output.dtype == np.float32
 
 
+def test_who_waits_for_what_another_thread_replaced_is_told_so_and_not_given_its_hands(half_precision):
+    image, whole = GOLDEN["hand"], [Region(np.array([120.0, 120.0]), 240.0)]
+    first = half_precision.start_look(image, whole, "black")
+    flipped = np.ascontiguousarray(image[:, ::-1])
+    second = half_precision.start_look(flipped, whole * 2, "black")  # another size of a batch
+    with pytest.raises(RuntimeError, match="two threads use one backend at once: let them use its shared"):
+        first()
+    for output, alone in zip(second(), half_precision.look(flipped, whole * 2, "black"), strict=True):
+        assert_array_equal(output, alone)
+
+
 def test_crops_sampled_where_the_network_runs_show_it_the_same_hands(half_precision):
     image = np.concatenate([GOLDEN["hand"], GOLDEN["hand"][:, ::-1]], axis=1)
     squares = [Region(np.array([x, 120.0]), 200.0, angle) for x, angle in ((120, 0.0), (360, 0.1), (125, -0.1))]

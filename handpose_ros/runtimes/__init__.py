@@ -22,6 +22,7 @@ sys.modules.setdefault("openvino_telemetry", None)
 
 PRECISIONS = ("auto", "float32", "float16", "int8")
 RUNTIMES = ("auto", "openvino", "torch")
+TWO_THREADS = "two threads use one backend at once: let them use its shared()"  # what is raised then
 _MOST_THREADS = 4  # by default: the layers are small, and camera, DDS and the robot's own nodes need cores too
 
 

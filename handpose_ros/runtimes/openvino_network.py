@@ -12,6 +12,7 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from handpose_ros.crops.cropping import Crop
+from handpose_ros.runtimes import TWO_THREADS
 from handpose_ros.runtimes.constant_channels import without_constant_channels
 from handpose_ros.runtimes.quantization import RECIPES, quantized
 from handpose_ros.runtimes.tflite import read_graph
@@ -117,7 +118,7 @@ class _Request:
     def run(self, fills: Sequence[Callable[[np.ndarray], object]]) -> tuple[np.ndarray, ...]:
         """The outputs of as many images as it is compiled for, which `fills` write."""
         if not self._free.acquire(blocking=False):
-            raise RuntimeError("two threads use one backend at once: let them use its shared()")
+            raise RuntimeError(TWO_THREADS)
         try:
             for fill, place in zip(fills, self._places, strict=True):
                 fill(place)

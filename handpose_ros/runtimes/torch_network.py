@@ -1,5 +1,6 @@
 """A network run by torch: plainly on the CPU, as the reference, and on a GPU as one CUDA graph."""
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from handpose_ros.crops.cropping import CELL, Crop, node_pixels
-from handpose_ros.runtimes import torch_sampling
+from handpose_ros.runtimes import TWO_THREADS, torch_sampling
 from handpose_ros.runtimes.constant_channels import without_constant_channels
 from handpose_ros.runtimes.cuda_graph import Captured, batch_sizes
 from handpose_ros.runtimes.tflite import read_graph
@@ -76,6 +77,7 @@ class CudaNetwork:
             size: Captured(self._look, [torch.zeros(size, count, count, 2), pixels, _extent()], device)
             for size in self._runs
         }
+        self._numbers, self._latest = itertools.count(1), 0  # of what was begun: all sizes of a batch share the image
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
         kernels = "torch's" if self._sample is torch_sampling.sample else "Triton's"
         self.description = f"torch {torch.__version__} on {name}, f16, {kernels} kernels"
@@ -109,11 +111,19 @@ class CudaNetwork:
         most = max(runs)
         if len(rows) > most:
             parts = [rows[start : start + most] for start in range(0, len(rows), most)]
-            outputs = (self._start(runs, part, *others)() for part in parts)
-            return lambda: tuple(np.concatenate(output) for output in zip(*outputs, strict=True))
+            each = (self._start(runs, part, *others)() for part in parts)
+            return lambda: tuple(np.concatenate(output) for output in zip(*each, strict=True))
         run = next(run for size, run in runs.items() if size >= len(rows))
+        number = self._latest = next(self._numbers)
         wait = run.start(rows, *others)
-        return lambda: self._separate(wait()[: len(rows)])
+
+        def outputs():
+            together = wait()
+            if number != self._latest:  # another thread's images took the place of these
+                raise RuntimeError(TWO_THREADS)
+            return self._separate(together[: len(rows)])
+
+        return outputs
 
     def _separate(self, together):
         """The file's outputs of (N, all of them flattened)."""
