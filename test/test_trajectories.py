@@ -56,6 +56,19 @@ def test_a_hand_that_moves_evenly_has_no_jitter_and_one_that_shakes_by_a_millime
     assert shaken.jitter == pytest.approx(0.002)  # 1 mm to one side, both neighbours 1 mm to the other
 
 
+def test_an_even_motion_has_no_jitter_however_uneven_the_stamps():
+    stamps = [k / 30 for k in range(30) if k % 3 != 2]  # every third image is lost
+    (track,) = tracks_of([HandPoses((hand(0.5 * stamp),), (640, 480), stamp) for stamp in stamps])
+    assert track.jitter == pytest.approx(0, abs=1e-9)
+
+
+def test_jitter_is_not_known_where_no_three_images_follow_each_other():
+    (track,) = tracks_of(recording(*[[hand(0.001 * (-1) ** k)] if k % 5 < 2 else [] for k in range(20)]))
+    assert np.isnan(track.jitter)
+    (track,) = tracks_of(recording(*[[hand(0.0001 * k**2)] if k % 2 else [] for k in range(20)]))
+    assert np.isnan(track.jitter)
+
+
 def test_a_gap_is_not_jitter_and_parts_the_track():
     frames = recording(*[[hand(0.0 if k < 5 else 0.2)] if k not in (5, 6, 7) else [] for k in range(13)])
     (track,) = tracks_of(frames)

@@ -113,7 +113,7 @@ def _figures(summary):
         f"<td>{100 * track.frames / max(summary.frames, 1):.0f} %</td><td>{_number(track.jitter_mm, 'mm')}</td></tr>"
         for track in summary.tracks
     ]
-    note = "Jitter: median distance of the wrist from midway between where it was one image before and one after."
+    note = "Jitter: median distance of the wrist from where an even motion from one image before to one after has it."
     return rows and f'<table>{head}{"".join(rows)}</table><p class="s">{note}</p>'
 
 
