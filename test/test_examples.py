@@ -90,10 +90,11 @@ def test_gestures_and_grasps_are_read_off_a_recording(folder, capsys):
 
 def test_the_blocks_of_the_page_about_the_api_are_a_program(folder, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
-    (tmp_path / "page.py").write_text("\n".join(blocks))
+    (tmp_path / "page.py").write_text("\n".join([*blocks, "print(pipeline.filter)"]))
     done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines[:2]] == ["LEFT", "RIGHT"]
-    assert len(lines) == 2 + 2 * 30 + 1 and lines[-1] == "1"
+    assert len(lines) == 2 + 2 * 30 + 2
+    assert lines[-2:] == ["1", "none"]  # one recording done; what is smoothed is not filtered, or its lag would stay
     assert len(read_joints(tmp_path / "results" / "overlay.mp4" / "joints.npz")) == 30

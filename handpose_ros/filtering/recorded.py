@@ -21,6 +21,7 @@ GAP = 1.6  # times the median period, or as much less: images of a track so far 
 def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> list[HandPoses]:
     """`recording` (in order of time) with smoothed joints_3d and wrist_velocity; `window` [s] is the filter's length.
 
+    Give it what a pipeline with filter="none" answered: the live filter's lag would stay.
     It uses at least five images, if they are no further apart than `window`. Stamps need not be evenly spaced, but a
     step that is much longer or shorter than the others ends a stretch. Unchanged are: hands that coast or are lost,
     stretches of fewer than five images, and images further apart than `window` or without increasing stamps.
