@@ -75,6 +75,15 @@ def test_without_camera_info_the_image_is_not_calibrated_unless_it_is_told_how(t
     assert known.calibrated
 
 
+def test_a_given_calibration_that_folds_in_the_corners_is_said_to_once(tmp_path):
+    bag = write_bag(tmp_path / "bag", [(IMAGE, START + k, grey()) for k in range(2)])
+    K = Camera.from_fov((64, 48), 1.13).K
+    images = BagImages(bag, calibration=lambda size: Camera(K, size, [-0.3, 0, 0, 0, 0], "plumb_bob"))
+    assert all(image.calibrated for image in images)
+    (warning,) = images.warnings
+    assert "folds within the image" in warning
+
+
 def test_a_bags_own_calibration_goes_before_a_guess_which_is_said_not_to_be_used(demo):
     images = BagImages(demo, guess=lambda size: Camera.from_fov(size, 1.0))
     assert all(image.calibrated for image in images)

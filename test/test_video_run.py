@@ -22,7 +22,7 @@ from handpose_ros.recordings.report import write_report
 from handpose_ros.recordings.results import Results
 from handpose_ros.recordings.sources import DEMO_CLIP, UNUSED_FOV, open_source
 from handpose_ros.recordings.video_results import Overlay
-from handpose_ros.recordings.video_run import Excerpt
+from handpose_ros.recordings.video_run import Excerpt, distance_warnings
 
 
 @pytest.fixture
@@ -254,6 +254,12 @@ def test_without_a_calibration_the_result_says_so(tmp_path, clip, need_weights, 
     assert main(["video", str(clip), "--out", str(tmp_path / "out"), "--end", "0.1", *arguments]) == 0
     assert not np.load(tmp_path / "out" / "joints.npz")["calibrated"].any()
     assert warning in json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"][0]
+
+
+def test_a_given_calibration_that_folds_in_the_corners_is_said_to():
+    even = Camera.from_fov((640, 480), 1.13)
+    (warning,) = distance_warnings(Camera(even.K, even.size, [-0.3, 0, 0, 0, 0], "plumb_bob"), True)
+    assert "folds within the image" in warning and distance_warnings(even, True) == ()
 
 
 @pytest.mark.skipif(not DEMO_CLIP.exists(), reason="the demo clip is not in this checkout")

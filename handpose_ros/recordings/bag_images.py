@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from handpose_ros.camera import Camera, Frame
@@ -57,7 +58,8 @@ class BagImages:
         self.path, self.topic = path, find_image_topic(topics, image_topic)
         self.info_topic = find_info_topic(topics, self.topic.name, info_topic)
         self.failed: Counter[str] = Counter()  # images that could not be used, by kind
-        self._rectified, self._calibration, self._guess = rectified, calibration, guess
+        self._rectified, self._guess = rectified, guess
+        self._calibration = lru_cache(calibration) if calibration else None  # of each size once
         self._warnings: dict[str, str] = {}  # the first of each kind
         # An image may stand before the first camera_info of its camera: the node waits for that.
         self._infos = {}
@@ -112,7 +114,10 @@ class BagImages:
 
     def _calibrated_camera(self, frame_id, size):
         if self._calibration:
-            return self._calibration(size)
+            camera = self._calibration(size)
+            if warning := fold_warning(camera):
+                self._warn("distortion", warning)
+            return camera
         remedy = (
             "distances are guessed from --fov"
             if self._guess

@@ -9,6 +9,7 @@ import numpy as np
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.grasps.grasp import DEFAULT_CLASSIFIER, make_classifier
+from handpose_ros.messages.calibration import fold_warning
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.recordings.buffering import Behind, ahead
 from handpose_ros.recordings.joint_tables import check_formats
@@ -93,10 +94,12 @@ def run_video(
 
 
 def distance_warnings(camera: Camera | None, calibrated: bool) -> tuple[str, ...]:
-    """A sentence where the distances of hands are not measured; `calibrated` as in run_video."""
+    """A sentence where the distances of hands are not measured, or not everywhere; `calibrated` as in run_video."""
     if camera is None:
         return ("the camera is not known, joints are relative to the wrist: give --calibration or --fov",)
-    return () if calibrated else ("the camera is not calibrated, distances are guessed from --fov: give --calibration",)
+    if not calibrated:
+        return ("the camera is not calibrated, distances are guessed from --fov: give --calibration",)
+    return tuple(filter(None, [fold_warning(camera)]))
 
 
 def _length(source):
