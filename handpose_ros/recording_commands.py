@@ -168,7 +168,7 @@ def _compared(figures):
     """The line about live and offline hands."""
     text = f"live and offline: {counted(figures.images, 'image')} answered both times"
     if not math.isfinite(figures.worst_joint_max_mm):
-        return f"{text}, no joint known in both"
+        return f"{text}, no joint known in both in the same frame"
     largest, median = figures.worst_joint_max_mm, figures.worst_joint_median_mm
     return f"{text}, joints apart by at most {largest:.3g} mm (median {median:.3g})"
 

@@ -94,6 +94,14 @@ def test_a_comparison_pairs_hands_by_their_place_not_their_order():
     assert (result.only_live, result.only_offline) == (1, 1)
 
 
+def test_joints_relative_to_the_wrist_are_not_compared_with_joints_in_the_cameras_frame():
+    one, other = hand(), replace(hand(depth=DepthSource.NONE), joints_3d=hand().joints_3d - [0.0, 0.0, 0.5])
+    live, offline = ({1: HandPoses((each,), (640, 480))} for each in (one, other))
+    (row,) = compare(live, offline).differences
+    assert np.isnan([row.joints_3d_mm, row.relative]).all() and row.joints_2d_px == 0
+    assert compare(offline, offline).differences[0].joints_3d_mm == 0
+
+
 def test_a_relative_difference_is_over_the_distance_of_the_very_joint():
     near = np.tile([0.0, 0.0, 1.0], (21, 1))
     near[20] = [0.0, 0.0, 0.5]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handpose_ros.hand import HandPose, HandPoses
+from handpose_ros.hand import DepthSource, HandPose, HandPoses
 from handpose_ros.metrics import match_hands
 from handpose_ros.recordings.summary import measured_hands
 
@@ -18,7 +18,8 @@ class Difference:
     live_hands: int
     offline_hands: int
     same_sides: bool  # of the hands in both
-    joints_3d_mm: float  # largest distance of any joint in both; NaN: none is known in both
+    # largest distance of any joint in both; NaN: none is known in both, or in one of them relative to the wrist
+    joints_3d_mm: float
     joints_2d_px: float  # the same in the image
     relative: float  # largest difference of any joint over its distance from the camera, or from the wrist without one
 
@@ -69,14 +70,15 @@ def compare(live: Mapping[int, HandPoses], offline: Mapping[int, HandPoses]) -> 
 def _difference(stamp, live, offline):
     a, b = measured_hands(live), measured_hands(offline)
     pairs = _pairs(a, b)
+    alike = [(x, y) for x, y in pairs if (x.depth_source is DepthSource.NONE) is (y.depth_source is DepthSource.NONE)]
     return Difference(
         stamp=stamp,
         live_hands=len(a),
         offline_hands=len(b),
         same_sides=all(x.side == y.side for x, y in pairs),
-        joints_3d_mm=1000 * _largest([x.joints_3d - y.joints_3d for x, y in pairs]),
+        joints_3d_mm=1000 * _largest([x.joints_3d - y.joints_3d for x, y in alike]),
         joints_2d_px=_largest([x.joints_2d - y.joints_2d for x, y in pairs]),
-        relative=_largest([_relative(x, y) for x, y in pairs]),
+        relative=_largest([_relative(x, y) for x, y in alike]),
     )
 
 
