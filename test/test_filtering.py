@@ -361,6 +361,25 @@ def test_stamps_that_are_not_even_are_no_noise_of_a_recording():
     assert_allclose([hand.wrist_velocity[:3] for hand in smooth], [0.5 * X] * len(stamps), atol=1e-8)
 
 
+@pytest.mark.parametrize("lost", [lambda k: k % 3 == 2, lambda k: np.random.default_rng(1).random(len(k)) < 0.33])
+def test_a_recording_with_lost_images_is_smoothed_all_the_same(lost):
+    stamps, places = (each[~lost(np.arange(120))] for each in moving(0.5 * X, seconds=4.0))
+    hands = smooth_recording(recorded(at(places), stamps))
+    assert_allclose([each.hands[0].wrist_velocity[:3] for each in hands], [0.5 * X] * len(stamps), atol=1e-8)
+    noisy = recorded(at(places) + network_noise(len(stamps)), stamps)
+    error, raw = (abs((stacked(each) - at(places))[:, WRIST]).mean() for each in (smooth_recording(noisy), noisy))
+    assert error < 0.75 * raw
+
+
+def test_where_a_recordings_rate_falls_smoothing_does_not_look_further():
+    """Its nine images of 30 Hz would be 0.9 s of 10 Hz, in which a hand turns back."""
+    stamps = np.r_[np.arange(90) / 30, 3 + np.arange(30) / 10]
+    places = PLACE + 0.25 * np.sin(np.pi * stamps)[:, None] * X
+    hands = smooth_recording(recorded(at(places), stamps))
+    assert abs((stacked(hands) - at(places))[:, WRIST]).max() < 0.002
+    assert all(np.isfinite(each.hands[0].wrist_velocity).all() for each in hands)
+
+
 def test_a_recording_with_even_stamps_is_smoothed_by_savitzky_golay():
     joints = at(moving(0.5 * X)[1]) + network_noise(90)
     wrists = joints_of([each.hands[0] for each in smooth_recording(recorded(joints, np.arange(90) / RATE))])[:, WRIST]

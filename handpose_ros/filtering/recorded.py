@@ -15,16 +15,17 @@ from handpose_ros.hand import DepthSource, HandPose, HandPoses, TrackingState
 
 _ORDER = 2
 _LEAST = 5  # images: a parabola goes through three of them whatever their noise
-GAP = 1.6  # times the median period, or as much less: images of a track so far apart are not of one stretch
+GAP = 1.6  # times the median period: images of a track further apart are not of one stretch
 
 
 def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> list[HandPoses]:
     """`recording` (in order of time) with smoothed joints_3d and wrist_velocity; `window` [s] is the filter's length.
 
     Give it what a pipeline with filter="none" answered: the live filter's lag would stay.
-    It uses at least five images, if they are no further apart than `window`. Stamps need not be evenly spaced, but a
-    step that is much longer or shorter than the others ends a stretch. Unchanged are: hands that coast or are lost,
-    stretches of fewer than five images, and images further apart than `window` or without increasing stamps.
+    It uses at least five images, if they are no further apart than `window`. Stamps need not be evenly spaced, and
+    images may be lost, but a gap longer than half of `window` and than GAP periods ends a stretch. Unchanged are: hands
+    that coast or are lost, stretches of fewer than five images, and images further apart than `window` or without
+    increasing stamps.
     """
     # (track, where its distance is from) -> (image, place in the image): what lies between two such is no motion
     places: dict[tuple[int, DepthSource], list[tuple[int, int]]] = {}
@@ -49,7 +50,7 @@ def _smooth_track(track: list[HandPose], stamps: np.ndarray, window: float) -> l
         return track
     lengths = np.median(Body.of(np.stack([hand.joints_3d for hand in track])).lengths, axis=0)
     steps = np.diff(stamps)
-    breaks = np.flatnonzero((steps > GAP * period) | (steps < period / GAP)) + 1
+    breaks = np.flatnonzero((steps > max(GAP * period, window / 2)) | (steps <= 0)) + 1
     stretches = np.split(np.arange(len(track)), breaks)
     parts = [_smooth_stretch([track[i] for i in part], stamps[part], period, window, lengths) for part in stretches]
     return [hand for part in parts for hand in part]
@@ -63,13 +64,13 @@ def _smooth_stretch(
     count = min(max(round(window / period), _LEAST), len(hands))
     count -= 1 - count % 2  # odd
 
-    first = np.clip(np.arange(len(hands)) - count // 2, 0, len(hands) - count)  # of the images around each
-    times = (stamps[first[:, None] + np.arange(count)] - stamps[:, None]) / period
-    fits = np.linalg.pinv(times[..., None] ** np.arange(_ORDER + 1))  # (N, 3, count): values there -> a parabola
+    around, used = _around(stamps, count, period)
+    powers = ((stamps[around] - stamps[:, None]) / period)[..., None] ** np.arange(_ORDER + 1)
+    fits = np.linalg.pinv(powers * used[..., None])  # (N, 3, K): values there -> a parabola
 
     def smooth(values, derivative=0):
-        weights = fits[:, derivative].reshape(*times.shape, *[1] * (values.ndim - 1))
-        return sum(weights[:, k] * values[first + k] for k in range(count)) / period**derivative
+        weights = fits[:, derivative].reshape(*around.shape, *[1] * (values.ndim - 1))
+        return sum(weights[:, k] * values[around[:, k]] for k in range(around.shape[1])) / period**derivative
 
     body = Body.of(np.stack([hand.joints_3d for hand in hands]))
     R = _nearest_rotation(smooth(body.R))
@@ -84,6 +85,20 @@ def _smooth_stretch(
     if hands[0].depth_source is DepthSource.NONE:  # relative to the wrist, which therefore seems to rest
         velocity[:, :3] = np.nan
     return [replace(hand, joints_3d=joints[i], wrist_velocity=velocity[i]) for i, hand in enumerate(hands)]
+
+
+def _around(stamps: np.ndarray, count: int, period: float) -> tuple[np.ndarray, np.ndarray]:
+    """(N, K) indices of images around each of N, and whether they are used: those of `count` periods, at least five.
+
+    At the ends they are those of the first and the last `count` periods.
+    """
+    half = (count - 1) / 2 * period
+    middle = np.clip(stamps, stamps[0] + half, max(stamps[0], stamps[-1] - 2 * half) + half)
+    least = np.clip(np.arange(len(stamps)) - _LEAST // 2, 0, len(stamps) - _LEAST)
+    first = np.minimum(least, np.searchsorted(stamps, middle - half - period / 2))
+    end = np.maximum(least + _LEAST, np.searchsorted(stamps, middle + half + period / 2))
+    around = first[:, None] + np.arange((end - first).max())
+    return np.minimum(around, len(stamps) - 1), around < end[:, None]
 
 
 def _nearest_rotation(matrices: np.ndarray) -> np.ndarray:
