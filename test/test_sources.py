@@ -177,6 +177,22 @@ def test_a_video_of_a_variable_rate_keeps_its_stamps(tmp_path):
     np.testing.assert_allclose(stamps, truth, atol=2e-3)
 
 
+def test_a_video_begins_at_0_also_where_its_first_stamp_is_that_of_a_later_image(tmp_path, monkeypatch):
+    class Late:
+        """As FFmpeg has it in an AVI with two B-frames, which no OpenCV writes."""
+
+        def __init__(self, name, capture=cv2.VideoCapture):
+            self.video = capture(name)
+            self.open, self.read, self.release = self.video.open, self.video.read, self.video.release
+
+        def get(self, what):
+            return self.video.get(what) + (2000 / 30 if what == cv2.CAP_PROP_POS_MSEC else 0)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Late)
+    with open_source(str(write_video(tmp_path / "a.mp4"))) as source:
+        np.testing.assert_allclose([stamp for stamp, _ in source.stamped()], np.arange(30) / 30, atol=2e-3)
+
+
 def write_mkv(path):
     """60 images at 30 Hz in a container that says how long they are, and not how many."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (64, 48))

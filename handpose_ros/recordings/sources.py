@@ -120,10 +120,11 @@ class VideoFile(ImageSource):
 
     def stamped(self):
         """The stamps are the file's own: not every video has a constant rate. One that runs backward is replaced."""
-        last, read = -1 / self.fps, 0
+        last, read, first = -1 / self.fps, 0, None
         for image in self:
             stamp = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            last, read = stamp if stamp > last else last + 1 / self.fps, read + 1
+            first = max(stamp, 0.0) if first is None else first  # in an AVI with B-frames it is not 0
+            last, read = stamp - first if stamp - first > last else last + 1 / self.fps, read + 1
             yield last, image
         self.warnings = self._unread(read, last)
 
