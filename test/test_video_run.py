@@ -177,6 +177,14 @@ def test_the_page_counts_in_words_that_fit_and_one_image_has_no_rate(tmp_path, i
     assert said in page and ("at 30 Hz" in page) == (images > 1) and "nan" not in page
 
 
+@pytest.mark.parametrize("start, said", [(0.0, False), (5.0, True)])
+def test_the_page_says_which_stamp_its_time_begins_at(tmp_path, start, said):
+    results = Results("a.mp4", "model", "license")
+    results.add(np.zeros((48, 64, 3), np.uint8), HandPoses((), (64, 48), start), ())
+    write_report(tmp_path / "a.html", results, results.summary())
+    assert ("Time 0 is the first image, stamped 5.000 s." in (tmp_path / "a.html").read_text()) is said
+
+
 def test_the_pages_tiles_fill_a_row(tmp_path):
     results = trembling([2])
     write_report(tmp_path / "a.html", results, results.summary())

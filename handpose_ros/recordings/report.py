@@ -103,7 +103,8 @@ def _pictures(results, timeline):
         f"<figcaption>{each.stamp - timeline.start:.2f} s</figcaption></figure>"
         for each in results.pictures
     ]
-    return f'<div class="pics">{"".join(figures)}</div>'
+    begin = f'<p class="s">Time 0 is the first image, stamped {timeline.start:.3f} s.</p>' if timeline.start else ""
+    return f'<div class="pics">{"".join(figures)}</div>{begin}'
 
 
 def _figures(summary):
