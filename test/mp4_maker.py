@@ -77,6 +77,14 @@ def retime(path: Path, time: Callable[[int], int]):
     path.write_bytes(data)
 
 
+def forget_the_rate(path: Path):
+    """Leaves out of a Matroska file how long an image stands (DefaultDuration), as browsers do."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x23\xe3\x83")
+    data[at : at + 2] = bytes([0xEC, 0x80 | (2 + (data[at + 3] & 0x7F))])  # the rest becomes void
+    path.write_bytes(data)
+
+
 def _elements(data: bytes) -> Iterator[tuple[str, int, int]]:
     """Name, place and size of what the elements of a Matroska file hold; a number's first bit tells its length."""
     at = 0

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from huge_png import huge_png
-from mp4_maker import double_the_rate_after, retime, turn, write_cut_off_video, write_video
+from mp4_maker import double_the_rate_after, forget_the_rate, retime, turn, write_cut_off_video, write_video
 
 from handpose_ros.recordings.output import VideoWriter
 from handpose_ros.recordings.sources import DEMO_CLIP, open_source, read_image, read_video
@@ -193,9 +193,9 @@ def test_a_video_begins_at_0_also_where_its_first_stamp_is_that_of_a_later_image
         np.testing.assert_allclose([stamp for stamp, _ in source.stamped()], np.arange(30) / 30, atol=2e-3)
 
 
-def write_mkv(path):
+def write_mkv(path, codec="mp4v"):
     """60 images at 30 Hz in a container that says how long they are, and not how many."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (64, 48))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 30.0, (64, 48))
     for k in range(60):
         writer.write(np.random.default_rng(k).integers(0, 255, (48, 64, 3), np.uint8))
     writer.release()
@@ -221,6 +221,15 @@ def test_a_whole_video_that_does_not_begin_at_zero_is_not_called_cut_off(tmp_pat
     retime(path, lambda t: t + 30_000)
     stamps, count, warnings = read_all(path)
     assert (len(stamps), warnings) == (60, ()) and count > 900 and stamps[0] == 0
+
+
+def test_of_a_video_that_does_not_say_its_rate_it_is_measured_and_not_the_unit_of_its_stamps(tmp_path):
+    path = write_mkv(tmp_path / "a.mkv", codec="MJPG")
+    retime(path, lambda t: t + t * t % 17)
+    forget_the_rate(path)
+    with open_source(str(path)) as source:
+        assert source.fps == pytest.approx(30, abs=0.5) and source.count == pytest.approx(60, abs=2)
+        assert len(list(source.stamped())) == 60 and source.warnings == ()
 
 
 @pytest.mark.parametrize("time", [lambda t: t, lambda t: t if t < 1000 else 1000 + 4 * (t - 1000)])

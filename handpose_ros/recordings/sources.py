@@ -17,6 +17,8 @@ DEMO_TRUTH = DEMO_CLIP.with_suffix(".npz")  # where its hands really are, image 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 UNUSED_FOV = "the source has its own calibration: --fov is not used"
 _USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
+_FASTEST = 240.0  # [1/s] above it a rate may be the unit of the stamps: 1000 in what browsers record
+_MEASURED = 30  # images that tell the rate then
 _PTS = 71  # cv2.CAP_PROP_PTS, which older OpenCV answers with 0
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
 
@@ -108,10 +110,11 @@ class VideoFile(ImageSource):
             path.open("rb").close()  # says so where we may not
             raise ValueError(f"cannot read a video from {path}: is it one, and does this OpenCV know its codec?")
         self.size = (first.shape[1], first.shape[0])
-        self.fps = self._video.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
-        count = int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.count = count if count > 0 else None  # of a file that was cut off it is anything
-        self._start = self._video.get(_PTS) / self.fps  # [s] which Matroska counts as length
+        claimed = self._video.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
+        self._start = self._video.get(_PTS) / claimed  # [s] which Matroska counts as length
+        length = self._video.get(cv2.CAP_PROP_FRAME_COUNT) / claimed
+        self.fps = claimed if claimed <= _FASTEST else self._measured(claimed)
+        self.count = round(length * self.fps) if length > 0 else None  # of a file that was cut off it is anything
 
     def __iter__(self):
         self._video.open(self._name)  # seeking to frame 0 is not exact in every container
@@ -130,6 +133,13 @@ class VideoFile(ImageSource):
 
     def close(self):
         self._video.release()
+
+    def _measured(self, claimed):
+        """[1/s] by the next images' stamps; as `claimed` where they do not tell."""
+        stamps = []
+        while len(stamps) < _MEASURED and _read(self._video) is not None:
+            stamps.append(self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        return (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 and stamps[-1] > stamps[0] else claimed
 
     def _unread(self, read, last):
         """A warning where the file ended before it said it would, also in time: not every container counts images."""
