@@ -177,18 +177,33 @@ def test_a_video_of_a_variable_rate_keeps_its_stamps(tmp_path):
     np.testing.assert_allclose(stamps, truth, atol=2e-3)
 
 
-def test_a_video_begins_at_0_also_where_its_first_stamp_is_that_of_a_later_image(tmp_path, monkeypatch):
-    class Late:
-        """As FFmpeg has it in an AVI with two B-frames, which no OpenCV writes."""
+def say_otherwise(monkeypatch, what, otherwise):
+    """Makes OpenCV answer `otherwise(value)` when it is asked for `what` of a video."""
 
+    class Capture:
         def __init__(self, name, capture=cv2.VideoCapture):
             self.video = capture(name)
             self.open, self.read, self.release = self.video.open, self.video.read, self.video.release
 
-        def get(self, what):
-            return self.video.get(what) + (2000 / 30 if what == cv2.CAP_PROP_POS_MSEC else 0)
+        def get(self, asked):
+            return otherwise(self.video.get(asked)) if asked == what else self.video.get(asked)
 
-    monkeypatch.setattr(cv2, "VideoCapture", Late)
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+
+
+@pytest.mark.parametrize("width, warned", [(0, False), (1, False), (1.01, False), (4 / 3, True), (8 / 9, True)])
+def test_a_video_whose_pixels_are_not_square_is_said_to_be_so(tmp_path, monkeypatch, width, warned):
+    say_otherwise(monkeypatch, cv2.CAP_PROP_SAR_NUM, lambda _: width)
+    say_otherwise(monkeypatch, cv2.CAP_PROP_SAR_DEN, lambda _: 1)
+    with open_source(str(write_video(tmp_path / "a.mp4"))) as source:
+        for images in (1, 30):  # also where not all are read
+            assert len(list(Excerpt(end=images / 30 - 0.01)(source.stamped()))) == images
+            assert [f"{width:.3g} times as wide as high" in each for each in source.warnings] == [True] * warned
+
+
+def test_a_video_begins_at_0_also_where_its_first_stamp_is_that_of_a_later_image(tmp_path, monkeypatch):
+    """As FFmpeg has it in an AVI with two B-frames, which no OpenCV writes."""
+    say_otherwise(monkeypatch, cv2.CAP_PROP_POS_MSEC, lambda time: time + 2000 / 30)
     with open_source(str(write_video(tmp_path / "a.mp4"))) as source:
         np.testing.assert_allclose([stamp for stamp, _ in source.stamped()], np.arange(30) / 30, atol=2e-3)
 

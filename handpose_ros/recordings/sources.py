@@ -19,6 +19,7 @@ UNUSED_FOV = "the source has its own calibration: --fov is not used"
 _USUAL_FPS = 30.0  # for what does not tell: folders, some webcams
 _FASTEST = 240.0  # [1/s] above it a rate may be the unit of the stamps: 1000 in what browsers record
 _MEASURED = 30  # images that tell the rate then
+_SQUARE = 0.02  # of a pixel's width over its height
 _PTS = 71  # cv2.CAP_PROP_PTS, which older OpenCV answers with 0
 _WEBCAM = re.compile(r"(?:/dev/video)?(\d+)")
 
@@ -50,7 +51,7 @@ class ImageSource:
     count: int | None = None  # images, about; None: endless, or not known before
     camera: Camera | None = None  # where the source knows its own
     files: tuple[Path, ...] = ()  # that it reads
-    warnings: tuple[str, ...] = ()  # what was wrong with them, once `stamped` came to the end
+    warnings: tuple[str, ...] = ()  # what is wrong with them, all of it once `stamped` came to the end
 
     def __iter__(self) -> Iterator[np.ndarray]:
         raise NotImplementedError
@@ -110,6 +111,7 @@ class VideoFile(ImageSource):
             path.open("rb").close()  # says so where we may not
             raise ValueError(f"cannot read a video from {path}: is it one, and does this OpenCV know its codec?")
         self.size = (first.shape[1], first.shape[0])
+        self.warnings = self._squeezed()
         claimed = self._video.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
         self._start = self._video.get(_PTS) / claimed  # [s] which Matroska counts as length
         length = self._video.get(cv2.CAP_PROP_FRAME_COUNT) / claimed
@@ -129,7 +131,7 @@ class VideoFile(ImageSource):
             first = max(stamp, 0.0) if first is None else first  # in an AVI with B-frames it is not 0
             last, read = stamp - first if stamp - first > last else last + 1 / self.fps, read + 1
             yield last, image
-        self.warnings = self._unread(read, last)
+        self.warnings = (*self._squeezed(), *self._unread(read, last))
 
     def close(self):
         self._video.release()
@@ -140,6 +142,16 @@ class VideoFile(ImageSource):
         while len(stamps) < _MEASURED and _read(self._video) is not None:
             stamps.append(self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         return (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 and stamps[-1] > stamps[0] else claimed
+
+    def _squeezed(self):
+        """A warning where the images must be stretched to look right, as those of many camcorders (1440x1080)."""
+        shape = self._video.get(cv2.CAP_PROP_SAR_NUM) / (self._video.get(cv2.CAP_PROP_SAR_DEN) or 1)
+        if shape == 0 or abs(shape - 1) < _SQUARE:  # 0: the file does not say
+            return ()
+        return (
+            f"its pixels are {shape:.3g} times as wide as high: without --calibration places of hands are wrong, make "
+            "the pixels square (ffmpeg -i IN -vf scale=iw*sar:ih,setsar=1 OUT)",
+        )
 
     def _unread(self, read, last):
         """A warning where the file ended before it said it would, also in time: not every container counts images."""
