@@ -24,8 +24,8 @@ def smooth_recording(recording: Sequence[HandPoses], window: float = 0.3) -> lis
     Give it what a pipeline with filter="none" answered: the live filter's lag would stay.
     It uses at least five images, if they are no further apart than `window`. Stamps need not be evenly spaced, and
     images may be lost, but a gap longer than half of `window` and than GAP periods ends a stretch. Unchanged are: hands
-    that coast or are lost, stretches of fewer than five images, and images further apart than `window` or without
-    increasing stamps.
+    that coast or are lost or of which a joint is not known, stretches of fewer than five images, and images further
+    apart than `window` or without increasing stamps.
     """
     # (track, where its distance is from) -> (image, place in the image): what lies between two such is no motion
     places: dict[tuple[int, DepthSource], list[tuple[int, int]]] = {}
