@@ -88,6 +88,28 @@ def test_few_lost_images_are_no_trouble(story, came, lost):
     assert not story.seconds(5, came=came, lost=lost)
 
 
+def test_images_of_two_publishers_in_turn_are_trouble_until_one_of_them_stops(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/mixed")
+    wire = Wire(peer, "/mixed")
+    other = peer.node.create_publisher(Image, "/mixed/image", 5)
+    line = "/mixed/image: images of several publishers come in turn, hands are lost with every change"
+
+    def send(*publishers):
+        for publisher in publishers:
+            publisher.publish(image_to_msg(DARK, wire.header("eye")))
+
+    peer.until(lambda: line in wire.status().message, again=lambda: send(wire.images, other))
+    assert wire.status().level == DiagnosticStatus.WARN and node.log.count(line) == 1
+    peer.until(lambda: "publishers" not in wire.status().message, again=lambda: send(other))
+    peer.node.destroy_publisher(other)
+
+
+def test_a_driver_that_starts_again_is_no_mix_of_images(story):
+    for driver in (1, 1, 2, 2):
+        story.arrivals.came(driver)
+        assert not story.seconds(1)
+
+
 def test_a_node_without_images_says_so_once_and_names_the_topic(start, peer):
     node = start(BRIGHT, "--ros-args", "-r", "__ns:=/nothing")
     wire = Wire(peer, "/nothing")
