@@ -50,7 +50,10 @@ class CameraNode(Node):
         rate = self._params.rate or self._source.fps
         calibrated = "calibrated" if self._camera else "not calibrated"
         width, height = self._source.size
-        self.get_logger().info(f"plays {self._source.name}: {width}x{height} px, {rate:.4g} images/s, {calibrated}")
+        by_clock = " by the time on /clock" if self.get_parameter("use_sim_time").value else ""  # which may never begin
+        self.get_logger().info(
+            f"plays {self._source.name}: {width}x{height} px, {rate:.4g} images/s{by_clock}, {calibrated}"
+        )
 
         self._image = self.create_publisher(Image, "~/image", OUTPUT_DEPTH)
         self._info = self.create_publisher(CameraInfo, "~/camera_info", OUTPUT_DEPTH)

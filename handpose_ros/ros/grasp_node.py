@@ -1,6 +1,7 @@
 """The node `grasp`: hands in; grasps, the width of a gripper and markers out, stamped and framed like the hands."""
 
 import sys
+import time
 from dataclasses import dataclass, replace
 
 from builtin_interfaces.msg import Time
@@ -72,7 +73,7 @@ class GraspNode(Node):
             )
             return
         if not hands.stamp:  # the camera's driver stamps nothing, and hand_pose says so
-            hands = replace(hands, stamp=self.get_clock().now().nanoseconds * 1e-9)
+            hands = replace(hands, stamp=time.time())  # goes on also where simulated time stands still
         grasps = self._tracker.update(hands)
         since = self._exact_since(grasps, msg.header.stamp)
         self._grasps.publish(grasps_to_msg(grasps, since, msg.header, self._tracker.classifier.name))

@@ -111,13 +111,14 @@ class HandPoseNode(Node):
         check_stamp(header.stamp)
         if header.stamp.sec or header.stamp.nanosec:
             return stamp_seconds(header.stamp)
+        waits = self.get_clock().now().nanoseconds == 0  # as does the driver's clock
         self._health.problem(
             "no_stamp",
-            f"{self._image_topic}: the images' stamps are 0, they count as taken when they arrive: let the driver "
-            "stamp them",
+            f"{self._image_topic}: the images' stamps are 0, they count as taken when they arrive: "
+            + ("use_sim_time is true, but no time comes on /clock" if waits else "let the driver stamp them"),
             once=True,
         )
-        return self.get_clock().now().nanoseconds * 1e-9
+        return time.time()  # goes on also where simulated time stands still
 
     @property
     def _has_listeners(self) -> bool:

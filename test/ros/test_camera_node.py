@@ -75,6 +75,11 @@ def test_a_source_without_calibration_says_so_with_a_zero_k(camera, peer, folder
     assert camera_from_info(info, (64, 48)) is None and (info.width, info.height) == (64, 48)
 
 
+def test_a_camera_in_simulated_time_says_that_it_plays_by_the_clock(camera, peer, folder):
+    process = camera("/simulated", source=folder, rate=20, use_sim_time="true")
+    peer.until(lambda: "64x48 px, 20 images/s by the time on /clock, not calibrated" in process.log)
+
+
 def test_a_best_effort_subscriber_gets_the_images_too(camera, peer, folder):
     images = peer.collect(Image, "/effort/camera/image", NEWEST)
     camera("/effort", source=folder)

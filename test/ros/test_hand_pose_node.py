@@ -245,9 +245,13 @@ def test_a_camera_info_of_another_frame_is_a_problem_also_with_a_field_of_view(s
     assert "for the frame 'eye' of the image (there is one for 'left_eye')" in node.log
 
 
-def test_an_unstamped_image_counts_as_taken_now_so_that_a_hand_that_left_is_lost(start, peer):
-    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/unstamped")
-    wire = Wire(peer, "/unstamped")
+@pytest.mark.parametrize(
+    "sim, remedy",
+    [("false", "let the driver stamp them"), ("true", "use_sim_time is true, but no time comes on /clock")],
+)
+def test_an_unstamped_image_counts_as_taken_now_so_that_a_hand_that_left_is_lost(start, peer, sim, remedy):
+    node = start(BRIGHT, "--ros-args", "-r", f"__ns:=/unstamped_{sim}", "-p", f"use_sim_time:={sim}")
+    wire = Wire(peer, f"/unstamped_{sim}")
 
     def until(image, condition):
         msg = image_to_msg(image, Header(frame_id="eye"))
@@ -257,7 +261,7 @@ def test_an_unstamped_image_counts_as_taken_now_so_that_a_hand_that_left_is_lost
     until(DARK, lambda hands: not hands)  # it coasts for a quarter of a second
     assert wire.hands[-1].header.stamp == Time() and np.isnan(wire.hands[-1].latency)
     peer.until(lambda: int(wire.value("bad no_stamp")) > 1)
-    assert node.log.count("the images' stamps are 0") == 1 and "let the driver stamp them" in node.log
+    assert node.log.count("the images' stamps are 0") == 1 and remedy in node.log
 
 
 def test_two_cameras_have_two_nodes_in_one_process(context):
