@@ -75,6 +75,24 @@ def test_the_hand_that_is_tracked_longest_leads():
     assert GripperFollower(0.08, 1.0).update((grasp(0.05, track_id=4), grasp(0.02, track_id=3)), 0.0) == 0.02
 
 
+def test_an_unsure_leader_does_not_hand_the_gripper_to_the_other_hand_before_it_is_gone():
+    gripper = GripperFollower(0.08, 1.0)
+    other = grasp(0.08, track_id=2)
+    gripper.update((grasp(0.02), other), 0.0)
+    assert gripper.update((grasp(np.nan, phase=Phase.UNKNOWN), other), 0.1) == 0.02
+    assert gripper.velocity == 0.0
+    assert gripper.update((grasp(0.03), other), 0.2) == 0.03
+    assert gripper.update((other,), 0.3) == 0.08
+    assert gripper.update((grasp(0.03, track_id=1), other), 0.4) == 0.08
+
+
+def test_a_leader_that_turns_out_to_be_of_the_other_side_leads_no_longer():
+    gripper = GripperFollower(0.08, 1.0, Side.RIGHT)
+    gripper.update((grasp(0.02), grasp(0.05, track_id=2, side=Side.LEFT)), 0.0)
+    swapped = (grasp(0.02, side=Side.LEFT), grasp(0.05, track_id=2, side=Side.RIGHT))
+    assert gripper.update(swapped, 0.1) == 0.05
+
+
 def test_it_tells_the_velocity_of_its_width_and_none_while_it_holds():
     gripper = GripperFollower(0.08, 0.1)
     velocities = []

@@ -17,25 +17,31 @@ class GripperFollower:
         self.max_width, self.max_velocity, self.side = max_width, max_velocity, side
         self.velocity = 0.0  # [m/s] at which the commanded width changed to the latest one
         self._width: float | None = None
+        self._leader: int | None = None  # track of the hand that was followed last
         self._stamp, self._step = np.nan, 0.0  # [s] of the last image, and what counted of the time before it
 
     def update(self, grasps: tuple[Grasp, ...], stamp: float) -> float | None:
         """The width [m] to command at `stamp` [s]; None before the first sure grasp, the last width without one.
 
-        Of several hands the one that has been tracked longest leads (ids count up). Its aperture is clamped to
-        what the gripper can do; without absolute depth, where metres mean little, its share of the widest is scaled.
+        Of several hands the one that has been tracked longest leads (ids count up), and goes on to while it is there:
+        when it is not sure, the gripper stands still and does not follow the other. Its aperture is clamped to what
+        the gripper can do; without absolute depth, where metres mean little, its share of the widest is scaled.
         """
         dt = stamp - self._stamp  # NaN before the first image
         self._stamp, self.velocity = stamp, 0.0
         self._step = min(dt, max(LONGEST_STEP, 2 * self._step)) if dt > 0 else 0.0  # a bag that loops stands still
-        sure = [grasp for grasp in grasps if self._leads(grasp)]
+        wanted = [grasp for grasp in grasps if self.side in (Side.UNKNOWN, grasp.side)]
+        sure = [grasp for grasp in wanted if self._is_sure(grasp)]
+        if self._leader in [grasp.track_id for grasp in wanted]:
+            sure = [grasp for grasp in sure if grasp.track_id == self._leader]
         if sure:
-            self._approach(self._target(min(sure, key=lambda grasp: grasp.track_id)), dt)
+            leader = min(sure, key=lambda grasp: grasp.track_id)
+            self._leader = leader.track_id
+            self._approach(self._target(leader), dt)
         return self._width
 
-    def _leads(self, grasp: Grasp) -> bool:
-        wanted = self.side is Side.UNKNOWN or grasp.side is self.side
-        return wanted and grasp.phase is not Phase.UNKNOWN and np.isfinite(self._target(grasp))
+    def _is_sure(self, grasp: Grasp) -> bool:
+        return grasp.phase is not Phase.UNKNOWN and np.isfinite(self._target(grasp))
 
     def _target(self, grasp: Grasp) -> float:
         if grasp.depth_source is DepthSource.NONE:

@@ -32,7 +32,7 @@ class GraspParams:
     min_confidence: float = parameter(
         0.5, "a hand or a grasp below it is UNKNOWN, and the gripper does not move", minimum=0.0, maximum=1.0
     )
-    hand: str = parameter("any", "hand that controls the gripper", choices=tuple(SIDES))
+    hand: str = parameter("any", "hand that controls the gripper; any: the one tracked longest", choices=tuple(SIDES))
     gripper_command: str = parameter(
         "goal",
         "meaning of velocity and effort in ~/gripper_command; goal: the allowed maximum, as in a goal of "
