@@ -35,6 +35,7 @@ from handpose_ros.ros.wrist_frames import WristFrames
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 OUTPUT_DEPTH = 5
+OUT_OF_ORDER = 0.1  # [s] by which an image may be earlier than the last one, and time has not jumped back
 STOP_TIMEOUT = 2.0  # [s] for the image in work when the node ends
 
 
@@ -53,6 +54,7 @@ class HandPoseNode(Node):
 
         self._health = Health(self.get_logger().warning)
         self._decode = decode_compressed if self._params.compressed else ImageDecoder()
+        self._latest = float("-inf")  # [s] stamp of the last image
         self._calibrated = False
         self._shown = frozenset()
         self._failure: Exception | None = None
@@ -92,7 +94,7 @@ class HandPoseNode(Node):
             return
         try:
             image = self._decode(msg)
-            stamp = self._seconds(msg.header)
+            stamp = self._in_order(self._seconds(msg.header))
         except BadMessage as error:
             self._health.problem(error.kind, f"{self._image_topic}: {error}")
             return
@@ -119,6 +121,15 @@ class HandPoseNode(Node):
             once=True,
         )
         return time.time()  # goes on also where simulated time stands still
+
+    def _in_order(self, stamp: float) -> float:
+        """The `stamp` [s], unless it is a little earlier than the last one. Raises BadMessage."""
+        late = self._latest - stamp
+        if 0 < late < OUT_OF_ORDER:  # all tracks would end, as where a bag starts again
+            text = f"an image is {late * 1e3:.3g} ms earlier than the one before it, and is skipped: check the driver"
+            raise BadMessage("order", text)
+        self._latest = stamp
+        return stamp
 
     @property
     def _has_listeners(self) -> bool:

@@ -245,6 +245,22 @@ def test_a_camera_info_of_another_frame_is_a_problem_also_with_a_field_of_view(s
     assert "for the frame 'eye' of the image (there is one for 'left_eye')" in node.log
 
 
+def test_an_image_out_of_order_is_skipped_and_the_hand_goes_on_but_a_jump_back_is_a_new_beginning(start, peer):
+    node = start(BRIGHT, "--ros-args", "-r", "__ns:=/order")
+    wire = Wire(peer, "/order")
+
+    def answer(seconds):
+        stamp = Time(sec=int(seconds), nanosec=round(seconds % 1 * 1e9))
+        return wire.answer(image_to_msg(WHITE, Header(frame_id="eye", stamp=stamp))).hands
+
+    (first,) = answer(10.0)
+    wire.images.publish(image_to_msg(WHITE, Header(frame_id="eye", stamp=Time(sec=9, nanosec=960_000_000))))
+    peer.until(lambda: "an image is 40 ms earlier than the one before it" in node.log)
+    (later,) = answer(10.04)
+    assert later.track_id == first.track_id
+    assert {hand.tracking_state: hand.track_id - first.track_id for hand in answer(5.0)} == {1: 1, 3: 0}
+
+
 @pytest.mark.parametrize(
     "sim, remedy",
     [("false", "let the driver stamp them"), ("true", "use_sim_time is true, but no time comes on /clock")],
