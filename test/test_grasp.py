@@ -529,3 +529,12 @@ def test_the_hands_of_the_demo_clip_do_what_they_were_posed_to_do(hand_index, st
         if held and grasp.type.name not in seen[-1:]:
             seen.append(grasp.type.name)
     assert seen == story
+
+
+def test_a_hand_that_is_younger_than_the_last_of_its_id_is_another_one():
+    track = tracker()
+    for image in range(10):  # of a node hand_pose that ended and was started again
+        track.update(poses(replace(hand(SHAPES["palmar pinch"]), track_age=image * FRAME), stamp=image * FRAME))
+    (grasp,) = track.update(poses(replace(hand(FLAT), track_age=0.0), stamp=5.0))
+    (alone,) = tracker().update(poses(hand(FLAT), stamp=5.0))
+    assert (grasp.phase, grasp.since, grasp.aperture) == (Phase.OPEN, 5.0, alone.aperture)

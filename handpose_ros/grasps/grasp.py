@@ -100,6 +100,7 @@ class GraspTracker:
     def reset(self):
         """Forgets all hands."""
         self._memories: dict[int, _Memory] = {}
+        self._ages: dict[int, float] = {}  # [s] of the tracks in the latest image
         self._stamp = -np.inf
 
     def update(self, hands: HandPoses) -> tuple[Grasp, ...]:
@@ -116,10 +117,13 @@ class GraspTracker:
         # Who is not in the array is forgotten, and so is who was seen off.
         alive = [m for hand, m in zip(hands, memories, strict=True) if hand.state is not TrackingState.LOST]
         self._memories = {memory.grasp.track_id: memory for memory in alive}
+        self._ages = {hand.track_id: hand.track_age for hand in hands}
         return tuple(memory.grasp for memory in memories)
 
     def _follow(self, hand: HandPose, lengths: "_Lengths", stamp: float) -> _Memory:
-        memory = self._memories.get(hand.track_id) or _Memory(_unknown(hand, stamp))
+        memory = self._memories.get(hand.track_id)
+        if memory is None or hand.track_age < self._ages[hand.track_id]:  # another hand: who counts started again
+            memory = _Memory(_unknown(hand, stamp))
         believed = hand.state is TrackingState.TRACKED and hand.score >= self.min_confidence
         # A palm without an area (all joints in one place, say) has no shape, and what is learnt of it is NaN for good.
         whole = np.isfinite(hand.joints_3d).all() and np.isfinite(wrist_rotation(hand.joints_3d, True)).all()
