@@ -53,7 +53,8 @@ class Health:
     def status(self, name: str, facts: Mapping[str, object], idle: bool = False, trouble: str = "") -> DiagnosticStatus:
         """What happened since the last call, with `facts` added.
 
-        WARN for problems, and unless `idle` for `trouble` from elsewhere and for no images.
+        WARN for problems, and unless `idle` for `trouble` from elsewhere and where no image was answered: none came,
+        or a slow network is still at one.
         """
         with self._lock:
             now = self._clock()
@@ -69,7 +70,7 @@ class Health:
         elif idle:
             level, message = DiagnosticStatus.OK, "idle: nobody subscribes to the hands"
         elif not latencies.size:
-            level, message = DiagnosticStatus.WARN, "no images"
+            level, message = DiagnosticStatus.WARN, "no image answered since the last status"
         elif known.size and abs(np.median(known)) > _ANOTHER_CLOCK:
             level, message = DiagnosticStatus.OK, "ok, but stamps are of another clock than the node's: use_sim_time?"
         else:

@@ -172,7 +172,7 @@ def test_diagnostics_are_ok_while_images_come_and_warn_when_they_stop(wire):
     wire.peer.until(lambda: wire.status().level == DiagnosticStatus.OK, again=send)
     assert float(wire.value("rate [Hz]")) > 0 and wire.value("model") == "bright@1"
     assert wire.value("runtime") == "NumPy on the CPU"  # what was chosen, not the parameter
-    wire.peer.until(lambda: wire.status().message == "no images")
+    wire.peer.until(lambda: wire.status().message == "no image answered since the last status")
     assert wire.status().level == DiagnosticStatus.WARN
 
 

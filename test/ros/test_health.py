@@ -25,6 +25,11 @@ def test_bad_input_does_not_hide_other_trouble():
     assert status.message == "bad input: encoding; half of the images are lost"
 
 
+def test_a_second_without_an_answer_is_not_told_as_a_camera_without_images():
+    status = Health(print).status("/hand_pose", {})  # a slow network may still be at an image
+    assert (status.level, status.message) == (DiagnosticStatus.WARN, "no image answered since the last status")
+
+
 def test_no_trouble_is_told_of_a_node_that_nobody_listens_to():
-    status = Health(print).status("/hand_pose", {}, idle=True, trouble="no images")
+    status = Health(print).status("/hand_pose", {}, idle=True, trouble="no images on /image")
     assert (status.level, status.message) == (DiagnosticStatus.OK, "idle: nobody subscribes to the hands")
