@@ -4,9 +4,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 _KEPT = 8  # items
+_NEARER = 0.9  # of the distance of what is there: an image just between two is as far from both
 _ALIVE = 1.0  # [s] after the last arrival; longer silence is not worth waiting for
 
 
@@ -33,10 +35,20 @@ class StampBuffer:
         """The item nearest to `stamp` [s]; None without a match. Waits while a nearer one may still come."""
         with self._arrived:
             alive = self._clock() - self._last_arrival < _ALIVE
-            if alive:  # stamps come in order: after one that is not earlier there is no nearer one
-                self._arrived.wait_for(lambda: self._items[-1][0] >= stamp, self._patience)
+            if alive:
+                self._arrived.wait_for(lambda: not self._nearer_may_come(stamp), self._patience)
             elif stamp == 0:  # as drivers that do not stamp give all of them: what is no longer sent belongs to none
                 return None
             # Of equal ones the latest.
             found = min(reversed(self._items), key=lambda each: abs(each[0] - stamp), default=None)
         return found[1] if found and abs(found[0] - stamp) <= self._tolerance else None
+
+    def _nearer_may_come(self, stamp):
+        """Whether the next item is nearer to `stamp` [s] than the last, if they come as often as lately: items of half
+        the rate, or all a little earlier, would else be waited for in vain."""
+        stamps = [when for when, _ in self._items]
+        last = stamps[-1]
+        if last >= stamp or len(stamps) < 2:  # stamps come in order
+            return last < stamp
+        period = min(after - before for before, after in pairwise(stamps))  # some items are lost
+        return abs(last + period - stamp) < _NEARER * (stamp - last)

@@ -51,6 +51,21 @@ def test_one_that_is_under_way_is_waited_for_although_an_earlier_one_is_near():
     assert depths.nearest(1.01) == "its own"
 
 
+def test_one_that_is_under_way_is_waited_for_also_after_one_was_lost():
+    depths = buffer([1.0, 1.033, 1.1], PATIENT)
+    later = threading.Timer(0.1, depths.put, (1.133, "its own"))
+    later.start()
+    assert depths.nearest(1.133) == "its own"
+
+
+@pytest.mark.parametrize("wanted, found", [(1.115, "depth 1.1"), (1.125, None)])  # depth early, or half as often
+def test_nothing_is_waited_for_when_the_next_one_would_be_further_away(wanted, found):
+    period = 0.033 if found else 0.05
+    begin = time.monotonic()
+    assert buffer([1.1 - period, 1.1], PATIENT).nearest(wanted) == found
+    assert time.monotonic() - begin < PATIENT / 2
+
+
 def test_nothing_is_waited_for_when_a_later_one_is_there():
     begin = time.monotonic()
     assert buffer([2.0], PATIENT).nearest(1.0) is None
