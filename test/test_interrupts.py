@@ -80,3 +80,16 @@ except KeyboardInterrupt:
     print("interrupted")
 """
     assert printed(code) == ["loaded", "interrupted"]
+
+
+def test_a_handler_that_c_code_set_is_there_afterwards():
+    """As rclpy's, without which its nodes do not end; Python knows nothing of it."""
+    code = """
+import faulthandler, os
+faulthandler.register(signal.SIGTERM, open(os.devnull, "w"))
+with held_back():
+    pass
+signal.raise_signal(signal.SIGTERM)
+print("it-was-handled")
+"""
+    assert printed(code) == ["it-was-handled"]
