@@ -44,11 +44,11 @@ class StampBuffer:
         return found[1] if found and abs(found[0] - stamp) <= self._tolerance else None
 
     def _nearer_may_come(self, stamp):
-        """Whether the next item is nearer to `stamp` [s] than the last, if they come as often as lately: items of half
+        """Whether an item nearer to `stamp` [s] than the last follows, if they come as often as lately: items of half
         the rate, or all a little earlier, would else be waited for in vain."""
         stamps = [when for when, _ in self._items]
         last = stamps[-1]
         if last >= stamp or len(stamps) < 2:  # stamps come in order
             return last < stamp
         period = min(after - before for before, after in pairwise(stamps))  # some items are lost
-        return abs(last + period - stamp) < _NEARER * (stamp - last)
+        return last + period - stamp < _NEARER * (stamp - last)  # what comes long before `stamp` is followed by more

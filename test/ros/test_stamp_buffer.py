@@ -51,8 +51,13 @@ def test_one_that_is_under_way_is_waited_for_although_an_earlier_one_is_near():
     assert depths.nearest(1.01) == "its own"
 
 
-def test_one_that_is_under_way_is_waited_for_also_after_one_was_lost():
-    depths = buffer([1.0, 1.033, 1.1], PATIENT)
+@pytest.mark.parametrize(
+    "lately",
+    [[1.0, 1.033, 1.1], [1.0, 1.033, 1.067, 1.067, 1.1], [1.0, 1.033, 1.066, 1.067, 1.1], [0.7, 0.733]],
+    ids=["one was lost", "one came twice", "two came at once", "after a pause"],
+)
+def test_one_that_is_under_way_is_waited_for_however_unevenly_they_came(lately):
+    depths = buffer(lately, PATIENT)
     later = threading.Timer(0.1, depths.put, (1.133, "its own"))
     later.start()
     assert depths.nearest(1.133) == "its own"
