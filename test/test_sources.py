@@ -247,6 +247,14 @@ def test_of_a_video_that_does_not_say_its_rate_it_is_measured_and_not_the_unit_o
         assert len(list(source.stamped())) == 60 and source.warnings == ()
 
 
+def test_a_whole_video_is_not_called_cut_off_where_it_stands_still_at_the_beginning(tmp_path):
+    path = write_mkv(tmp_path / "a.mkv", codec="MJPG")
+    retime(path, lambda t: t if t < 200 else t + 3000)  # as browsers do: FFmpeg then does not number the images
+    forget_the_rate(path)
+    stamps, count, warnings = read_all(path)
+    assert (len(stamps), warnings) == (60, ()) and count > 140 and stamps[-1] > 4.8
+
+
 @pytest.mark.parametrize("time", [lambda t: t, lambda t: t if t < 1000 else 1000 + 4 * (t - 1000)])
 def test_a_video_that_ends_before_it_says_it_would_is_called_cut_off(tmp_path, time):
     path = write_mkv(tmp_path / "a.mkv")

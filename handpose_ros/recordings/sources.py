@@ -113,7 +113,7 @@ class VideoFile(ImageSource):
         self.size = (first.shape[1], first.shape[0])
         self.warnings = self._squeezed()
         claimed = self._video.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
-        self._start = self._video.get(_PTS) / claimed  # [s] which Matroska counts as length
+        self._start = max(self._video.get(_PTS), 0.0) / claimed  # [s] which Matroska counts as length; -2^63: not known
         length = self._video.get(cv2.CAP_PROP_FRAME_COUNT) / claimed
         self.fps = claimed if claimed <= _FASTEST else self._measured(claimed)
         self.count = round(length * self.fps) if length > 0 else None  # of a file that was cut off it is anything
