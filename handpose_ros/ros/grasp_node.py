@@ -73,7 +73,8 @@ class GraspNode(Node):
             )
             return
         if not hands.stamp:  # the camera's driver stamps nothing, and hand_pose says so
-            hands = replace(hands, stamp=time.time())  # goes on also where simulated time stands still
+            now = self.get_clock().now().nanoseconds or time.time_ns()  # 0: simulated time has not begun
+            hands = replace(hands, stamp=now * 1e-9)
         grasps = self._tracker.update(hands)
         since = self._exact_since(grasps, msg.header.stamp)
         self._grasps.publish(grasps_to_msg(grasps, since, msg.header, self._tracker.classifier.name))

@@ -113,14 +113,14 @@ class HandPoseNode(Node):
         check_stamp(header.stamp)
         if header.stamp.sec or header.stamp.nanosec:
             return stamp_seconds(header.stamp)
-        waits = self.get_clock().now().nanoseconds == 0  # as does the driver's clock
+        now = self.get_clock().now().nanoseconds  # 0: simulated time has not begun, for the driver neither
         self._health.problem(
             "no_stamp",
             f"{self._image_topic}: the images' stamps are 0, they count as taken when they arrive: "
-            + ("use_sim_time is true, but no time comes on /clock" if waits else "let the driver stamp them"),
+            + ("let the driver stamp them" if now else "use_sim_time is true, but no time comes on /clock"),
             once=True,
         )
-        return time.time()  # goes on also where simulated time stands still
+        return (now or time.time_ns()) * 1e-9
 
     def _in_order(self, stamp: float) -> float:
         """The `stamp` [s], unless it is a little earlier than the last one. Raises BadMessage."""

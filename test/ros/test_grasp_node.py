@@ -12,6 +12,7 @@ from builtin_interfaces.msg import Time
 from numpy.testing import assert_allclose
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.time import Time as RosTime
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
@@ -211,6 +212,15 @@ def test_the_gripper_moves_also_where_the_camera_stamps_nothing(listen, right_ha
     answer = listener.ask(pinching, stamp=at(0))
     assert answer["gripper_command"].position[0] < 0.05 - 0.15 * 0.04
     assert answer["gripper_command"].header.stamp == at(0) == answer["grasps"].grasps[0].since
+
+
+def test_hands_without_a_stamp_count_by_simulated_time_where_it_runs(listen, right_hand, pinching):
+    listener = listen("gripper_max_width:=0.05", "use_sim_time:=true")
+    (clock,) = (node.get_clock() for node in listener.executor.get_nodes() if node is not listener.node)
+    for seconds, hand in ((5.0, right_hand), (5.1, pinching)):
+        clock.set_ros_time_override(RosTime.from_msg(at(seconds)))
+        answer = listener.ask(hand, stamp=at(0))
+    assert_allclose(answer["gripper_command"].position, [0.05 - 0.15 * 0.1])
 
 
 def test_the_gripper_follows_the_hand_of_the_wanted_side(listen, pinching):

@@ -11,6 +11,7 @@ from bright_hand_pose_node import make_pipeline
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
@@ -278,6 +279,20 @@ def test_an_unstamped_image_counts_as_taken_now_so_that_a_hand_that_left_is_lost
     assert wire.hands[-1].header.stamp == Time() and np.isnan(wire.hands[-1].latency)
     peer.until(lambda: int(wire.value("bad no_stamp")) > 1)
     assert node.log.count("the images' stamps are 0") == 1 and remedy in node.log
+
+
+def test_unstamped_images_count_by_simulated_time_where_it_runs(start, peer):
+    start(BRIGHT, "--ros-args", "-r", "__ns:=/slow", "-p", "use_sim_time:=true")
+    wire, clock = Wire(peer, "/slow"), peer.node.create_publisher(Clock, "/clock", 5)
+
+    def send():
+        clock.publish(Clock(clock=Time(sec=5)))
+        wire.images.publish(image_to_msg(WHITE, Header(frame_id="eye")))
+
+    def ages():
+        return [array.hands[-1].track_age for array in wire.hands[-2:] if array.hands]
+
+    peer.until(lambda: ages() == [0.0, 0.0], again=send)  # by the machine's clock they are half a second apart
 
 
 def test_two_cameras_have_two_nodes_in_one_process(context):
