@@ -121,7 +121,15 @@ def test_a_bad_image_is_left_out_and_counted(tmp_path):
     bad = grey(START + 1, data=np.zeros(7, np.uint8))
     images = BagImages(write_bag(tmp_path / "bag", [(IMAGE, START, grey()), (IMAGE, START + 1, bad)]))
     assert len(list(images)) == 1 and images.failed == {"truncated": 1}
-    assert images.warnings[0] == "1 image could not be read (truncated)"
+    assert images.warnings[0] == "1 image left out (truncated)"
+
+
+def test_an_image_out_of_order_is_left_out_and_a_jump_back_is_not(tmp_path):
+    stamps = [START, START - 40_000_000, START + 1, START - 10**9]
+    images = BagImages(write_bag(tmp_path / "bag", [(IMAGE, START + k, grey(each)) for k, each in enumerate(stamps)]))
+    assert [image.stamp for image in images] == [START, START + 1, START - 10**9]
+    assert images.failed == {"order": 1}
+    assert "an image is 40 ms earlier than the one before it, and is skipped: check the driver" in images.warnings
 
 
 def test_an_image_before_1970_is_left_out_and_counted(tmp_path):

@@ -40,6 +40,7 @@ _COLOURS = {
 _SENSOR_BITS = (10, 12, 14, 16)  # of values in two bytes
 _CHROMA_BELOW = ("nv12", "nv21")  # half as many rows again below the picture
 _DEPTHS = {"16UC1": ("u2", 1e-3), "mono16": ("u2", 1e-3), "32FC1": ("f4", 1.0)}  # value type, metres per unit
+_OUT_OF_ORDER = 0.1  # [s] by which an image may be earlier than the last one, and time has not jumped back
 _NOT_ESTIMATED = np.full(21, np.nan)  # bags of versions whose messages have no joint_sigma
 _ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # how JPEG and PNG begin and end
 
@@ -66,6 +67,17 @@ def check_stamp(stamp):
     """Raises BadMessage for a builtin_interfaces/Time before 1970, which neither rclpy nor a bag can hold."""
     if stamp.sec < 0:  # a clock that was never set
         raise BadMessage("stamp", f"the image's stamp is {stamp.sec} s, before 1970: set the camera's clock")
+
+
+def check_order(stamp: float, last: float):
+    """Raises BadMessage for an image at `stamp` [s] that is a little earlier than the `last` one before it.
+
+    All tracks would end, as where time jumps back because a bag starts again.
+    """
+    late = last - stamp
+    if 0 < late < _OUT_OF_ORDER:
+        text = f"an image is {late * 1e3:.3g} ms earlier than the one before it, and is skipped: check the driver"
+        raise BadMessage("order", text)
 
 
 class ImageDecoder:

@@ -11,6 +11,7 @@ from handpose_ros.messages.calibration import camera_from_info, fit_camera, fold
 from handpose_ros.messages.decoding import (
     BadMessage,
     ImageDecoder,
+    check_order,
     check_stamp,
     decode_compressed,
     stamp_nanoseconds,
@@ -76,12 +77,12 @@ class BagImages:
     def warnings(self) -> list[str]:
         """What was wrong with the images read so far, each said once."""
         failed = sorted(self.failed.items())
-        unread = [f"{counted(count, 'image')} could not be read ({kind})" for kind, count in failed]
+        unread = [f"{counted(count, 'image')} left out ({kind})" for kind, count in failed]
         return [*unread, *self._warnings.values()]
 
     def __iter__(self) -> Iterator[BagImage]:
         """Raises ValueError if not one image can be used."""
-        decoded = 0
+        decoded, latest = 0, float("-inf")  # stamp [s]
         decode = decode_compressed if self.topic.type == COMPRESSED_IMAGE_TYPE else ImageDecoder()
         for message in read_messages(self.path, self.topic.name, *filter(None, [self.info_topic])):
             if message.type == CAMERA_INFO_TYPE:
@@ -90,11 +91,13 @@ class BagImages:
             try:
                 image = decode(message.message)
                 check_stamp(message.message.header.stamp)
+                stamp = stamp_seconds(message.message.header.stamp) or message.stamp * 1e-9
+                check_order(stamp, latest)
             except BadMessage as error:
                 self.failed[error.kind] += 1
                 self._warn(error.kind, str(error))
                 continue
-            decoded += 1
+            decoded, latest = decoded + 1, stamp
             yield self._ready(message, image)
         if not decoded:
             raise ValueError(f"{self.path}, {self.topic.name}: {self._why_none()}")

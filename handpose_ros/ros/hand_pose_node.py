@@ -17,7 +17,14 @@ from visualization_msgs.msg import MarkerArray
 
 from handpose_ros.camera import Camera, Frame
 from handpose_ros.hand import HandPoses
-from handpose_ros.messages.decoding import BadMessage, ImageDecoder, check_stamp, decode_compressed, stamp_seconds
+from handpose_ros.messages.decoding import (
+    BadMessage,
+    ImageDecoder,
+    check_order,
+    check_stamp,
+    decode_compressed,
+    stamp_seconds,
+)
 from handpose_ros.msg import HandModel, HandPoseArray
 from handpose_ros.pipeline import HandPosePipeline
 from handpose_ros.ros.arrivals import Arrivals
@@ -35,7 +42,6 @@ from handpose_ros.ros.wrist_frames import WristFrames
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 OUTPUT_DEPTH = 5
-OUT_OF_ORDER = 0.1  # [s] by which an image may be earlier than the last one, and time has not jumped back
 STOP_TIMEOUT = 2.0  # [s] for the image in work when the node ends
 
 
@@ -94,10 +100,12 @@ class HandPoseNode(Node):
             return
         try:
             image = self._decode(msg)
-            stamp = self._in_order(self._seconds(msg.header))
+            stamp = self._seconds(msg.header)
+            check_order(stamp, self._latest)
         except BadMessage as error:
             self._health.problem(error.kind, f"{self._image_topic}: {error}")
             return
+        self._latest = stamp
         size = (image.shape[1], image.shape[0])
         calibrated = self._cameras.of(msg.header.frame_id, size)
         camera = calibrated or (Camera.from_fov(size, np.deg2rad(self._params.fov)) if self._params.fov else None)
@@ -121,15 +129,6 @@ class HandPoseNode(Node):
             once=True,
         )
         return (now or time.time_ns()) * 1e-9
-
-    def _in_order(self, stamp: float) -> float:
-        """The `stamp` [s], unless it is a little earlier than the last one. Raises BadMessage."""
-        late = self._latest - stamp
-        if 0 < late < OUT_OF_ORDER:  # all tracks would end, as where a bag starts again
-            text = f"an image is {late * 1e3:.3g} ms earlier than the one before it, and is skipped: check the driver"
-            raise BadMessage("order", text)
-        self._latest = stamp
-        return stamp
 
     @property
     def _has_listeners(self) -> bool:
