@@ -135,7 +135,7 @@ def _sequences(args):
 
     from handpose_ros.backends import make_backend
     from handpose_ros.evaluation.clip_sequences import clip_sequences
-    from handpose_ros.evaluation.datasets import load_dataset
+    from handpose_ros.evaluation.datasets import load_dataset, most_hands
     from handpose_ros.evaluation.photo_sequences import photo_sequences
     from handpose_ros.evaluation.recorded_sequences import recorded_sequences
     from handpose_ros.evaluation.sequence_evaluation import follow
@@ -143,13 +143,14 @@ def _sequences(args):
     from handpose_ros.recordings.output import write_json
 
     if args.folder is None:
-        sequences = clip_sequences()
+        samples, sequences = (), clip_sequences()
     else:
         samples = load_dataset(args.folder)
         sequences = list(recorded_sequences(samples)) or photo_sequences(samples)
     size = {"complexity": args.complexity, "precision": args.precision}
-    backend = make_backend(args.backend, device=args.device, checkpoint=args.checkpoint, **size)
-    followed = partial(follow, backend=backend, lifter=args.lifter, hand_scale=args.hand_scale)
+    hands = {"max_hands": most_hands(samples)}
+    backend = make_backend(args.backend, device=args.device, checkpoint=args.checkpoint, **size, **hands)
+    followed = partial(follow, backend=backend, lifter=args.lifter, hand_scale=args.hand_scale, **hands)
     table = rows(map(followed, tqdm(sequences, unit="sequence", disable=None)))
     print(as_text(table))
     if args.json is not None:

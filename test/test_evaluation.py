@@ -122,6 +122,16 @@ def test_joints_that_are_not_annotated_count_in_2d_for_nothing_and_leave_the_han
     assert accuracy.root_relative_mm.n == 0 and np.isnan(accuracy.root_relative_mm.mean)
 
 
+def test_a_hand_of_which_a_joint_has_no_place_in_space_is_left_out_of_every_figure_in_3d():
+    joints = RIGHT.copy()
+    joints[4] = np.nan
+    hand = replace(true_hand(RIGHT, Side.RIGHT), joints_3d=joints)
+    accuracy = measure([outcome([hand], [found_hand(RIGHT, Side.RIGHT)])])
+    relative = accuracy.root_relative_mm
+    assert (accuracy.pixels_2d.n, relative.n, relative.pck_20mm.n, accuracy.wrist_coverage[0].share.n) == (1, 0, 0, 0)
+    assert np.isnan(accuracy.joints[0].absolute_mm)
+
+
 def test_a_hand_relative_to_its_wrist_has_a_shape_but_no_place():
     hand = replace(found_hand(RIGHT, Side.RIGHT), joints_3d=RIGHT - RIGHT[0], depth_source=DepthSource.NONE)
     accuracy = measure([outcome(BOTH[1:], [hand])])
@@ -211,7 +221,7 @@ class Nearsighted:
 
     model = "a network <1>"
 
-    def __init__(self, hand_scale=None):
+    def __init__(self, hand_scale=None, max_hands=2):
         self._factor = 0.8 * (hand_scale or 1.0)
         self._source = DepthSource.MONO_SCALED if hand_scale else DepthSource.MONO
 
@@ -227,6 +237,16 @@ def test_a_folder_is_evaluated_photo_by_photo(folder):
     assert [len(outcome.pairs) for outcome in outcomes] == [1, 1, 0]
     assert (subject.data_set, subject.hand_scale_source) == (folder.name, "average")
     assert_allclose(measure(outcomes).absolute_mm.mean, 1000 * 0.2 * np.linalg.norm([LEFT, RIGHT], axis=-1).mean())
+
+
+@pytest.mark.parametrize("hands, looked_for", [(1, 2), (4, 4)])
+def test_as_many_hands_are_looked_for_as_a_photo_has(folder, hands, looked_for):
+    annotations = json.loads((folder / "annotations.json").read_text())
+    annotations["items"][1]["hands"] *= hands
+    (folder / "annotations.json").write_text(json.dumps(annotations))
+    asked = []
+    evaluate_folder(folder, lambda hand_scale, max_hands: asked.append(max_hands) or Nearsighted(hand_scale))
+    assert asked == [looked_for]
 
 
 def test_the_folder_that_one_stands_in_has_a_name(folder, monkeypatch):
@@ -253,7 +273,7 @@ def test_distances_that_no_hand_size_fits_are_told_to_be_in_another_unit(folder)
 
 
 class Headstrong(Nearsighted):
-    def __init__(self, hand_scale=None):
+    def __init__(self, hand_scale=None, max_hands=2):
         super().__init__(None)
 
 

@@ -11,6 +11,7 @@ HO-3D        train/*/meta/*.pkl, train/*/rgb/*.jpg or *.png; each folder is a se
 import codecs
 import json
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,6 +87,11 @@ def load_dataset(folder: Path) -> tuple[Sample, ...]:
         f"{folder} is no data set: it needs annotations.json, FreiHAND's training_K.json and training_xyz.json, "
         "or HO-3D's train/*/meta/*.pkl"
     )
+
+
+def most_hands(samples: Sequence[Sample]) -> int:
+    """How many hands to look for in each image of `samples`: as many as one has, and two at least."""
+    return max([2, *(len(sample.hands) for sample in samples)])
 
 
 def _annotated(folder):

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from handpose_ros.camera import Camera
 from handpose_ros.estimator import HandPoseEstimator
-from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset
+from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset, most_hands
 from handpose_ros.hand import HAND_SCALES, DepthSource, HandPose, HandPoses
 from handpose_ros.metrics import match_hands
 from handpose_ros.recordings.sources import read_image
@@ -30,9 +31,9 @@ class Pair:
     @property
     def true_3d(self) -> np.ndarray:
         """(21, 3) [m]; all NaN unless all joints are annotated: alignments need whole hands."""
-        if self.true.joints_3d is None or not self.true.valid.all():
-            return np.full((21, 3), np.nan)
-        return self.true.joints_3d
+        joints = self.true.joints_3d
+        whole = joints is not None and self.true.valid.all() and np.isfinite(joints).all()
+        return joints if whole else np.full((21, 3), np.nan)
 
     @property
     def metric(self) -> bool:
@@ -72,12 +73,14 @@ def evaluate_folder(
     calibrate_size: bool = False,
     progress: Callable[[Sequence[Sample]], Iterable[Sample]] = iter,
 ) -> tuple[Subject, tuple[Outcome, ...]]:
-    """What `make_estimator(hand_scale=...)` makes of the data set in `folder`, and what exactly was measured.
+    """What `make_estimator(hand_scale=..., max_hands=...)` makes of the data set in `folder`, and what exactly was
+    measured.
 
     `calibrate_size` goes through the data set twice: `calibrated_size`, then with that. `progress` wraps the samples.
     Raises what `load_dataset` and `calibrated_size` raise, ValueError where the estimator does not care about sizes.
     """
     samples = load_dataset(folder)
+    make_estimator = partial(make_estimator, max_hands=most_hands(samples))
     estimator = make_estimator(hand_scale=hand_scale)
     outcomes = evaluate(progress(samples), estimator.estimate)
     source = "average" if hand_scale is None else "given"
