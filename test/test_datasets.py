@@ -185,8 +185,12 @@ HAND = {"side": "left", "joints_2d": [[1.0, 2.0]] * 21, "joints_3d": None, "vali
         ({"stamp": "x"}, "'x'"),
         ({"dist": [0.0] * 3}, "plumb_bob takes 4 or 5"),
         ({"hands": [{**HAND, "joints_2d": [[1.0, 2.0]] * 20}]}, "(20, 2), valid (21,), they must be (21, 2) and (21,)"),
-        ({"hands": [{**HAND, "valid": [0] * 21}]}, "a hand has no valid joint"),
-        ({"hands": [{**HAND, "joints_2d": [[None, 2.0]] * 21}]}, "a hand has no valid joint"),
+        ({"hands": [{**HAND, "valid": [0] * 21}]}, "a hand has 0 valid joints, it must be 2 or more: leave it out"),
+        ({"hands": [{**HAND, "valid": [1] + [0] * 20}]}, "a hand has 1 valid joint, it must be 2 or more"),
+        (
+            {"hands": [{**HAND, "joints_2d": [[None, 2.0]] * 21}]},
+            "a hand has 0 valid joints, it must be 2 or more: leave it out",
+        ),
         ({"hands": None}, "does not keep to the schema: TypeError"),
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -311,9 +312,14 @@ def test_the_json_has_every_figure_with_its_n_and_no_nan(folder, tmp_path):
     assert figures["hand_scale"] is None and figures["absolute_mm"]["mean_95"] == [None, None]
 
 
-def test_the_text_leaves_out_what_the_data_set_cannot_tell():
+def test_text_and_page_leave_out_what_the_data_set_cannot_tell(folder):
     photo = replace(BOTH[1], joints_3d=None)
-    text = as_text(SUBJECT, measure([outcome([photo], [found_hand(RIGHT, Side.RIGHT)])]))
+    found = replace(found_hand(RIGHT, Side.RIGHT), joint_scores=np.ones(21))  # all joints are good
+    outcomes = [outcome([photo], [found], folder / "0.png")]
+    text = as_text(SUBJECT, measure(outcomes))
+    write_page(folder, SUBJECT, measure(outcomes), outcomes)
+    page = re.sub('base64,[^"]*', "", (folder / "index.html").read_text())
+    assert "AUROC -" in text and "AUROC -" in page and "nan" not in page
     assert (
         "2D error [px]" in text
         and "detected, 128 .. 256 px [%]" in text

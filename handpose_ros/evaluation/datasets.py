@@ -55,8 +55,9 @@ class TrueHand:
         if self.joints_3d is not None and np.shape(self.joints_3d) != (21, 3):
             raise ValueError(f"joints_3d has shape {np.shape(self.joints_3d)}, it must be (21, 3)")
         object.__setattr__(self, "valid", self.valid & np.isfinite(self.joints_2d).all(axis=-1))
-        if not np.any(self.valid):
-            raise ValueError("a hand has no valid joint")
+        known = counted(self.valid.sum(), "valid joint")
+        if self.valid.sum() < 2:  # in units of the box around them it is judged whether the hand is found
+            raise ValueError(f"a hand has {known}, it must be 2 or more: leave it out")
 
 
 @dataclass(frozen=True)

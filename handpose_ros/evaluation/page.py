@@ -92,7 +92,7 @@ def _joints(accuracy):
         (joint.name, f"{joint.box_2d:.4f}", f"{joint.root_relative_mm:.1f}", f"{joint.absolute_mm:.1f}")
         for joint in accuracy.joints
     ]
-    return _table(("", "2D [box]", "root-relative [mm]", "absolute [mm]"), body)
+    return _table(("", "2D [box]", "root-relative [mm]", "absolute [mm]"), body).replace("nan", "-")
 
 
 def _curves(accuracy):

@@ -77,8 +77,9 @@ def interval(figure: Figure, factor: float = 1.0, decimals: int = 1, of: str = "
 def confidence(accuracy: Accuracy) -> str:
     """How well the joints' scores tell good joints from others, in one line."""
     told = accuracy.joint_confidence
+    auroc = f"{told.auroc:.2f}".replace("nan", "-")  # where all are good, or none
     return (
-        f"joint scores (heuristic; good: error below {GOOD_JOINT:g} box): AUROC {told.auroc:.2f}, "
+        f"joint scores (heuristic; good: error below {GOOD_JOINT:g} box): AUROC {auroc}, "
         f"Brier {told.brier:.3f}, calibration error {told.ece:.3f}, {100 * told.good:.1f} % good, n = {told.n}"
     )
 
