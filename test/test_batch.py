@@ -229,6 +229,16 @@ def test_recordings_are_found_in_directories_and_by_name_but_not_among_the_resul
     assert (named.name, named.size) == ("strange.bin", 3)
 
 
+def test_what_other_commands_leave_is_no_recording(tmp_path):
+    for name in ("video/overlay.mp4", "video/summary.json", "bag/hands.mcap", "bag/report.html", "bag/a.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("overlay.mp4", "hands.mcap", "summary.json"):  # a demo's bag holds its images
+        (tmp_path / name).touch()
+    assert [each.name for each in find_recordings(tmp_path, tmp_path / "out")] == ["bag/a.mp4", "hands.mcap"]
+    assert len(find_recordings(tmp_path / "video" / "overlay.mp4", tmp_path / "out")) == 1
+
+
 def test_the_results_of_earlier_batches_are_no_recordings(undisturbed, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "in")
     shutil.copytree(undisturbed[0], tmp_path / "in" / "finished")

@@ -13,6 +13,7 @@ VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".web
 SUMMARY = "processing_summary.json"  # what a batch leaves in its directory
 MANIFEST = "manifest.json"  # and in that of each recording's results
 MANIFEST_KEYS = {"sha256", "version", "options", "files", "outcome"}
+_RESULTS = {"overlay.mp4": "summary.json", "hands.mcap": "report.html"}  # of other commands, and what lies beside them
 _BLOCK = 1 << 20  # [bytes] read at once
 
 
@@ -35,7 +36,8 @@ class Recording:
 def find_recordings(sources: Path | str | Sequence[Path | str], out: Path | str) -> tuple[Recording, ...]:
     """The videos and bags among `sources` or in them, searched recursively, in order of name.
 
-    Leaves out hidden files, `out` and the results of other batches. A file given in `sources` counts whatever its name.
+    Leaves out hidden files, `out`, and the results of other batches, videos and bags. A file given in `sources` counts
+    whatever its name.
     Raises FileNotFoundError or ValueError with a remedy.
     """
     found: dict[str, Path] = {}
@@ -78,7 +80,7 @@ def _recordings(source: Path, out: Path) -> Iterator[Path]:
         inside = [path for path in inside if read_manifest(path) is None]
         yield from filter(is_bag, inside)
         folders[:] = [path.name for path in inside if not is_bag(path)]
-        paths = [here / name for name in files if not name.startswith(".")]
+        paths = [here / name for name in files if not name.startswith(".") and _RESULTS.get(name) not in files]
         yield from (path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES or is_bag(path))
 
 
