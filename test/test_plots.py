@@ -22,6 +22,12 @@ def test_ticks_are_round_numbers_within_the_range(low, high, expected):
     np.testing.assert_allclose(ticks(low, high, 5), expected, atol=1e-12)
 
 
+def test_the_hours_of_a_night_are_written_out():
+    svg = lines_plot([Line("a", 3000 * T, 3000 * T, "#000")], (0.0, 27000.0), "ms")
+    written = [each.text for each in ElementTree.fromstring(svg).iter("text")]
+    assert "15000 s" in written and "20000" in written
+
+
 def test_what_rises_goes_up_and_time_to_the_right():
     (points,) = polylines(lines_plot([Line("a", T, T, "#000")], (0.0, 9.0), "cm"))
     assert (np.diff(points[:, 0]) > 0).all() and (np.diff(points[:, 1]) < 0).all()  # pixels count downward

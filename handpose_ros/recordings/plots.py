@@ -139,7 +139,7 @@ class _Axes:
         for value in ticks(min(self.ys), max(self.ys), 4):
             y = float(self.y(value))
             parts.append(f'<path d="M{_LEFT} {y:.1f}H{self.width - self.right}" stroke="#e4e7eb"/>')
-            parts.append(f'<text class="t" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
+            parts.append(f'<text class="t" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.6g}</text>')
         middle = (self.height - _BELOW + _ABOVE) / 2
         turned = f'transform="rotate(-90 11 {middle})" x="11" y="{middle}"'
         return "".join(parts) + f'<text class="t" {turned} text-anchor="middle">{escape(unit)}</text>'
@@ -150,7 +150,7 @@ class _Axes:
         for value in ticks(*self.xs, most=max(3, (self.width - _LEFT - self.right) // 70)):
             x = float(self.x(value))
             parts.append(f'<path d="M{x:.1f} {_ABOVE}V{base + 3}" stroke="#e4e7eb"/>')
-            label = f"{value:.4g}" + (" s" if unit == "s" else "")
+            label = f"{value:.6g}" + (" s" if unit == "s" else "")
             parts.append(f'<text class="t" x="{x:.1f}" y="{base + 15}" text-anchor="middle">{label}</text>')
         if unit != "s":
             x = (_LEFT + self.width - self.right) / 2
