@@ -63,9 +63,6 @@ def _parser():
 
     bag = subparsers.add_parser("bag", help="hands in a recorded bag: hands.mcap, joints.npz, report.html; no ROS")
     bag.add_argument("source", type=Path, metavar="BAG", help="an .mcap or .db3 file or a rosbag2 directory")
-    bag.add_argument("--image", metavar="TOPIC", help="image topic, raw or compressed; default: the only one")
-    bag.add_argument("--camera-info", metavar="TOPIC", help="camera_info topic; default: beside the images")
-    bag.add_argument("--rectified", action="store_true", help="the images are rectified: use P, not K and D")
     bag.add_argument(
         "--compare", nargs="?", const="", metavar="TOPIC", help="compare with the hands recorded live in the bag"
     )
@@ -130,6 +127,12 @@ def _parser():
     benchmark.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     benchmark.set_defaults(run=commands.benchmark)
 
+    for command in (bag, batch):
+        command.add_argument(
+            "--image", metavar="TOPIC", help="image topic of a bag, raw or compressed; default: the only one"
+        )
+        command.add_argument("--camera-info", metavar="TOPIC", help="camera_info topic; default: beside the images")
+        command.add_argument("--rectified", action="store_true", help="the images are rectified: use P, not K and D")
     for command in (video, batch):
         command.add_argument("--every", type=_positive, default=1, metavar="N", help="take every Nth image of a video")
         command.add_argument(

@@ -60,7 +60,7 @@ def video(args):
 def bag(args):
     from handpose_ros.recordings.job import answer_bag
 
-    options = _options(args, image_topic=args.image, info_topic=args.camera_info, rectified=args.rectified)
+    options = _options(args, **_of_bags(args))
     summary = answer_bag(args.source, args.out, options, _compute(args), _bar, args.compare)
     files = ["hands.mcap", *(f"joints.{each}" for each in options.formats)]
     if summary.comparison is None:
@@ -78,7 +78,7 @@ def batch(args):
     from handpose_ros.batch.run import choose_compute, choose_executor, run_batch
     from handpose_ros.recordings.job import Compute
 
-    options = _options(args, every=args.every, smooth=args.smooth)
+    options = _options(args, every=args.every, smooth=args.smooth, **_of_bags(args))
     recordings = find_recordings(args.sources, args.out)
     if args.ray is not None:
         compute = Compute(args.device, num_threads=1)
@@ -112,6 +112,10 @@ def _options(args, **others):
     hands = {"hand_scale": hand_scale(args), "max_hands": args.max_hands}
     camera = {"calibration": calibration, "fov": args.fov}
     return RecordingOptions(args.backend, args.checkpoint, **camera, **hands, **classifier, **formats, **others)
+
+
+def _of_bags(args):
+    return {"image_topic": args.image, "info_topic": args.camera_info, "rectified": args.rectified}
 
 
 def hand_scale(args):

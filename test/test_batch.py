@@ -123,6 +123,16 @@ def test_a_batch_says_how_many_recordings_have_warnings_and_where_they_are(tmp_p
     assert "\n1 recording with warnings: see processing_summary.json\n" in capsys.readouterr().out
 
 
+def test_of_bags_with_several_cameras_a_batch_takes_the_one_that_is_named(tmp_path, need_weights, capsys):
+    both = [each for topic in ("/cam/image_raw", "/other/image_raw") for each in demo_messages(2, topic=topic)]
+    write_bag(tmp_path / "bag", both)
+    command = ["batch", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cpu", "--jobs", "1"]
+    assert main(command) == 1 and "choose one with --image" in capsys.readouterr().err
+    assert main([*command, "--image", "/other/image_raw", "--camera-info", "/cam/camera_info"]) == 0
+    summary = json.loads((tmp_path / "out" / "bag" / "summary.json").read_text())
+    assert (summary["image_topic"], summary["camera_info_topic"]) == ("/other/image_raw", "/cam/camera_info")
+
+
 def test_killed_in_the_middle_and_started_again_it_comes_to_the_same(undisturbed, folder, tmp_path):
     process = start(folder, tmp_path)
     process.kill()
