@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from handpose_ros.camera import Camera, Frame
+from handpose_ros.camera import Camera
 from handpose_ros.estimator import HandPoseEstimator
 from handpose_ros.evaluation.accuracy import measure
 from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset
@@ -295,10 +295,14 @@ def test_an_image_that_is_missing_is_named(folder):
         evaluate_folder(folder, Nearsighted)
 
 
-def test_a_photo_of_another_size_than_annotated_is_named(folder):
+@pytest.mark.parametrize("K", [CAMERA.K.tolist(), None])
+def test_a_photo_of_another_size_than_annotated_is_named(folder, K):
+    annotations = json.loads((folder / "annotations.json").read_text())
+    annotations["items"] = [item | {"K": K} for item in annotations["items"][1:]]
+    (folder / "annotations.json").write_text(json.dumps(annotations))
     cv2.imwrite(str(folder / "1.png"), np.zeros((48, 64, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"1\.png: the image is \(64, 48\) px"):
-        evaluate(load_dataset(folder), lambda image, camera: Nearsighted().estimate(Frame(image, camera).image, camera))
+    with pytest.raises(ValueError, match=r"1\.png: the image is \(64, 48\) px but it was annotated at \(640, 480\) px"):
+        evaluate(load_dataset(folder), lambda image, camera: HandPoses((), CAMERA.size))
 
 
 def test_the_json_has_every_figure_with_its_n_and_no_nan(folder, tmp_path):

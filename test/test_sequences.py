@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -73,6 +75,14 @@ def test_blur_smears_and_its_truth_is_the_middle_of_the_smear(of_photo):
         np.arange(640), weights=np.clip(blurred.image(index)[..., 0].astype(float) - 20, 0, None).sum(axis=0)
     )
     assert_allclose(columns, blurred.joints_2d[index, 0, WRIST, 0], atol=1.5)
+
+
+def test_photos_with_a_joint_that_is_not_known_in_space_make_no_sequence(tmp_path):
+    joints = JOINTS.copy()
+    joints[4] = np.nan
+    known = photo(tmp_path)
+    with pytest.raises(ValueError, match="with all joints in metres"):
+        list(photo_sequences([replace(known, hands=(replace(known.hands[0], joints_3d=joints),))]))
 
 
 def test_photos_without_a_camera_make_no_sequence(tmp_path):

@@ -59,6 +59,11 @@ class TrueHand:
         if self.valid.sum() < 2:  # in units of the box around them it is judged whether the hand is found
             raise ValueError(f"a hand has {known}, it must be 2 or more: leave it out")
 
+    @property
+    def whole(self) -> bool:
+        """Whether all its joints are known, in the image and in space."""
+        return self.joints_3d is not None and bool(self.valid.all() and np.isfinite(self.joints_3d).all())
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -69,6 +74,17 @@ class Sample:
     hands: tuple[TrueHand, ...]
     stamp: float = np.nan  # [s] in its sequence; NaN: a photo of its own
     sequence: str = ""
+    size: tuple[int, int] | None = None  # (width, height) [px] of the photo as it was annotated; None: not said
+
+    def read(self) -> np.ndarray:
+        """The photo (H, W, 3) uint8 RGB. Raises OSError or ValueError, also for one of another size."""
+        image = read_image(self.image)
+        if self.size not in (None, image.shape[1::-1]):
+            raise ValueError(
+                f"{self.image}: the image is {image.shape[1::-1]} px but it was annotated at {self.size} px: "
+                "scale the annotations, or give the photo that was annotated"
+            )
+        return image
 
 
 def load_dataset(folder: Path) -> tuple[Sample, ...]:
@@ -113,6 +129,7 @@ def _sample(item, path, number):
             tuple(_hand(hand) for hand in item["hands"]),
             float(item.get("stamp", np.nan)),
             str(item.get("sequence", "")),
+            (item["width"], item["height"]) if item.get("width") and item.get("height") else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         name = f" ({item.get('image')})" if isinstance(item, dict) else ""

@@ -13,7 +13,6 @@ from handpose_ros.estimator import HandPoseEstimator
 from handpose_ros.evaluation.datasets import Sample, TrueHand, load_dataset, most_hands
 from handpose_ros.hand import HAND_SCALES, DepthSource, HandPose, HandPoses
 from handpose_ros.metrics import match_hands
-from handpose_ros.recordings.sources import read_image
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,7 @@ class Pair:
     @property
     def true_3d(self) -> np.ndarray:
         """(21, 3) [m]; all NaN unless all joints are annotated: alignments need whole hands."""
-        joints = self.true.joints_3d
-        whole = joints is not None and self.true.valid.all() and np.isfinite(joints).all()
-        return joints if whole else np.full((21, 3), np.nan)
+        return self.true.joints_3d if self.true.whole else np.full((21, 3), np.nan)
 
     @property
     def metric(self) -> bool:
@@ -130,7 +127,7 @@ def calibrated_size(outcomes: Iterable[Outcome]) -> float:
 
 
 def _estimated(sample, estimate):
-    image = read_image(sample.image)
+    image = sample.read()
     try:
         return estimate(image, sample.camera)
     except ValueError as error:

@@ -16,7 +16,6 @@ from handpose_ros.crops.aiming import aim
 from handpose_ros.crops.cropping import Region
 from handpose_ros.evaluation.datasets import Sample
 from handpose_ros.evaluation.sequences import NEVER, HandSequence, dropped, in_view, noisy
-from handpose_ros.recordings.sources import read_image
 
 SIZE = (640, 480)  # [px] of the camera that turns; its focal length is the photo's
 PHOTOS = 16  # of a data set, evenly chosen
@@ -35,7 +34,7 @@ def photo_sequences(samples: Sequence[Sample], photos: int = PHOTOS) -> Iterator
     Raises ValueError where there is none.
     """
     usable = [sample for sample in samples if sample.camera is not None and len(sample.hands) == 1]
-    usable = [each for each in usable if each.hands[0].joints_3d is not None and each.hands[0].valid.all()]
+    usable = [each for each in usable if each.hands[0].whole]
     if not usable:
         raise ValueError("no sequence can be made: no photo has a camera and one hand with all joints in metres")
     chosen = np.unique(np.linspace(0, len(usable) - 1, min(photos, len(usable))).astype(int))
@@ -60,7 +59,7 @@ class _Photo:
 
     def __init__(self, sample: Sample):
         self.camera, self.true = sample.camera, sample.hands[0]
-        self.image = read_image(sample.image)
+        self.image = sample.read()
         focal = self.camera.K[0, 0]
         K = np.array([[focal, 0, (SIZE[0] - 1) / 2], [0, focal, (SIZE[1] - 1) / 2], [0, 0, 1]])
         self.view = Camera(K, SIZE)

@@ -7,7 +7,6 @@ import numpy as np
 
 from handpose_ros.evaluation.datasets import Sample
 from handpose_ros.evaluation.sequences import HandSequence
-from handpose_ros.recordings.sources import read_image
 
 
 def recorded_sequences(samples: Sequence[Sample]) -> Iterator[HandSequence]:
@@ -45,7 +44,7 @@ def _sequence(name, samples):
     return HandSequence(
         name or "recorded",
         samples[0].camera,
-        lambda index: read_image(samples[index].image),
+        lambda index: samples[index].read(),
         np.array([sample.stamp for sample in samples]),
         sides,
         joints_2d,
