@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from dataclasses import fields, replace
 
 import cv2
@@ -8,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from handpose_ros.hand import KEYPOINTS, DepthSource, HandPose, HandPoses, Side, TrackingState
 from handpose_ros.recordings.joint_arrays import read_joints, write_joints
-from handpose_ros.recordings.joint_tables import write_npy
+from handpose_ros.recordings.joint_tables import write_json_frames, write_npy
 from handpose_ros.recordings.output import (
     VideoWriter,
     hands_as_json,
@@ -152,6 +153,20 @@ def test_json_of_a_hand_has_its_side_in_words_and_null_for_the_unknown(tmp_path)
         [2, "tracked", 0.0, None, None, "mono"],
     ]
     assert (read["width"], read["height"], read["calibrated"]) == (640, 480, True)
+
+
+@pytest.mark.parametrize("frames", [FRAMES, []])
+def test_json_of_a_recording_is_that_of_a_list(tmp_path, frames):
+    write_json_frames(tmp_path / "frames.json", frames)
+    write_json(tmp_path / "list.json", [{"stamp": frame.stamp, **hands_as_json(frame)} for frame in frames])
+    assert (tmp_path / "frames.json").read_bytes() == (tmp_path / "list.json").read_bytes()
+
+
+def test_json_of_hours_needs_no_memory_for_all_of_them(tmp_path):
+    tracemalloc.start()
+    write_json_frames(tmp_path / "frames.json", 300 * FRAMES[:1])
+    assert tracemalloc.get_traced_memory()[1] < (tmp_path / "frames.json").stat().st_size
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("size", [(64, 48), (65, 49)])

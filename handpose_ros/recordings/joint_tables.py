@@ -9,7 +9,7 @@ import numpy as np
 
 from handpose_ros.hand import KEYPOINTS, HandPoses
 from handpose_ros.recordings.joint_arrays import joint_arrays, write_joints
-from handpose_ros.recordings.output import hands_as_json, replacing, write_json
+from handpose_ros.recordings.output import hands_as_json, replacing, write_json_list
 
 _SCALARS = (
     "frame",
@@ -44,7 +44,7 @@ def write_pickle(path: Path, frames: Sequence[HandPoses]):
 
 def write_json_frames(path: Path, frames: Sequence[HandPoses]):
     """A list of frames: stamp [s], width and height [px], calibrated, keypoints (the joints' names), hands."""
-    write_json(path, [{"stamp": frame.stamp, **hands_as_json(frame)} for frame in frames])
+    write_json_list(path, ({"stamp": frame.stamp, **hands_as_json(frame)} for frame in frames))
 
 
 def write_csv(path: Path, frames: Sequence[HandPoses]):

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import indent
 
 import cv2
 import numpy as np
@@ -90,7 +91,17 @@ def write_image(path: Path | str, image: np.ndarray):
 def write_json(path: Path | str, value):
     """Writes `value` as JSON that every reader takes: NaN becomes null."""
     with replacing(path) as partial:
-        partial.write_text(json.dumps(_plain(value), indent=2, allow_nan=False) + "\n")
+        partial.write_text(_json(value) + "\n")
+
+
+def write_json_list(path: Path | str, values: Iterable):
+    """Writes a list of `values` as write_json does, but one after the other: they may be too many for memory."""
+    with replacing(path) as partial, partial.open("w") as file:
+        before = "[\n"
+        for value in values:
+            file.write(before + indent(_json(value), "  "))
+            before = ",\n"
+        file.write("[]\n" if before == "[\n" else "\n]\n")
 
 
 class VideoWriter:
@@ -201,6 +212,10 @@ def _hand_as_json(hand: HandPose):
         "joint_scores": hand.joint_scores,
         "joint_sigma": hand.joint_sigma,
     }
+
+
+def _json(value):
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
 
 
 def _plain(value):
